@@ -1,0 +1,90 @@
+# Every target that runs Python stands on the environment in .venv, which is made once and
+# brought up to date whenever a requirements file changes.
+
+PYTHON3 ?= python3
+BACKEND ?= $(or $(KERAS_BACKEND),tensorflow)
+RUN ?= runs/captioning/latest
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PIP := $(PYTHON) -m pip --disable-pip-version-check
+UV := uv==0.13.9
+INSTALL := $(PYTHON) -m uv pip install --python $(PYTHON) --compile-bytecode
+PYTEST := $(PYTHON) -m pytest
+
+# One stamp per set of packages. It is written last, so an interrupted install is done again.
+BASE := $(VENV)/.installed-tensorflow
+READY := $(VENV)/.installed-$(BACKEND)$(if $(filter-out 0,$(GPU)),-gpu)
+pin = $(shell grep -hE '^$(1)==' requirements.txt requirements-backends.txt)
+
+train-% evaluate-% predict-%: export KERAS_BACKEND = $(BACKEND)
+
+.DEFAULT_GOAL := help
+.PHONY: setup train-captioning evaluate-captioning predict-captioning
+.PHONY: test test-all test-backends lint format clean help
+
+setup: $(READY) ## Install into .venv (GPU=1: CUDA builds; BACKEND=jax|torch: that backend too)
+
+train-captioning: $(READY) ## Train, evaluate, draw maps (DATASET=, NAME=, ARGS="--decoder transformer")
+	$(PYTHON) -m apps.captioning.train $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
+
+evaluate-captioning: $(READY) ## Score a run on its test split (RUN=runs/captioning/latest, ARGS=)
+	$(PYTHON) -m apps.captioning.evaluate --run "$(RUN)" $(ARGS)
+
+predict-captioning: $(READY) ## Caption a picture or a folder of them (INPUT=, RUN=, ARGS=)
+	$(if $(INPUT),,$(error INPUT is missing: make predict-captioning INPUT=photo.jpg))
+	$(PYTHON) -m apps.captioning.predict --run "$(RUN)" --input "$(INPUT)" $(ARGS)
+
+test: $(BASE) ## Run the fast tests on TensorFlow
+	KERAS_BACKEND=tensorflow $(PYTEST) -m "not slow" tests
+
+test-all: $(BASE) ## Run every test on TensorFlow
+	KERAS_BACKEND=tensorflow $(PYTEST) tests
+
+test-backends: $(VENV)/.installed-jax $(VENV)/.installed-torch ## Run layers and models on JAX and PyTorch, and layers against plain PyTorch
+	KERAS_BACKEND=jax $(PYTEST) -m "not slow" tests/layers
+	KERAS_BACKEND=torch $(PYTEST) -m "not slow" tests/layers
+	KERAS_BACKEND=tensorflow $(PYTEST) -m "not slow" -k torch tests/layers
+	KERAS_BACKEND=jax $(PYTEST) -m "not slow" -k backends tests/apps
+	KERAS_BACKEND=torch $(PYTEST) -m "not slow" -k backends tests/apps
+
+lint: $(BASE) ## Check style and formatting
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+format: $(BASE) ## Repair style and formatting
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+clean: ## Remove caches and build output, not runs
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-21s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BASE): requirements.txt requirements-dev.txt
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(PYTHON3) is too old: Python 3.11 or newer is needed (PYTHON3=path)")'
+	@test -e $@ && $(PYTHON) -m uv --version >/dev/null 2>&1 || { $(PYTHON3) -m venv --clear $(VENV) && $(PIP) install -qq $(UV); }
+	@$(INSTALL) -r requirements-dev.txt || $(PIP) install -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.installed-jax: $(BASE) requirements-backends.txt
+	@$(INSTALL) $(call pin,jax) -c requirements.txt -c requirements-backends.txt || $(PIP) install $(call pin,jax)
+	@touch $@
+
+# pip rather than uv: it honours the links and extra indexes where CPU builds of torch are kept.
+$(VENV)/.installed-torch $(VENV)/.installed-torch-gpu: $(BASE) requirements-backends.txt
+	@$(PIP) install $(call pin,torch) -c requirements-backends.txt
+	@touch $@
+
+$(VENV)/.installed-tensorflow-gpu: $(BASE)
+	@$(INSTALL) '$(subst ==,[and-cuda]==,$(call pin,tensorflow))'
+	@touch $@
+
+$(VENV)/.installed-jax-gpu: $(BASE) requirements-backends.txt
+	@$(INSTALL) '$(subst ==,[cuda12]==,$(call pin,jax))'
+	@touch $@
+
+$(VENV)/.installed-%:
+	$(error BACKEND is tensorflow, jax or torch, not '$(BACKEND)')
