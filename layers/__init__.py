@@ -1,0 +1,37 @@
+"""Attention, as Keras layers: true Bahdanau and Luong, multi-head, and what is built on them.
+
+Runs on TensorFlow, JAX and PyTorch. Importing the package registers every layer, so that a saved
+model loads without `custom_objects`.
+"""
+
+from .additive_attention import AdditiveAttention
+from .attention_layer import AttentionLayer
+from .attention_rnn import AttentionRNN
+from .luong_attention import LuongAttention
+from .masking import causal_mask, combine_masks, masked_softmax
+from .multi_head_attention import MultiHeadAttention
+from .position_embedding import PositionEmbedding, sinusoids
+from .recurrent_decoder import RecurrentDecoder
+from .registry import get, mechanisms
+from .transformer_decoder import TransformerDecoder
+from .transformer_decoder_block import TransformerDecoderBlock
+from .transformer_encoder_block import TransformerEncoderBlock
+
+__all__ = [
+    "AdditiveAttention",
+    "AttentionLayer",
+    "AttentionRNN",
+    "LuongAttention",
+    "MultiHeadAttention",
+    "PositionEmbedding",
+    "RecurrentDecoder",
+    "TransformerDecoder",
+    "TransformerDecoderBlock",
+    "TransformerEncoderBlock",
+    "causal_mask",
+    "combine_masks",
+    "get",
+    "masked_softmax",
+    "mechanisms",
+    "sinusoids",
+]

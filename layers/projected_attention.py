@@ -1,0 +1,140 @@
+"""The projections of the multi-head family, in the order and form in which Keras holds them."""
+
+from keras import constraints, initializers, ops, regularizers
+from keras.layers import EinsumDense
+
+from .attention_layer import AttentionLayer
+
+
+class ProjectedAttention(AttentionLayer):
+    """Heads with projections of query, key, value and output; a subclass is what lies between.
+
+    Weights are those of `keras.layers.MultiHeadAttention` and, with `num_kv_heads`, those of
+    `keras.layers.GroupQueryAttention`: `set_weights` takes their `get_weights()` as they are.
+
+    Args:
+        num_heads: N, the number of query heads.
+        key_dim: H, the size of a query and key head.
+        value_dim: Size of a value head; `key_dim` if `None`.
+        num_kv_heads: Number of key and value heads, a divisor of `num_heads`; `num_heads` if
+            `None`.
+            Each serves `num_heads // num_kv_heads` consecutive query heads.
+        output_dim: Size of the output; that of the query if `None`.
+        use_bias: Whether the projections add a bias.
+        dropout: Share of the weights that is dropped in training.
+        seed: Seed of the dropout.
+        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
+        activity_regularizer, kernel_constraint, bias_constraint: of each projection.
+        **kwargs: Of `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self,
+        num_heads,
+        key_dim,
+        value_dim=None,
+        num_kv_heads=None,
+        output_dim=None,
+        use_bias=True,
+        dropout=0.0,
+        seed=None,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        **kwargs,
+    ):
+        sizes = {"num_heads": num_heads, "key_dim": key_dim}
+        optional = {"value_dim": value_dim, "num_kv_heads": num_kv_heads, "output_dim": output_dim}
+        sizes.update({name: size for name, size in optional.items() if size is not None})
+        for name, size in sizes.items():
+            if not isinstance(size, int) or size <= 0:
+                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={size}")
+        if num_kv_heads is not None and num_heads % num_kv_heads:
+            raise ValueError(
+                "`num_kv_heads` must divide `num_heads`. "
+                f"Received: num_heads={num_heads}, num_kv_heads={num_kv_heads}"
+            )
+        super().__init__(dropout=dropout, seed=seed, **kwargs)
+        self.num_heads = num_heads
+        self.key_dim = key_dim
+        self.value_dim = value_dim
+        self.num_kv_heads = num_kv_heads
+        self.output_dim = output_dim
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+
+    def _build_projections(self, query_shape, value_shape, key_shape):
+        kv_heads = self.num_kv_heads or self.num_heads
+        value_dim = self.value_dim or self.key_dim
+        output_dim = self._output_dim(query_shape, value_shape)
+
+        def heads(number, size, name, input_shape):
+            return self._dense("btd,dnh->btnh", (None, number, size), "nh", name, input_shape)
+
+        self.query_projection = heads(self.num_heads, self.key_dim, "query_projection", query_shape)
+        self.key_projection = heads(kv_heads, self.key_dim, "key_projection", key_shape)
+        self.value_projection = heads(kv_heads, value_dim, "value_projection", value_shape)
+        context_shape = (*query_shape[:2], self.num_heads, value_dim)
+        self.output_projection = self._dense(
+            "btnh,nhd->btd", (None, output_dim), "d", "output_projection", context_shape
+        )
+
+    def _dense(self, equation, output_shape, bias_axes, name, input_shape):
+        def own(initializer):
+            # A shared initializer instance would give every projection the same values.
+            return initializer.__class__.from_config(initializer.get_config())
+
+        dense = EinsumDense(
+            equation,
+            output_shape=output_shape,
+            bias_axes=bias_axes if self.use_bias else None,
+            kernel_initializer=own(self.kernel_initializer),
+            bias_initializer=own(self.bias_initializer),
+            kernel_regularizer=self.kernel_regularizer,
+            bias_regularizer=self.bias_regularizer,
+            activity_regularizer=self.activity_regularizer,
+            kernel_constraint=self.kernel_constraint,
+            bias_constraint=self.bias_constraint,
+            dtype=self.dtype_policy,
+            name=name,
+        )
+        dense.supports_masking = True  # Else Keras warns that it destroys the mask.
+        dense.build(input_shape)
+        return dense
+
+    def project_memory(self, value, key=None):
+        """Keys `(B, N_kv, S, H)` and values `(B, N_kv, S, H_v)`."""
+        keys = self.key_projection(value if key is None else key)
+        values = self.value_projection(value)
+        return ops.swapaxes(keys, 1, 2), ops.swapaxes(values, 1, 2)
+
+    def _output_dim(self, query_shape, value_shape):
+        return self.output_dim or query_shape[-1]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "key_dim": self.key_dim,
+            "value_dim": self.value_dim,
+            "num_kv_heads": self.num_kv_heads,
+            "output_dim": self.output_dim,
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
+            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
+            "kernel_constraint": constraints.serialize(self.kernel_constraint),
+            "bias_constraint": constraints.serialize(self.bias_constraint),
+        }

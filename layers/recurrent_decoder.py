@@ -1,0 +1,148 @@
+import keras
+from keras import ops
+
+from .attention_rnn import AttentionRNN
+from .registry import get
+from .serialization import register
+from .transformer_block import serialize_attention
+
+
+@register
+class RecurrentDecoder(keras.layers.Layer):
+    """Tokens to logits by an LSTM that attends to a memory: the decoder of Show, Attend and Tell.
+
+    1. The first state comes from the mean of the memory.
+    2. `AttentionRNN` runs over the embedded tokens, with input feeding.
+    3. Logits come from a hidden layer over state, context and embedded token (the *deep output* of
+       Bahdanau et al., 2015).
+
+    Args:
+        vocabulary_size: V.
+        dim: Size of the state and of the embedding.
+        attention: A single-head name of `layers.mechanisms()`, sized `dim // 2`, or a layer.
+        dropout: On the embedding and before the logits.
+        seed: Seed of the dropout.
+        **kwargs: Of `keras.layers.Layer`.
+
+    Call arguments:
+        tokens: `(B, T)`, integers.
+        memory: `(B, S, M)`, or `(B / K, S, M)` if each K sequences, side by side, share one.
+        memory_mask: boolean, `(B, S)` or `(B / K, S)`.
+        return_attention_scores: whether to return the weights `(B, T, S)` as well.
+
+    Returns:
+        Logits `(B, T, V)`, and the weights if asked for.
+
+    References:
+        - [Bahdanau, Cho and Bengio, 2015](https://arxiv.org/abs/1409.0473)
+        - [Xu et al., 2015](https://arxiv.org/abs/1502.03044)
+    """
+
+    def __init__(
+        self, vocabulary_size, dim, attention="additive", dropout=0.0, seed=None, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.vocabulary_size = vocabulary_size
+        self.dim = dim
+        self.attention = attention
+        self.dropout = dropout
+        self.seed = seed
+
+    def build(self, tokens_shape, memory_shape):
+        def dense(units, activation, name, input_dim):
+            layer = keras.layers.Dense(
+                units, activation=activation, dtype=self.dtype_policy, name=name
+            )
+            layer.build((None, input_dim))
+            return layer
+
+        attention = self.attention
+        if isinstance(attention, str):
+            attention = get(attention, dim=max(self.dim // 2, 1), dtype=self.dtype_policy)
+        memory_dim = memory_shape[-1]
+        self.embedding = keras.layers.Embedding(
+            self.vocabulary_size, self.dim, dtype=self.dtype_policy, name="embedding"
+        )
+        self.embedding.build(tokens_shape)
+        self.first_state = dense(2 * self.dim, "tanh", "first_state", memory_dim)
+        self.rnn = AttentionRNN(
+            keras.layers.LSTMCell(self.dim, dtype=self.dtype_policy),
+            attention,
+            dtype=self.dtype_policy,
+            name="rnn",
+        )
+        self.rnn.build((*tokens_shape, self.dim), tuple(memory_shape))
+        self.readout = dense(self.dim, "tanh", "readout", 2 * self.dim + memory_dim)
+        self.logits = dense(self.vocabulary_size, None, "logits", self.dim)
+        self.dropout_layer = keras.layers.Dropout(
+            self.dropout, seed=self.seed, dtype=self.dtype_policy, name="dropout"
+        )
+        self.built = True
+
+    def call(self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None):
+        embedded = self.dropout_layer(self.embedding(tokens), training=training)
+        outputs, weights = self.rnn(
+            embedded,
+            memory,
+            memory_mask=memory_mask,
+            initial_state=self._first_states(memory, memory_mask, ops.shape(tokens)[0]),
+            return_attention_scores=True,
+            training=training,
+        )
+        logits = self._logits(outputs, embedded, training)
+        return (logits, weights) if return_attention_scores else logits
+
+    def _first_states(self, memory, memory_mask, rows):
+        if memory_mask is None:
+            mean = ops.mean(memory, axis=1)
+        else:
+            mask = ops.cast(memory_mask, memory.dtype)[..., None]
+            mean = ops.sum(memory * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1)
+        states = ops.split(self.first_state(mean), 2, axis=-1)
+        return [ops.repeat(state, rows // ops.shape(memory)[0], axis=0) for state in states]
+
+    def _logits(self, outputs, embedded, training=None):
+        hidden = self.readout(ops.concatenate([outputs, embedded], axis=-1))
+        return self.logits(self.dropout_layer(hidden, training=training))
+
+    def start(self, memory, candidates, max_length, memory_mask=None):
+        """Where decoding begins: the projected memory, and the first states of all candidates."""
+        rows = ops.shape(memory)[0] * candidates
+        states = self._first_states(memory, memory_mask, rows)
+        context = ops.zeros((rows, memory.shape[-1]), dtype=states[0].dtype)
+        mask = None if memory_mask is None else ops.cast(memory_mask, "bool")[:, None]
+        return (self.rnn.attention.project_memory(memory), mask), [*states, context]
+
+    def step(self, tokens, index, memory, state):
+        """One token `(B * K,)` of each candidate: logits `(B * K, V)`, weights, new state."""
+        projected, mask = memory
+        embedded = self.embedding(tokens)
+        outputs, weights, state = self.rnn.step(embedded, projected, state, mask=mask)
+        return self._logits(outputs, embedded), weights, list(state)
+
+    def compute_output_spec(
+        self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None
+    ):
+        shape = (*tokens.shape, self.vocabulary_size)
+        logits = keras.KerasTensor(shape, dtype=self.compute_dtype)
+        if not return_attention_scores:
+            return logits
+        shape = (*tokens.shape, memory.shape[1])
+        return logits, keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "dim": self.dim,
+            "attention": serialize_attention(self.attention),
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        if isinstance(config["attention"], dict):
+            config["attention"] = keras.saving.deserialize_keras_object(config["attention"])
+        return cls(**config)

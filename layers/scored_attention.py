@@ -1,0 +1,53 @@
+"""Attention with one score per query and key: the form of Bahdanau and of Luong."""
+
+from keras import ops
+
+from .attention_layer import AttentionLayer
+from .masking import masked_softmax
+
+
+class ScoredAttention(AttentionLayer):
+    """Softmax over a score, then the weighted sum of the values. A subclass is its score.
+
+    `project_key` is what the score needs of a key, whatever the query; `score` takes the queries
+    and projected keys to scores `(B, T, S)`.
+    """
+
+    def project_key(self, key):
+        return key
+
+    def score(self, query, key):
+        raise NotImplementedError
+
+    def project_memory(self, value, key=None):
+        return self.project_key(value if key is None else key), value
+
+    def attend(self, query, memory, mask=None, training=None, dropout_mask=None):
+        keys, values = memory
+        if mask is not None and len(mask.shape) > 3:
+            raise ValueError(
+                f"{type(self).__name__} has no heads: `attention_mask` must broadcast to "
+                f"(batch, query length, key length). Received a mask of shape {tuple(mask.shape)}"
+            )
+        weights = ops.cast(masked_softmax(self.score(query, keys), mask), self.compute_dtype)
+        context = ops.matmul(self._drop(weights, training, dropout_mask), values)
+        return context, weights
+
+    def _output_dim(self, query_shape, value_shape):
+        return value_shape[-1]
+
+
+def project(dense, x):
+    """`dense(x)` as one plain matrix product.
+
+    Over more than two axes Keras on TensorFlow contracts with transposes, which are slower, and
+    which XLA cannot differentiate inside a loop.
+    """
+    y = dense(ops.reshape(x, (-1, x.shape[-1])))
+    return ops.reshape(y, (*ops.shape(x)[:-1], y.shape[-1]))
+
+
+def tanh_scores(query, key, score_projection):
+    """`v^T tanh(q_i + k_j)` of all queries `(B, T, U)` and keys `(B, S, U)`: `(B, T, S)`."""
+    energy = ops.tanh(query[:, :, None, :] + key[:, None, :, :])
+    return ops.squeeze(project(score_projection, energy), axis=-1)

@@ -1,0 +1,119 @@
+"""What the Transformer blocks share."""
+
+import keras
+from keras import activations
+
+from .registry import get
+
+
+class TransformerBlock(keras.layers.Layer):
+    """What the encoder and the decoder block share: the sublayers' form and the residual path."""
+
+    def __init__(
+        self,
+        num_heads,
+        mlp_dim,
+        attention="multi_head",
+        norm_first=True,
+        activation="gelu",
+        dropout=0.0,
+        norm_epsilon=1e-6,
+        seed=None,
+        **kwargs,
+    ):
+        for name, size in (("num_heads", num_heads), ("mlp_dim", mlp_dim)):
+            if not isinstance(size, int) or size <= 0:
+                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={size}")
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.num_heads = num_heads
+        self.mlp_dim = mlp_dim
+        self.attention = attention
+        self.norm_first = norm_first
+        self.activation = activations.get(activation)
+        self.dropout = dropout
+        self.norm_epsilon = norm_epsilon
+        self.seed = seed
+
+    def _make_attention(self, attention, query_shape, value_shape, name):
+        """The layer itself, or the mechanism of that name, sized for this block; built."""
+        if isinstance(attention, str):
+            options = {"dropout": self.dropout, "seed": self.seed, "dtype": self.dtype_policy}
+            dim = query_shape[-1]
+            attention = get(attention, dim=dim, num_heads=self.num_heads, name=name, **options)
+        if not attention.built:
+            attention.build(query_shape, value_shape)
+        output_shape = attention.compute_output_shape(query_shape, value_shape)
+        if output_shape[-1] != query_shape[-1]:
+            raise ValueError(
+                f"The output of {name} must be as wide as its query to be added to it. Received: "
+                f"query of shape {query_shape}, output of shape {output_shape}; "
+                f"{type(attention).__name__} may need values of another size."
+            )
+        return attention
+
+    def _build_mlp(self, shape):
+        self.mlp_norm = self._make_norm(shape, "mlp_norm")
+        self.mlp_hidden = keras.layers.Dense(
+            self.mlp_dim, activation=self.activation, dtype=self.dtype_policy, name="mlp_hidden"
+        )
+        self.mlp_hidden.build(shape)
+        self.mlp_output = keras.layers.Dense(shape[-1], dtype=self.dtype_policy, name="mlp_output")
+        self.mlp_output.build((*shape[:-1], self.mlp_dim))
+        self.residual_dropout = keras.layers.Dropout(
+            self.dropout, seed=self.seed, dtype=self.dtype_policy, name="residual_dropout"
+        )
+
+    def _make_norm(self, shape, name):
+        norm = keras.layers.LayerNormalization(
+            epsilon=self.norm_epsilon, dtype=self.dtype_policy, name=name
+        )
+        norm.build(shape)
+        return norm
+
+    def _add(self, x, branch, norm, training):
+        """Adds a branch to the residual path, and normalizes the sum unless `norm_first`."""
+        x = x + self.residual_dropout(branch, training=training)
+        return x if self.norm_first else norm(x)
+
+    def _mlp(self, x, training):
+        hidden = self.mlp_hidden(self.mlp_norm(x) if self.norm_first else x)
+        hidden = self.residual_dropout(hidden, training=training)
+        return self._add(x, self.mlp_output(hidden), self.mlp_norm, training)
+
+    def compute_mask(self, x, previous_mask):
+        # A mask of query by key, or over a cache, is none over the positions of the output.
+        if previous_mask is None or tuple(previous_mask.shape) != tuple(x.shape[:2]):
+            return None
+        return previous_mask
+
+    def compute_output_shape(self, x_shape, *args):
+        return x_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "mlp_dim": self.mlp_dim,
+            "attention": serialize_attention(self.attention),
+            "norm_first": self.norm_first,
+            "activation": activations.serialize(self.activation),
+            "dropout": self.dropout,
+            "norm_epsilon": self.norm_epsilon,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        for name in ("attention", "cross_attention"):
+            if isinstance(config.get(name), dict):
+                config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)
+
+
+def serialize_attention(attention):
+    """The name of a mechanism, or the configuration of a layer."""
+    if isinstance(attention, str):
+        return attention
+    return keras.saving.serialize_keras_object(attention)

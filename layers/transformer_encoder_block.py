@@ -1,0 +1,68 @@
+import keras
+
+from .serialization import register
+from .shapes import check_ranks
+from .transformer_block import TransformerBlock
+
+
+@register
+class TransformerEncoderBlock(TransformerBlock):
+    """Self-attention and a two-layer perceptron, each on a residual path; any mechanism inside.
+
+    With `norm_first`, `x + f(norm(x))` (Xiong et al., 2020); without, `norm(x + f(x))` as in
+    Vaswani et al. (2017).
+
+    Args:
+        num_heads: N, for mechanisms with heads.
+        mlp_dim: Size of the perceptron's hidden layer.
+        attention: A name of `layers.mechanisms()`, or an attention layer.
+        norm_first: Whether normalization stands before each branch or after each sum.
+        activation: Of the perceptron's hidden layer.
+        dropout: On the branches, the hidden layer and, of a mechanism given by name, the weights.
+        norm_epsilon: Of the layer normalizations.
+        seed: Seed of the dropout.
+        **kwargs: Of `keras.layers.Layer`.
+
+    Call arguments:
+        x: `(B, T, D)`.
+        mask: boolean `(B, T)` over positions, or `(B, T, T)`, query by key; True = attend.
+        return_attention_scores: whether to return the weights as well.
+
+    Returns:
+        `(B, T, D)`, and the weights if asked for.
+
+    References:
+        - [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762)
+        - [Xiong et al., 2020](https://arxiv.org/abs/2002.04745)
+    """
+
+    def build(self, x_shape):
+        check_ranks(self, x=x_shape)
+        x_shape = tuple(x_shape)
+        self.self_attention_norm = self._make_norm(x_shape, "self_attention_norm")
+        self.self_attention = self._make_attention(
+            self.attention, x_shape, x_shape, "self_attention"
+        )
+        self._build_mlp(x_shape)
+        self.built = True
+
+    def call(self, x, mask=None, return_attention_scores=False, training=None):
+        check_ranks(self, x=x.shape)
+        if mask is not None and len(mask.shape) == 2:
+            masks = {"query_mask": mask, "value_mask": mask}
+        else:
+            masks = {"attention_mask": mask}
+        h = self.self_attention_norm(x) if self.norm_first else x
+        attended, weights = self.self_attention(
+            h, h, return_attention_scores=True, training=training, **masks
+        )
+        x = self._add(x, attended, self.self_attention_norm, training)
+        x = self._mlp(x, training)
+        return (x, weights) if return_attention_scores else x
+
+    def compute_output_spec(self, x, mask=None, return_attention_scores=False, training=None):
+        output = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
+        if not return_attention_scores:
+            return output
+        _, weights = self.self_attention.compute_output_spec(x, x, return_attention_scores=True)
+        return output, weights

@@ -1,0 +1,4 @@
+import pytest
+
+HELPERS = ("harness", "mechanism", "backend", "torch_reference", "decoding")
+pytest.register_assert_rewrite(*(f"tests.layers.{name}" for name in HELPERS))

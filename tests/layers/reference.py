@@ -1,0 +1,105 @@
+"""Attention in plain NumPy and float64, written as in the papers; the layers must agree with it.
+
+Each mechanism's function takes a built layer (only to read its weights), the inputs and one merged
+boolean mask, and returns the output and the weights.
+"""
+
+import numpy as np
+
+
+def dense(sublayer, inputs):
+    """Returns `inputs @ kernel + bias` with the weights of a Keras `Dense`."""
+    weights = [np.asarray(weight, "float64") for weight in sublayer.get_weights()]
+    outputs = inputs @ weights[0]
+    return outputs + weights[1] if len(weights) == 2 else outputs
+
+
+def masked_softmax(scores, mask):
+    """Returns the softmax over the last axis among `mask`; a row without any key is all zeros."""
+    mask = np.broadcast_to(mask, scores.shape)
+    weights = np.zeros_like(scores)
+    for row in np.ndindex(scores.shape[:-1]):
+        seen = mask[row]
+        if seen.any():
+            exponentials = np.exp(scores[row][seen] - scores[row][seen].max())
+            weights[row][seen] = exponentials / exponentials.sum()
+    return weights
+
+
+def merge_masks(
+    query_length,
+    value_length,
+    query_mask=None,
+    value_mask=None,
+    key_mask=None,
+    attention_mask=None,
+    use_causal_mask=False,
+    heads=False,
+):
+    """Returns all masks joined with AND, of rank 3, or 4 with heads, broadcastable to scores."""
+    mask = np.ones((1, query_length, value_length), bool)
+    if query_mask is not None:
+        mask = mask & query_mask[:, :, None]
+    if value_mask is not None:
+        mask = mask & value_mask[:, None, :]
+    if key_mask is not None:
+        mask = mask & key_mask[:, None, :]
+    if use_causal_mask:
+        mask = mask & (np.arange(value_length)[None] <= np.arange(query_length)[:, None])
+    if heads:
+        mask = mask[:, None]
+        if attention_mask is not None and attention_mask.ndim == 3:
+            attention_mask = attention_mask[:, None]
+    return mask if attention_mask is None else mask & attention_mask
+
+
+def additive(layer, query, value, key, mask):
+    """Bahdanau et al. 2015, appendix A.1.2: e_ij = v_a^T tanh(W_a s_i + U_a h_j)."""
+    query, value, key = (np.asarray(x, "float64") for x in (query, value, key))
+    hidden = np.tanh(
+        dense(layer.query_projection, query)[:, :, None] + dense(layer.key_projection, key)[:, None]
+    )
+    weights = masked_softmax(dense(layer.score_projection, hidden)[..., 0], mask)
+    return weights @ value, weights
+
+
+def luong(layer, query, value, key, mask):
+    """Luong et al. 2015, equation 8: score(h_t, h_s) by dot, general and concat."""
+    query, value, key = (np.asarray(x, "float64") for x in (query, value, key))
+    if layer.score_mode == "dot":
+        scores = query @ key.swapaxes(1, 2)
+    elif layer.score_mode == "general":
+        scores = query @ dense(layer.key_projection, key).swapaxes(1, 2)
+    else:
+        hidden = (
+            dense(layer.query_projection, query)[:, :, None]
+            + dense(layer.key_projection, key)[:, None]
+        )
+        scores = dense(layer.score_projection, np.tanh(hidden))[..., 0]
+    scalars = [weight for weight in layer.get_weights() if np.shape(weight) == ()]
+    weights = masked_softmax(scores * scalars[0] if scalars else scores, mask)
+    return weights @ value, weights
+
+
+def multi_head_parts(layer):
+    """Returns (kernel, bias) of the query, key, value and output projections."""
+    weights = [np.asarray(weight, "float64") for weight in layer.get_weights()]
+    if layer.use_bias:
+        return list(zip(weights[::2], weights[1::2], strict=True))
+    return [(kernel, 0.0) for kernel in weights]
+
+
+def multi_head(layer, query, value, key, mask):
+    """Vaswani et al. 2017, equation 1 and section 3.2.2; query heads share key heads in groups."""
+    inputs = [np.asarray(x, "float64") for x in (query, key, value)]
+    *projections, (output_kernel, output_bias) = multi_head_parts(layer)
+    heads = [
+        np.einsum("bld,dnh->bnlh", x, kernel) + (bias[:, None] if np.ndim(bias) else bias)
+        for x, (kernel, bias) in zip(inputs, projections, strict=True)
+    ]
+    group = heads[0].shape[1] // heads[1].shape[1]
+    query, key, value = heads[0], *(np.repeat(head, group, axis=1) for head in heads[1:])
+    scores = query @ key.swapaxes(2, 3) / np.sqrt(query.shape[-1])
+    weights = masked_softmax(scores, mask)
+    output = np.einsum("bnth,nhd->btd", weights @ value, output_kernel) + output_bias
+    return output, weights

@@ -1,0 +1,79 @@
+"""The Transformer blocks as their composition in plain NumPy."""
+
+import math
+
+import numpy as np
+
+import layers
+from tests.layers import reference
+
+REFERENCES = {
+    layers.AdditiveAttention: reference.additive,
+    layers.LuongAttention: reference.luong,
+    layers.MultiHeadAttention: reference.multi_head,
+}
+
+
+def normalise(norm, x):
+    gamma, beta = norm.get_weights()
+    mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
+    return (x - mean) / np.sqrt(variance + norm.epsilon) * gamma + beta
+
+
+def gelu(x):
+    return 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+
+
+def residual(block, norm, x, branch):
+    """x + f(norm(x)), or norm(x + f(x))."""
+    if block.norm_first:
+        return x + branch(normalise(norm, x))
+    return normalise(norm, x + branch(x))
+
+
+def attend(layer, query, value, **masks):
+    heads = layer.num_heads is not None
+    mask = reference.merge_masks(query.shape[1], value.shape[1], heads=heads, **masks)
+    return REFERENCES[type(layer)](layer, query, value, value, mask)
+
+
+def numpy_encoder(block, x, **masks):
+    weights = []
+
+    def attention(h):
+        output, w = attend(block.self_attention, h, h, **masks)
+        weights.append(w)
+        return output
+
+    def mlp(h):
+        return reference.dense(block.mlp_output, gelu(reference.dense(block.mlp_hidden, h)))
+
+    x = residual(block, block.self_attention_norm, np.asarray(x, "float64"), attention)
+    return residual(block, block.mlp_norm, x, mlp), weights[0]
+
+
+def numpy_decoder(block, x, memory, mask=None, memory_mask=None):
+    weights, masks = [], {}
+    if mask is not None and mask.ndim == 2:
+        masks = {"query_mask": mask, "value_mask": mask}
+    elif mask is not None:
+        masks = {"attention_mask": mask}
+
+    def look(h):
+        query_mask = masks.get("query_mask")
+        output, w = attend(
+            block.cross_attention, h, memory, query_mask=query_mask, value_mask=memory_mask
+        )
+        weights.append(w)
+        return output
+
+    def self_attention(h):
+        return attend(block.self_attention, h, h, use_causal_mask=True, **masks)[0]
+
+    def mlp(h):
+        return reference.dense(block.mlp_output, gelu(reference.dense(block.mlp_hidden, h)))
+
+    x = residual(block, block.self_attention_norm, np.asarray(x, "float64"), self_attention)
+    if memory is not None:
+        x = residual(block, block.cross_attention_norm, x, look)
+    return residual(block, block.mlp_norm, x, mlp), weights
