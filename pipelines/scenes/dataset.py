@@ -1,0 +1,78 @@
+"""Writes the built-in data set to a folder in the open layout."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from .language import captions
+from .render import render
+from .world import SPLITS, sample_scene
+
+VERSION = "4"  # to be raised with every change of the pictures, the captions or the layout
+
+
+def write(
+    folder: Path, train: int = 10_000, validation: int = 500, test: int = 500, seed: int = 0
+) -> None:
+    """Writes pictures of scenes with captions, on all cores.
+
+    Args:
+        folder: gets `train.jsonl`, `validation.jsonl`, `test.jsonl` and `images/*.png`. A line
+            holds `file_name`, `captions` (five), `background`, and `objects` (`shape`, `color`,
+            `size`, `texture`, and `box` as `[x0, y0, x1, y1]` in pixels).
+        train: number of training pictures.
+        validation: number of validation pictures.
+        test: number of test pictures.
+        seed: another seed gives other pictures under the same rule of which split they belong to.
+
+    Raises:
+        RuntimeError: if a process could not write its part.
+    """
+    folder = Path(folder)
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    workers = os.cpu_count() or 1
+    # Fresh interpreters, no fork: the caller may hold TensorFlow's threads, and multiprocessing
+    # would import the caller's main module again.
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    processes = []
+    for worker in range(workers):
+        arguments = map(str, (folder, seed, worker, workers, train, validation, test))
+        command = [sys.executable, "-m", __package__, *arguments]
+        processes.append(subprocess.Popen(command, env=environment))
+    try:
+        failures = sum(process.wait() != 0 for process in processes)
+    finally:
+        for process in processes:
+            process.kill()
+    if failures:
+        raise RuntimeError(f"{failures} of {workers} processes could not write to {folder}.")
+    for split in SPLITS:
+        parts = [_part(folder, split, worker) for worker in range(workers)]
+        with (folder / f"{split}.jsonl").open("wb") as lines:
+            for part in parts:
+                lines.write(part.read_bytes())
+                part.unlink()
+
+
+def write_part(folder: Path, seed: int, worker: int, workers: int, *counts: int) -> None:
+    """Writes one worker's share of each split: its pictures, and a file with its lines."""
+    for split, count in zip(SPLITS, counts, strict=True):
+        share = range(count * worker // workers, count * (worker + 1) // workers)
+        with _part(folder, split, worker).open("w") as lines:
+            for index in share:
+                scene = sample_scene(seed, split, index)
+                name = f"images/{split}-{index:06d}.png"
+                render(scene).save(folder / name, compress_level=1)
+                line = {
+                    "file_name": name,
+                    "captions": captions(scene),
+                    "objects": [thing.truth for thing in scene.things],
+                    "background": scene.background,
+                }
+                lines.write(json.dumps(line) + "\n")
+
+
+def _part(folder: Path, split: str, worker: int) -> Path:
+    return folder / f"{split}.{worker}.part"
