@@ -1,0 +1,89 @@
+"""A run is one folder: all that evaluation and prediction need, on another machine too."""
+
+import dataclasses
+import json
+import os
+import re
+import tempfile
+import time
+from pathlib import Path
+
+from pipelines.console import UserError
+
+ROOT = Path("runs")
+
+
+def check_name(app, config):
+    """Raises the `UserError` that `create` would, before the hours of work that a run may be."""
+    name = config.name
+    if name is None:
+        return
+    if not re.fullmatch(r"[\w.+-]+", name) or name in (".", "..", "latest"):
+        raise UserError(f"--name {name!r} cannot name a folder: take letters, digits and . _ + -")
+    if (ROOT / app / name).exists():
+        raise UserError(f"there is a run {ROOT / app / name} already: take another --name")
+
+
+def create(app, config):
+    """Makes `runs/<app>/<name>` with `config.json` in it, and points `runs/<app>/latest` to it.
+
+    Args:
+        app: Name of the application.
+        config: Its dataclass; the field `name` names the run, by default the time.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: if a finished or running run has that name, or the name is none for a folder.
+    """
+    check_name(app, config)
+    name = config.name or time.strftime("%Y-%m-%d_%H-%M-%S")
+    folder = ROOT / app / name
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise UserError(f"{folder.parent} is not a folder") from None
+        folder = Path(tempfile.mkdtemp(prefix=f"{name}_", dir=folder.parent))  # The same second.
+        folder.chmod(0o755)
+    except OSError as error:
+        raise UserError(f"cannot make the run {folder}: {error.strerror}") from error
+    write_json(folder / "config.json", dataclasses.asdict(config))
+    latest = folder.parent / "latest"
+    link = latest.with_name(f".latest.{os.getpid()}")
+    link.symlink_to(folder.name)
+    os.replace(link, latest)
+    return folder
+
+
+def load(folder, config_class):
+    """The configuration of a finished run.
+
+    Raises:
+        UserError: if the folder is no run, or the run saved no model.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"there is no run {folder}")
+    config = folder / "config.json"
+    if not config.is_file():
+        raise UserError(f"{folder} is not a run: it has no config.json")
+    if not (folder / "model.keras").is_file():
+        raise UserError(f"the run {folder} has no model.keras: its training saved none")
+    try:
+        return config_class(**json.loads(config.read_text("utf-8")))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{config} is no configuration of this application: {error}") from error
+
+
+def write_json(path, value):
+    """Writes JSON under another name and renames it, so that no reader sees half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    os.replace(temporary, path)
+
+
+def read_json(path):
+    """The content of a JSON file of a run."""
+    return json.loads(Path(path).read_text("utf-8"))

@@ -1,0 +1,238 @@
+"""What every `fit` here is given: the optimizer, the loss, and the callbacks."""
+
+import atexit
+import math
+import os
+import time
+from pathlib import Path
+
+import keras
+from keras import ops
+from rich import progress
+
+from pipelines.console import console
+from pipelines.text import PAD
+
+
+def make_optimizer(
+    learning_rate,
+    total_steps,
+    warmup_steps,
+    weight_decay=0.01,
+    clip_norm=1.0,
+    ema_momentum=None,
+):
+    """AdamW with linear warm-up, cosine decay to zero and clipping by the global norm.
+
+    Biases, gains and the tables of embeddings and positions do not decay.
+
+    Args:
+        learning_rate: The peak, reached after `warmup_steps`.
+        total_steps: Length of the whole schedule.
+        warmup_steps: Steps of linear warm-up; at most a third of `total_steps`.
+        weight_decay: Decoupled (Loshchilov and Hutter, 2019).
+        clip_norm: Largest global norm of the gradients.
+        ema_momentum: Of an exponential moving average of the weights; `None` for none.
+    """
+    warmup_steps = min(warmup_steps, total_steps // 3)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup_steps else learning_rate,
+        decay_steps=max(total_steps - warmup_steps, 1),
+        warmup_target=learning_rate if warmup_steps else None,
+        warmup_steps=warmup_steps,
+    )
+    optimizer = keras.optimizers.AdamW(
+        schedule,
+        weight_decay=weight_decay,
+        global_clipnorm=clip_norm,
+        use_ema=ema_momentum is not None,
+        ema_momentum=ema_momentum or 0.99,
+        epsilon=1e-8,
+    )
+    names = ["bias", "gamma", "beta", "scale", "embeddings", "positions"]
+    optimizer.exclude_from_weight_decay(var_names=names)
+    return optimizer
+
+
+@keras.saving.register_keras_serializable("attention_suite")
+class TokenCrossentropy(keras.losses.Loss):
+    """Label-smoothed cross-entropy of the next token, in float32, averaged over real tokens.
+
+    Padding has no part in it: the loss of a batch is that of its sequences, whatever they are
+    padded to.
+
+    Args:
+        label_smoothing: Share of the target that is spread over the vocabulary evenly.
+    """
+
+    def __init__(self, label_smoothing=0.0, name="token_crossentropy", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        logits = ops.cast(y_pred, "float32")
+        targets = ops.cast(y_true, "int32")
+        log_z = ops.logsumexp(logits, axis=-1)
+        target = ops.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+        smooth = self.label_smoothing
+        losses = log_z - (1 - smooth) * target - smooth * ops.mean(logits, axis=-1)
+        real = ops.cast(targets != PAD, "float32")
+        return ops.sum(losses * real) / ops.maximum(ops.sum(real), 1.0)
+
+    def get_config(self):
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+class DecodedSelection(keras.callbacks.Callback):
+    """Decodes the validation split after each epoch, keeps the best weights, stops when none come.
+
+    Stands after `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)` where there is one, so that it
+    decodes and saves the averages.
+
+    Args:
+        evaluate: A function without arguments that decodes and returns a dict of metrics.
+        monitor: The metric to select by; larger is better.
+        path: Where the best model is saved.
+        patience: Epochs without a better one before training stops.
+    """
+
+    def __init__(self, evaluate, monitor, path, patience):
+        super().__init__()
+        self.evaluate = evaluate
+        self.monitor = monitor
+        self.path = Path(path)
+        self.patience = patience
+        self.best = -math.inf
+        self.best_epoch = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        model = self.model  # On JAX, asking for it writes the trained values back.
+        metrics = self.evaluate()
+        logs.update({f"val_{name}": value for name, value in metrics.items()})
+        if metrics[self.monitor] > self.best:
+            self.best, self.best_epoch = metrics[self.monitor], epoch
+            save_atomically(model, self.path)
+        elif epoch - self.best_epoch >= self.patience:
+            model.stop_training = True
+            console.print(
+                f"No better {self.monitor} for {self.patience} epochs: "
+                f"stopping; epoch {self.best_epoch + 1} was the best.",
+                soft_wrap=True,
+            )
+
+
+def save_atomically(model, path):
+    """Saves under another name and renames, so that a killed run leaves no half-written file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
+    try:
+        model.save(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class Progress(keras.callbacks.Callback):
+    """One line that moves: epoch, loss, examples per second, time left; one line an epoch stays.
+
+    Args:
+        epochs: Of the whole run.
+        steps: Of an epoch.
+        batch_size: Examples of a step.
+    """
+
+    def __init__(self, epochs, steps, batch_size):
+        super().__init__()
+        self.total, self.epochs, self.steps, self.batch_size = (
+            epochs * steps,
+            epochs,
+            steps,
+            batch_size,
+        )
+
+    def on_train_begin(self, logs=None):
+        self.bar = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.TaskProgressColumn(),
+            progress.TextColumn("loss {task.fields[loss]}  {task.fields[rate]} examples/s  left"),
+            progress.TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.task = self.bar.add_task("", total=self.total, loss="-", rate="-")
+        self.bar.start()
+        atexit.register(self.bar.stop)  # An interrupted run must give the cursor back.
+        self.done = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.bar.update(self.task, description=f"epoch {epoch + 1}/{self.epochs}")
+        self.epoch_start = time.perf_counter()
+        self.epoch_done = self.done
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.done += 1
+        self.bar.update(self.task, completed=self.done)
+        if self.done % 10 == 0:
+            self.bar.update(
+                self.task, loss=f"{float(logs['loss']):.3f}", rate=f"{self._rate():.0f}"
+            )
+
+    def _rate(self):
+        elapsed = max(time.perf_counter() - self.epoch_start, 1e-9)
+        return (self.done - self.epoch_done) * self.batch_size / elapsed
+
+    def on_epoch_end(self, epoch, logs=None):
+        # This callback comes first, so the rate is that of training alone.
+        self.rate = self._rate()
+
+    def on_train_end(self, logs=None):
+        self.bar.stop()
+        atexit.unregister(self.bar.stop)
+
+
+class EpochLine(keras.callbacks.Callback):
+    """Prints what an epoch came to; stands last, when all metrics are there."""
+
+    def __init__(self, epochs, progress):
+        super().__init__()
+        self.epochs, self.progress = epochs, progress
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        metrics = "  ".join(
+            f"{name.removeprefix('val_')} {value:.3g}" for name, value in logs.items()
+        )
+        seconds = time.perf_counter() - self.start
+        console.print(
+            f"epoch {epoch + 1}/{self.epochs}  {metrics}  "
+            f"{self.progress.rate:.0f} examples/s  {seconds:.0f} s",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def make_callbacks(folder, epochs, steps, batch_size, decode, monitor, patience, averaged):
+    """The callbacks of a run, in the order in which they need one another.
+
+    Args:
+        folder: The run's: `model.keras`, `history.csv` and the TensorBoard logs go there.
+        epochs: Of the run.
+        steps: Of an epoch.
+        batch_size: Examples of a step.
+        decode: A function without arguments that decodes the validation split: a dict of metrics.
+        monitor: The metric that selects the model.
+        patience: Epochs without a better one before training stops.
+        averaged: Whether the optimizer averages the weights.
+    """
+    bar = Progress(epochs, steps, batch_size)
+    return [
+        bar,
+        *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if averaged else []),
+        DecodedSelection(decode, monitor, folder / "model.keras", patience),
+        keras.callbacks.CSVLogger(folder / "history.csv"),
+        keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
+        EpochLine(epochs, bar),
+    ]
