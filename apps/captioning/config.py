@@ -1,0 +1,236 @@
+"""The configuration of a captioning run, read from the command line."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+DATASETS = ("scenes",)
+MECHANISMS = (
+    "additive",
+    "luong_dot",
+    "luong_general",
+    "luong_concat",
+    "multi_head",
+    "grouped_query",
+    "multi_query",
+)
+
+_RANGES = {
+    "at least 1": (
+        lambda value: value >= 1,
+        "image_size dim num_heads decoder_layers epochs batch_size captions_per_picture "
+        "max_train beams top_k",
+    ),
+    "at least 3": (lambda value: value >= 3, "max_tokens"),
+    "at least 300": (lambda value: value >= 300, "vocabulary_size"),
+    "at least 0": (
+        lambda value: value >= 0,
+        "encoder_layers warmup_steps weight_decay patience length_penalty",
+    ),
+    "greater than 0": (lambda value: value > 0, "learning_rate clip_norm temperature"),
+    "in [0, 1)": (lambda value: 0 <= value < 1, "dropout label_smoothing ema"),
+    "in (0, 1]": (lambda value: 0 < value <= 1, "top_p"),
+    "in [0, 2^32)": (lambda value: 0 <= value < 2**32, "seed"),
+}
+
+
+def _check_ranges(config):
+    for description, (fits, names) in _RANGES.items():
+        for name in names.split():
+            value = getattr(config, name, None)
+            if value is not None and not fits(value):
+                flag = name.replace("_", "-")
+                raise ValueError(f"--{flag} must be {description}, not {value}")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Trains an image captioner and evaluates it on the test split.
+
+    The defaults are the run on the built-in pictures that the README shows.
+    """
+
+    dataset: str = "scenes"
+    """`scenes`, `tfds:NAME` of TensorFlow Datasets, or a folder: train.jsonl and its pictures."""
+    data_dir: str | None = None
+    """Where TensorFlow Datasets keeps its data."""
+    name: str | None = None
+    """Name of the run, runs/captioning/NAME; the time by default."""
+
+    backbone: str | None = None
+    """A pretrained network: a Keras Applications name, or a KerasHub preset; none: from scratch."""
+    fine_tune: bool = False
+    """Train the backbone too; otherwise its features are computed once and kept."""
+    image_size: int = 96
+    """Width and height of the pictures, in pixels."""
+    flip: bool = False
+    """Also train on mirrored pictures; not for captions that tell left from right."""
+
+    decoder: Literal["rnn", "transformer"] = "transformer"
+    """An LSTM with attention (Show, Attend and Tell), or Transformer blocks."""
+    attention: Literal[MECHANISMS] | None = None
+    """How words look at the picture; by default additive (rnn) or multi_head (transformer)."""
+    dim: int = 128
+    """Model size D."""
+    encoder_layers: int = 0
+    """Transformer blocks over the cells of the picture."""
+    decoder_layers: int = 2
+    """Blocks of the transformer decoder."""
+    num_heads: int = 4
+    """Heads N of multi-head attention."""
+    dropout: float = 0.0
+    """Dropout rate in the decoder."""
+
+    normalize_captions: bool = True
+    """Train on lower-case captions without punctuation, which is also how they are scored."""
+    vocabulary_size: int = 512
+    """Subword tokens, 256 of them the bytes."""
+    max_tokens: int = 40
+    """Longest caption, in tokens."""
+
+    epochs: int = 3
+    """Passes over the training pictures, with all their captions."""
+    batch_size: int = 8
+    """Pictures in a batch."""
+    captions_per_picture: int = 5
+    """Captions that share one pass of their picture through the encoder."""
+    learning_rate: float = 1e-3
+    """Peak of warm-up and cosine decay."""
+    warmup_steps: int = 200
+    """Steps of linear warm-up."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay of AdamW."""
+    clip_norm: float = 1.0
+    """Largest global norm of the gradients."""
+    concept_weight: float = 2.0
+    """Weight of a second loss: single cells must tell the tokens of the captions."""
+    label_smoothing: float = 0.0
+    """Share of the target spread over all tokens."""
+    ema: float = 0.99
+    """Momentum of the moving average of the weights that is decoded and saved; 0 for none."""
+    patience: int = 4
+    """Epochs without a better validation score before training stops."""
+    monitor: Literal["cider", "bleu_4", "attribute_accuracy"] = "cider"
+    """Decoded validation metric that chooses the model."""
+    max_train: int | None = None
+    """Train on the first N pictures only."""
+    seed: int = 0
+    """Of weights, order and dropout."""
+
+    decode: Literal["greedy", "beam", "sample"] = "greedy"
+    """How captions are decoded."""
+    beams: int = 5
+    """Candidates of beam search."""
+    length_penalty: float = 1.0
+    """Beam search compares log-probability / length^penalty; 0 favours short captions."""
+    temperature: float = 1.0
+    """Of sampling."""
+    top_k: int | None = None
+    """Sampling chooses among so many likeliest tokens."""
+    top_p: float = 0.9
+    """Sampling chooses among the tokens that hold this share of the probability."""
+
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the computation; weights stay float32."""
+    device: Literal["cpu", "gpu", "auto"] = "auto"
+    """Where to train; gpu without one is an error."""
+
+    @property
+    def mechanism(self):
+        return self.attention or {"rnn": "additive", "transformer": "multi_head"}[self.decoder]
+
+    def __post_init__(self):
+        if self.decoder == "rnn" and self.mechanism in (
+            "multi_head",
+            "grouped_query",
+            "multi_query",
+        ):
+            raise ValueError(
+                f"--attention {self.attention} has heads, which the rnn decoder cannot use; "
+                "take additive or luong_*, or --decoder transformer"
+            )
+        _check_ranges(self)
+        if self.dim % self.num_heads:
+            raise ValueError(f"--dim {self.dim} must be a multiple of --num-heads {self.num_heads}")
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How a finished run decodes; where a field is not given, as the run was configured."""
+
+    run: str = "runs/captioning/latest"
+    """The folder of the run."""
+    decode: Literal["greedy", "beam", "sample"] | None = None
+    """How captions are decoded."""
+    beams: int | None = None
+    """Candidates of beam search."""
+    length_penalty: float | None = None
+    """Beam search compares log-probability / length^penalty."""
+    temperature: float | None = None
+    """Of sampling."""
+    top_k: int | None = None
+    """Sampling chooses among so many likeliest tokens."""
+    top_p: float | None = None
+    """Sampling chooses among the tokens that hold this share of the probability."""
+    seed: int | None = None
+    """Of sampling."""
+    batch_size: int | None = None
+    """Pictures decoded at once."""
+    device: Literal["cpu", "gpu", "auto"] = "auto"
+    """Where to run; gpu without one is an error."""
+
+    def __post_init__(self):
+        _check_ranges(self)
+
+    def applied_to(self, config):
+        """The configuration of the run with what is given here in place of its own."""
+        names = {field.name for field in fields(Config)} - {"device", "dataset", "data_dir"}
+        given = {name: value for name, value in vars(self).items() if name in names}
+        return replace(config, **{k: v for k, v in given.items() if v is not None})
+
+
+@dataclass(frozen=True)
+class Evaluation(Decoding):
+    """Decodes a split with a finished run, scores it, and draws what the words looked at."""
+
+    split: Literal["test", "validation"] = "test"
+    """The split to score."""
+    dataset: str | None = None
+    """Another data set than the run's own: its name, or its folder on this machine."""
+    data_dir: str | None = None
+    """Where TensorFlow Datasets keeps its data."""
+
+
+@dataclass(frozen=True)
+class Prediction(Decoding):
+    """Captions a picture, or all pictures of a folder, and draws what the words looked at."""
+
+    input: str = ""
+    """A picture, or a folder of pictures."""
+    output: str | None = None
+    """Where the maps go; by default the folder predictions of the run."""
+
+
+_PHOTOGRAPHS = {
+    "decoder": "rnn",
+    "image_size": 224,
+    "flip": True,
+    "dim": 384,
+    "num_heads": 8,
+    "dropout": 0.4,
+    "vocabulary_size": 3000,
+    "epochs": 12,
+    "batch_size": 64,
+    "captions_per_picture": 1,
+    "learning_rate": 1e-3,
+    "concept_weight": 0.0,
+    "label_smoothing": 0.1,
+    "ema": 0.999,
+    "decode": "beam",
+}
+
+PRESETS = {
+    "flickr8k": Config(**_PHOTOGRAPHS),
+    "flickr8k-transformer": Config(
+        **{**_PHOTOGRAPHS, "decoder": "transformer", "dropout": 0.3, "decoder_layers": 2}
+    ),
+}

@@ -1,0 +1,186 @@
+"""From a data set's name to batches of pictures and captions."""
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from apps.captioning.config import Config
+from pipelines import backbones, cache, captions, images, scenes, sources
+from pipelines.console import UserError, console
+from pipelines.text import Tokenizer, pad
+
+FIELDS = {"file_name": str, "captions": list}
+TFDS_FEATURES = {
+    "file_name": ("image",),
+    "captions": ("captions/text", "captions", "caption", "text"),
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """The readable pictures of one split.
+
+    Attributes:
+        rows: The lines of the data set.
+        files: The picture of each line.
+        inputs: What the model is given of each: `(N,)` row numbers into one or two arrays (the
+            second holds the mirrored pictures).
+        arrays: Memory maps of features `(M, S, C)` or pixels `(M, size, size, 3)`.
+        grid: Rows and columns of the cells `(h, w)`; of pixels, those of the model's network.
+    """
+
+    rows: list
+    files: list
+    inputs: list
+    arrays: list
+    grid: tuple | None
+
+    @property
+    def references(self):
+        return [[captions.normalize(text) for text in row["captions"]] for row in self.rows]
+
+
+def read(config: Config) -> dict:
+    """All splits, as lists of rows, with the folder that they lie in."""
+    folder = sources.locate(
+        config.dataset,
+        {"scenes": scenes.write},
+        version=scenes.VERSION,
+        fields=FIELDS,
+        tfds_features=TFDS_FEATURES,
+        data_dir=config.data_dir,
+    )
+    splits = sources.read_splits(folder, FIELDS)
+    if config.max_train is not None:
+        splits["train"] = splits["train"][: config.max_train]
+    return {
+        name: [
+            {**row, "path": path}
+            for row, path in zip(rows, sources.media(folder, rows), strict=True)
+        ]
+        for name, rows in splits.items()
+    }
+
+
+def check_monitor(rows, monitor):
+    """Makes sure that the validation split can be scored by what selects the model."""
+    if monitor == "attribute_accuracy" and not all("objects" in row for row in rows):
+        raise UserError(
+            f"--monitor {monitor} needs the objects of every picture, which only scenes has: "
+            "take cider or bleu_4"
+        )
+
+
+def open_split(rows, config, flip=False, saved_backbone=None) -> Split:
+    """Brings the pictures of a split into memory maps; unreadable ones are left out and counted.
+
+    Args:
+        rows: Of `read`.
+        config: The configuration.
+        flip: Whether the mirrored pictures are there as well.
+        saved_backbone: Path of the run's own copy of the backbone, for a machine that lacks the
+            original.
+    """
+    files = [row["path"] for row in rows]
+    grid = None
+    maps = []
+    for mirrored in (False, True)[: 2 if flip else 1]:
+        if config.backbone and not config.fine_tune:
+            array, numbers, grid = backbones.cached_features(
+                files, config.backbone, config.image_size, flip=mirrored, saved=saved_backbone
+            )
+        elif mirrored:
+            break  # Pixels are mirrored on the way.
+        else:
+            array, numbers = images.cached_pixels(files, config.image_size)
+        maps.append((array, numbers))
+    readable = np.flatnonzero(maps[0][1] >= 0)
+    if len(readable) == 0:
+        raise UserError(f"none of the {len(files)} pictures can be read, the first is {files[0]}")
+    if len(readable) < len(files):
+        console.print(
+            f"{len(files) - len(readable)} of {len(files)} pictures cannot be read: skipped"
+        )
+    return Split(
+        rows=[rows[i] for i in readable],
+        files=[files[i] for i in readable],
+        inputs=[numbers[readable] for _, numbers in maps],
+        arrays=[array for array, _ in maps],
+        grid=grid,
+    )
+
+
+def train_tokenizer(rows, config) -> Tokenizer:
+    """A tokenizer of the training captions."""
+    return Tokenizer.train(_texts(rows, config), config.vocabulary_size)
+
+
+def _texts(rows, config):
+    texts = [text for row in rows for text in row["captions"]]
+    return [captions.normalize(text) for text in texts] if config.normalize_captions else texts
+
+
+def training_batches(split, tokenizer, config):
+    """An endless dataset of `({"picture", "tokens"}, targets)`, and its batches in an epoch.
+
+    Captions of one picture are put in groups of `captions_per_picture`; an element is a picture
+    with one group. Batches are of elements of similar length, padded to a few lengths.
+    """
+    group = config.captions_per_picture
+    pictures, groups = [], []
+    for i, row in enumerate(split.rows):
+        ids = tokenizer.encode(_texts([row], config))
+        random.Random(f"{config.seed}{i}").shuffle(ids)
+        for start in range(0, len(ids), group):
+            part = ids[start : start + group]
+            groups.append(part + [[]] * (group - len(part)))
+            pictures.append(i)
+    lengths = [min(max(map(len, part)), config.max_tokens) for part in groups]
+    tokens = np.stack([pad(part, max(lengths)) for part in groups])
+
+    elements = tf.data.Dataset.from_tensor_slices((pictures, lengths, tokens))
+    elements = elements.shuffle(len(groups), seed=config.seed).repeat()
+    boundaries = sorted({int(np.quantile(lengths, q)) for q in (0.25, 0.5, 0.75, 0.9)})
+    batches = elements.bucket_by_sequence_length(
+        lambda picture, length, tokens: length,
+        bucket_boundaries=[boundary + 1 for boundary in boundaries],
+        bucket_batch_sizes=[config.batch_size] * (len(boundaries) + 1),
+        drop_remainder=True,
+    )
+    limits = tf.constant([*boundaries, max(lengths)])
+
+    def example(picture, length, tokens):
+        # The bucket's boundary, so that each bucket has one shape.
+        longest = tf.reduce_max(length)
+        limit = limits[tf.searchsorted(limits, longest[None])[0]]
+        pixels = _gather(split, picture, config.flip)
+        return {"picture": pixels, "tokens": tokens[:, :, : limit - 1]}, tokens[:, :, 1:limit]
+
+    batches = batches.map(example, num_parallel_calls=2).prefetch(2)
+    return batches, max(len(groups) // config.batch_size, 1)
+
+
+def _gather(split, pictures, flip=False):
+    """The inputs of some pictures, float32; with `flip`, half of them mirrored."""
+    inputs, arrays = split.inputs, split.arrays
+
+    def read(pictures):
+        chosen = cache.gather(arrays[0], inputs[0][pictures])
+        if flip and len(arrays) == 2:
+            mirrored = np.flatnonzero(np.random.default_rng(pictures).random(len(pictures)) < 0.5)
+            chosen[mirrored] = cache.gather(arrays[1], inputs[1][pictures[mirrored]])
+        return chosen.astype("float32")
+
+    batch = tf.numpy_function(read, [pictures], tf.float32, stateful=False)
+    batch.set_shape((None, *arrays[0].shape[1:]))
+    if flip and len(arrays) == 1:
+        batch = tf.image.random_flip_left_right(batch)
+    return batch
+
+
+def picture_batches(split, batch_size):
+    """The inputs of all pictures of a split, in order, each once."""
+    numbers = tf.data.Dataset.from_tensor_slices(np.arange(len(split.rows)))
+    return numbers.batch(batch_size).map(lambda i: _gather(split, i)).prefetch(2)

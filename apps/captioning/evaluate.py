@@ -1,0 +1,220 @@
+"""Scores a finished run on a whole split: `python -m apps.captioning.evaluate --run FOLDER`."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from apps.captioning.config import Config, Evaluation
+from pipelines import console, runs
+
+
+@console.main
+def main(argv=None):
+    """Reads the flags and evaluates."""
+    arguments = console.parse(Evaluation, argv, prog="python -m apps.captioning.evaluate")
+    folder = Path(arguments.run)
+    config = arguments.applied_to(runs.load(folder, Config))
+    if arguments.dataset is not None:
+        config = replace(config, dataset=arguments.dataset)
+    if arguments.data_dir is not None:
+        config = replace(config, data_dir=arguments.data_dir)
+    console.select_device(arguments.device)
+    with console.quiet_start():
+        import tensorflow  # noqa: F401
+
+        from apps.captioning import data
+    if arguments.device == "gpu":
+        console.require_gpu()
+    captioner, tokenizer = load(folder)
+    rows = data.read(config)[arguments.split]
+    split = data.open_split(rows, config, saved_backbone=folder / "backbone.keras")
+    evaluate(folder, config, captioner, tokenizer, split, arguments.split)
+
+
+def load(folder):
+    """The captioner and the tokenizer of a run."""
+    import keras
+
+    from apps.captioning import model  # noqa: F401
+    from pipelines.text import Tokenizer
+
+    try:
+        return keras.saving.load_model(folder / "model.keras", compile=False), Tokenizer.load(
+            folder
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise console.UserError(f"{folder / 'model.keras'} cannot be read: {reason}") from error
+
+
+def evaluate(folder, config, captioner, tokenizer, split, split_name, training_seconds=None):
+    """Decodes a split, writes `metrics.json` and the maps into the run, and prints the metrics."""
+    generator = make_generator(captioner, config)
+    described = describe(generator, split, tokenizer, config.batch_size)
+    metrics = score(described, split)
+    path = folder / "metrics.json"
+    if training_seconds is None and path.is_file():
+        training_seconds = runs.read_json(path).get("training_seconds")
+    report = {
+        "dataset": config.dataset,
+        "split": split_name,
+        "examples": len(split.rows),
+        "training_seconds": training_seconds,
+        "parameters": captioner.count_params(),
+        "metrics": metrics,
+    }
+    runs.write_json(path, report)
+    write_captions(folder / f"captions_{split_name}.jsonl", described, split)
+    page = draw(folder / "maps", described, split, metrics)
+    for name, value in metrics.items():
+        console.console.print(f"{name:>20}  {value:.3f}", highlight=False)
+    console.console.print(f"maps: {page}", highlight=False, soft_wrap=True)
+    return report
+
+
+def make_generator(captioner, config, method=None):
+    """The decoder that a configuration describes."""
+    from pipelines.decoding import Generator
+
+    return Generator(
+        captioner,
+        config.max_tokens,
+        method=method or config.decode,
+        beams=config.beams,
+        length_penalty=config.length_penalty,
+        temperature=config.temperature,
+        top_k=config.top_k,
+        top_p=config.top_p,
+        seed=config.seed,
+    )
+
+
+@dataclass(frozen=True)
+class Description:
+    """What was said of one picture.
+
+    Attributes:
+        caption: The text.
+        words: Its words.
+        token_words: The word of each token, -1 for the end and what follows it.
+        weights: `(T, S)`, what each token looked at.
+        grid: Rows and columns of the S cells.
+    """
+
+    caption: str
+    words: list
+    token_words: list
+    weights: object
+    grid: tuple
+
+    @property
+    def map(self):
+        """The attention map of the words over the cells."""
+        from pipelines.attention_maps import attention_maps
+
+        return attention_maps(self.words, self.weights, self.token_words, self.grid)
+
+
+def describe(generator, split, tokenizer, batch_size):
+    """Decodes all pictures of a split, in order."""
+    from apps.captioning import data
+
+    decoded = generator.predict(data.picture_batches(split, batch_size), verbose=0)
+    grid = split.grid or generator.model.encoder.grid
+    return [
+        make_description(tokenizer, tokens, weights, grid)
+        for tokens, weights in zip(decoded["tokens"], decoded["weights"], strict=True)
+    ]
+
+
+def make_description(tokenizer, tokens, weights, grid):
+    """One decoded sequence `(T,)`, with its weights `(T, S)`, as text."""
+    words, positions = tokenizer.words(tokens)
+    token_words = [-1] * len(tokens)
+    for word, tokens_of_word in enumerate(positions):
+        for position in tokens_of_word:
+            token_words[position] = word
+    return Description(tokenizer.decode(tokens), words, token_words, weights, grid)
+
+
+def score(described, split):
+    """All metrics of a decoded split; those of the objects where the data set knows them."""
+    from pipelines import captions
+
+    hypotheses = [description.caption for description in described]
+    metrics = captions.score(hypotheses, split.references)
+    if all("objects" in row for row in split.rows):
+        metrics.update(score_objects(described, split))
+    return metrics
+
+
+def score_objects(described, split):
+    """Whether captions are true, and whether their object words look at the object.
+
+    `attribute_accuracy` is the share of captions that are right in every colour, shape, count and
+    relation that they name; `pointing_accuracy` the share of object words whose most attended cell
+    has its centre in the box of an object that the word means.
+    """
+    from pipelines import images, scenes
+
+    right = hits = words = 0
+    for description, row, file in zip(described, split.rows, split.files, strict=True):
+        verdict = scenes.judge(description.caption, row["objects"])
+        right += verdict.right
+        if not verdict.mentions:
+            continue
+        peaks = description.map.peaks
+        (width, height), (rows, columns) = images.dimensions(file), description.grid
+        for word, meant in verdict.mentions:
+            y, x = (peaks[word] + 0.5) * (height / rows, width / columns)
+            boxes = (row["objects"][i]["box"] for i in meant)
+            hits += any(x0 <= x <= x1 and y0 <= y <= y1 for x0, y0, x1, y1 in boxes)
+            words += 1
+    return {
+        "attribute_accuracy": right / len(described),
+        "pointing_accuracy": hits / max(words, 1),
+    }
+
+
+def write_captions(path, described, split):
+    """What was said of each picture, beside its references, a line each."""
+    import json
+
+    lines = [
+        json.dumps(
+            {
+                "file_name": row["file_name"],
+                "caption": description.caption,
+                "captions": row["captions"],
+            },
+            ensure_ascii=False,
+        )
+        for description, row in zip(described, split.rows, strict=True)
+    ]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def draw(folder, described, split, metrics, pictures=8, on_page=24):
+    """Draws the maps of the first pictures: a PNG each, one page and the arrays of all of these."""
+    from pipelines import images
+    from pipelines.attention_maps import save_npz
+    from pipelines.attention_pages import write_html
+    from pipelines.attention_pictures import draw_png
+
+    folder.mkdir(exist_ok=True)
+    shown = [i for i, description in enumerate(described) if description.words][:on_page]
+    maps = {Path(split.files[i]).stem: described[i].map for i in shown}
+    entries = []
+    for i, attention in zip(shown, maps.values(), strict=True):
+        picture = images.load(split.files[i], 256)
+        entries.append((picture, attention, described[i].caption, split.rows[i]["captions"]))
+    for (name, attention), (picture, *_) in list(zip(maps.items(), entries, strict=True))[
+        :pictures
+    ]:
+        draw_png(folder / f"{name}.png", picture, attention)
+    save_npz(folder / "maps.npz", maps)
+    write_html(folder / "index.html", entries, scores=metrics)
+    return folder / "index.html"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Captions pictures with a finished run: `python -m apps.captioning.predict --input PATH`."""
+
+from pathlib import Path
+
+from apps.captioning.config import Config, Prediction
+from pipelines import console, runs
+
+
+@console.main
+def main(argv=None):
+    """Reads the flags, captions the pictures, and draws what each word looked at."""
+    arguments = console.parse(Prediction, argv, prog="python -m apps.captioning.predict")
+    if not arguments.input:
+        raise console.UserError("--input is missing: a picture, or a folder of pictures")
+    folder = Path(arguments.run)
+    config = arguments.applied_to(runs.load(folder, Config))
+    files = pictures_of(Path(arguments.input).expanduser())
+    output = Path(arguments.output or folder / "predictions")
+    console.select_device(arguments.device)
+    with console.quiet_start():
+        import tensorflow  # noqa: F401
+
+        from apps.captioning.evaluate import load
+    if arguments.device == "gpu":
+        console.require_gpu()
+    captioner, tokenizer = load(folder)
+    predict(folder, config, captioner, tokenizer, files, output)
+
+
+def pictures_of(path):
+    """The picture itself, or all files of a folder that look like pictures."""
+    from PIL import Image
+
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise console.UserError(f"there is no picture or folder {path}")
+    endings = Image.registered_extensions()
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in endings)
+    if not files:
+        raise console.UserError(f"there is no picture in {path}")
+    return files
+
+
+def predict(folder, config, captioner, tokenizer, files, output):
+    """Prints a caption for each picture, and writes its map as a PNG and all maps as one page.
+
+    A single picture that cannot be read is an error; of a folder it is skipped, with a line.
+    """
+    import numpy as np
+
+    from apps.captioning.evaluate import make_description, make_generator
+    from pipelines import backbones, images
+    from pipelines.attention_maps import save_npz
+    from pipelines.attention_pages import write_html
+    from pipelines.attention_pictures import draw_png
+
+    frozen = config.backbone is not None and not config.fine_tune
+    network = backbones.load(folder / "backbone.keras") if frozen else captioner.encoder
+    generator = make_generator(captioner, config)
+    entries, maps = [], {}
+    for start in range(0, len(files), config.batch_size):
+        readable = []
+        for file in files[start : start + config.batch_size]:
+            try:
+                readable.append((file, images.load(file, config.image_size)))
+            except console.UserError as error:
+                if len(files) == 1:
+                    raise
+                console.console.print(f"skipped: {error}", markup=False, soft_wrap=True)
+        if not readable:
+            continue
+        make_folder(output)
+        inputs = np.stack([pixels for _, pixels in readable]).astype("float32")
+        if frozen:
+            inputs = backbones.compute_features(network.model, inputs).astype("float32")
+            inputs = inputs.reshape(len(inputs), -1, inputs.shape[-1])
+        decoded = generator.predict_on_batch(inputs)
+        for (file, _), tokens, weights in zip(
+            readable, decoded["tokens"], decoded["weights"], strict=True
+        ):
+            described = make_description(tokenizer, tokens, weights, network.grid)
+            console.console.print(
+                f"{file}: {described.caption}", markup=False, highlight=False, soft_wrap=True
+            )
+            if described.words:
+                picture = images.load(file, 256)
+                draw_png(output / f"{file.name}.png", picture, described.map)
+                entries.append((picture, described.map, described.caption, []))
+                maps[file.name] = described.map
+    if not maps:
+        raise console.UserError("no caption: none of the pictures could be read and described")
+    save_npz(output / "maps.npz", maps)
+    write_html(output / "index.html", entries)
+    shown = output / (f"{files[0].name}.png" if len(files) == 1 else "index.html")
+    console.console.print(f"what the words looked at: {shown}", highlight=False, soft_wrap=True)
+
+
+def make_folder(path):
+    """Makes a folder for the maps, unless it is there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise console.UserError(f"cannot make the folder {path}: {error.strerror}") from error
+
+
+if __name__ == "__main__":
+    main()

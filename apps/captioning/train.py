@@ -1,0 +1,97 @@
+"""Trains an image captioner: `python -m apps.captioning.train --help`."""
+
+import time
+
+from apps.captioning.config import PRESETS, Config
+from pipelines import console, runs
+
+
+@console.main
+def main(argv=None):
+    """Reads the flags and trains."""
+    config = console.parse(Config, argv, prog="python -m apps.captioning.train", presets=PRESETS)
+    console.select_device(config.device)
+    with console.quiet_start():
+        import tensorflow  # noqa: F401
+
+        import apps.captioning.data  # noqa: F401
+    if config.device == "gpu":
+        console.require_gpu()
+    train(config)
+
+
+def train(config):
+    """Reads the data, makes the model, fits it, and evaluates the best epoch on the test split."""
+    import keras
+
+    from apps.captioning import data, model
+    from apps.captioning.evaluate import describe, evaluate, load, make_generator, score
+    from pipelines import backbones, training
+
+    runs.check_name("captioning", config)
+    started = time.perf_counter()
+    keras.utils.set_random_seed(config.seed)
+    if config.precision != "float32":
+        keras.mixed_precision.set_global_policy(f"mixed_{config.precision}")
+
+    rows = data.read(config)
+    data.check_monitor(rows["validation"], config.monitor)
+    tokenizer = data.train_tokenizer(rows["train"], config)
+    train = data.open_split(rows["train"], config, flip=config.flip)
+    validation = data.open_split(rows["validation"], config)
+    batches, steps = data.training_batches(train, tokenizer, config)
+
+    network = None
+    if config.backbone and config.fine_tune:
+        network = backbones.open_backbone(config.backbone, config.image_size, trainable=True).model
+    captioner = model.build(config, train.arrays[0].shape[1:], tokenizer.vocabulary_size, network)
+    captioner.compile(
+        optimizer=training.make_optimizer(
+            config.learning_rate,
+            config.epochs * steps,
+            config.warmup_steps,
+            weight_decay=config.weight_decay,
+            clip_norm=config.clip_norm,
+            ema_momentum=config.ema or None,
+        ),
+        loss=training.TokenCrossentropy(config.label_smoothing),
+    )
+    greedy = make_generator(captioner, config, method="greedy")
+
+    folder = runs.create("captioning", config)
+    tokenizer.save(folder)
+    if config.backbone and not config.fine_tune:
+        backbones.save(config.backbone, config.image_size, folder / "backbone.keras")
+    console.console.print(
+        f"{len(train.rows):,} training pictures, {tokenizer.vocabulary_size:,} tokens, "
+        f"{captioner.count_params():,} parameters, run {folder}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    captioner.fit(
+        batches,
+        steps_per_epoch=steps,
+        epochs=config.epochs,
+        verbose=0,
+        callbacks=training.make_callbacks(
+            folder,
+            epochs=config.epochs,
+            steps=steps,
+            batch_size=config.batch_size,
+            decode=lambda: score(
+                describe(greedy, validation, tokenizer, config.batch_size), validation
+            ),
+            monitor=config.monitor,
+            patience=config.patience,
+            averaged=config.ema > 0,
+        ),
+    )
+    seconds = time.perf_counter() - started
+
+    captioner, tokenizer = load(folder)
+    test = data.open_split(rows["test"], config)
+    evaluate(folder, config, captioner, tokenizer, test, "test", training_seconds=round(seconds, 1))
+
+
+if __name__ == "__main__":
+    main()

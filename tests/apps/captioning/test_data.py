@@ -1,0 +1,252 @@
+import io
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from apps.captioning import data
+from apps.captioning.config import Config
+from pipelines.console import UserError
+from pipelines.text import END, PAD, START
+from tests.apps.captioning import tiny
+
+COLOURS = ("red", "green", "blue", "white", "black", "yellow", "grey")
+
+
+def captions_of(number):
+    """One to three captions, the longer the higher their number, all different."""
+    words = " ".join(COLOURS[: 1 + number % len(COLOURS)])
+    return [f"Picture {number}, {words}, {i}." for i in range(1 + number % 3)]
+
+
+CAPTIONS = [captions_of(number) for number in range(21)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny.write_pictures(tmp_path_factory.mktemp("pictures"), CAPTIONS)
+
+
+def open_training(folder, **settings):
+    settings = {"image_size": tiny.SIZE, "captions_per_picture": 2, "batch_size": 4, **settings}
+    config = Config(dataset=str(folder), **settings)
+    rows = data.read(config)
+    tokenizer = data.train_tokenizer(rows["train"], config)
+    split = data.open_split(rows["train"], config, flip=config.flip)
+    return config, split, tokenizer
+
+
+def texts_of(tokens, tokenizer):
+    return [tokenizer.decode(row) for row in tokens.reshape(-1, tokens.shape[-1]) if row.any()]
+
+
+class TestTrainingBatches:
+    def test_every_caption_has_its_turn_with_its_picture(self, folder):
+        config, split, tokenizer = open_training(folder)
+        batches, steps = data.training_batches(split, tokenizer, config)
+        groups = sum(-(-len(texts) // 2) for texts in CAPTIONS)
+        assert steps == groups // 4
+        pixels = {split.arrays[0][row].tobytes(): i for i, row in enumerate(split.inputs[0])}
+        seen = Counter()
+        # After as many passes as a batch has elements, no bucket holds a rest.
+        for inputs, targets in batches.take(groups):
+            for picture, tokens in zip(inputs["picture"].numpy(), targets.numpy(), strict=True):
+                number = pixels[picture.astype("uint8").tobytes()]
+                seen.update((number, text) for text in texts_of(tokens, tokenizer))
+        assert seen == {(i, text): 4 for i, texts in enumerate(split.references) for text in texts}
+
+    def test_a_pass_is_whole_before_the_next_begins(self, folder):
+        config, split, tokenizer = open_training(folder, batch_size=1)
+        batches, steps = data.training_batches(split, tokenizer, config)
+        passes = [[], []]
+        for number, (_, targets) in enumerate(batches.take(2 * steps)):
+            passes[number // steps] += texts_of(targets.numpy(), tokenizer)
+        assert len(passes[0]) == sum(map(len, CAPTIONS))
+        assert sorted(passes[0]) == sorted(passes[1])
+        assert passes[0] != passes[1]
+
+    def test_targets_are_the_next_tokens(self, folder):
+        config, split, tokenizer = open_training(folder)
+        for inputs, targets in data.training_batches(split, tokenizer, config)[0].take(20):
+            tokens, targets = inputs["tokens"].numpy(), targets.numpy()
+            assert tokens.shape == targets.shape == (4, 2, tokens.shape[2])
+            for given, wanted in zip(tokens.reshape(8, -1), targets.reshape(8, -1), strict=True):
+                if not wanted.any():  # A picture with an odd number of captions.
+                    assert not given.any()
+                    continue
+                assert given[0] == START
+                assert given[1:].tolist() == wanted[:-1].tolist()
+                (end,) = np.flatnonzero(wanted == END)
+                assert (wanted[:end] > END).all() and (wanted[end + 1 :] == PAD).all()
+
+    def test_few_shapes(self, folder):
+        config, split, tokenizer = open_training(folder)
+        batches, _ = data.training_batches(split, tokenizer, config)
+        shapes = {inputs["tokens"].shape[2] for inputs, _ in batches.take(100)}
+        assert 2 <= len(shapes) <= 5
+
+    def test_long_captions_are_cut_and_keep_their_end(self, folder):
+        config, split, tokenizer = open_training(folder, max_tokens=4)
+        for inputs, targets in data.training_batches(split, tokenizer, config)[0].take(20):
+            assert inputs["tokens"].shape[2] == 3
+            written = targets.numpy().reshape(-1, 3)
+            assert (written[written.any(axis=1)][:, -1] == END).all()
+
+    def test_the_seed_fixes_the_order(self, folder):
+        def order(seed):
+            config, split, tokenizer = open_training(folder, seed=seed)
+            batches, _ = data.training_batches(split, tokenizer, config)
+            return [targets.numpy().tolist() for _, targets in batches.take(8)]
+
+        assert order(1) == order(1) != order(2)
+
+    def test_captions_as_they_are_written(self, folder):
+        config, split, tokenizer = open_training(folder, normalize_captions=False, batch_size=1)
+        batches, steps = data.training_batches(split, tokenizer, config)
+        texts = []
+        for _, targets in batches.take(steps):
+            texts += texts_of(targets.numpy(), tokenizer)
+        assert sorted(texts) == sorted(text for texts in CAPTIONS for text in texts)
+
+    def test_max_train(self, folder):
+        _, split, _ = open_training(folder, max_train=5)
+        assert [row["captions"] for row in split.rows] == CAPTIONS[:5]
+
+
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory):
+    """Pictures that are black to the left and white to the right."""
+    captions = [[f"picture {number}"] for number in range(8)]
+    folder = tiny.write_pictures(tmp_path_factory.mktemp("halves"), captions)
+    picture = Image.new("RGB", (tiny.SIZE, tiny.SIZE))
+    picture.paste((255, 255, 255), (tiny.SIZE // 2, 0, tiny.SIZE, tiny.SIZE))
+    for number in range(8):
+        picture.save(folder / f"{number}.png")
+    return folder
+
+
+class TestFlip:
+    def left_cells(self, folder, **settings):
+        config, split, tokenizer = open_training(folder, **settings)
+        batches, _ = data.training_batches(split, tokenizer, config)
+        pictures = np.concatenate([inputs["picture"].numpy() for inputs, _ in batches.take(16)])
+        return pictures.reshape(len(pictures), -1, pictures.shape[-1])[:, 0]
+
+    def test_pixels_are_mirrored_only_when_asked(self, halves):
+        assert (self.left_cells(halves, flip=False) == 0).all()
+        mirrored = (self.left_cells(halves, flip=True) == 255).all(axis=-1)
+        assert 16 <= mirrored.sum() <= 48
+
+    def test_features_are_those_of_mirrored_pictures(self, halves, network):
+        straight = self.left_cells(halves, flip=False, backbone=str(network))
+        assert (straight == straight[0]).all()
+        mixed = self.left_cells(halves, flip=True, backbone=str(network))
+        same = (mixed == straight[0]).all(axis=-1)
+        assert 16 <= same.sum() <= 48
+        assert (mixed[~same] == mixed[~same][0]).all()
+
+    def test_evaluation_never_mirrors(self, halves, network):
+        for settings in ({}, {"backbone": str(network)}):
+            _, split, _ = open_training(halves, flip=True, **settings)
+            (batch,) = data.picture_batches(split, 8)
+            np.testing.assert_array_equal(batch, np.asarray(split.arrays[0])[split.inputs[0]])
+
+
+class TestPictureBatches:
+    def test_every_picture_once_in_order_with_the_tail(self, folder):
+        _, split, _ = open_training(folder)
+        batches = [batch.numpy() for batch in data.picture_batches(split, 8)]
+        assert [len(batch) for batch in batches] == [8, 8, 5]
+        pictures = np.concatenate(batches)
+        for number, picture in enumerate(pictures):
+            grey = 255 * number // 21
+            assert (picture == [grey, 255 - grey, 99]).all()
+
+
+class TestOpenSplit:
+    def test_unreadable_pictures_are_left_out_and_counted(self, tmp_path, capsys):
+        folder = tiny.write_pictures(tmp_path, [["one"], ["two"], ["three"], ["four"]])
+        (folder / "1.png").write_text("no picture")
+        (folder / "3.png").unlink()
+        _, split, _ = open_training(folder)
+        assert "2 of 4 pictures cannot be read: skipped" in capsys.readouterr().out
+        assert [row["captions"] for row in split.rows] == [["one"], ["three"]]
+        assert [file.name for file in split.files] == ["0.png", "2.png"]
+        (batch,) = data.picture_batches(split, 4)
+        assert batch.numpy()[:, 0, 0, 0].tolist() == [0, 127]
+
+    def test_no_readable_picture_is_an_error(self, tmp_path):
+        folder = tiny.write_pictures(tmp_path, [["one"], ["two"]])
+        for name in ("0.png", "1.png"):
+            (folder / name).write_text("no picture")
+        with pytest.raises(UserError, match=r"none of the 2 pictures can be read, .*0\.png"):
+            open_training(folder)
+
+    def test_references_are_normalized(self, tmp_path):
+        _, split, _ = open_training(tiny.write_pictures(tmp_path, [["A Dog, asleep.", "dog"]]))
+        assert split.references == [["a dog asleep", "dog"]]
+
+    def test_features_are_computed_once(self, folder, network, monkeypatch):
+        settings = {"backbone": str(network), "flip": True}
+        _, first, _ = open_training(folder, **settings)
+        assert first.grid == tiny.GRID
+        assert [array.shape[1:] for array in first.arrays] == [(16, 8), (16, 8)]
+
+        def fail(*args, **kwargs):
+            raise AssertionError("computed again")
+
+        monkeypatch.setattr(data.backbones, "open_backbone", fail)
+        monkeypatch.setattr(data.backbones, "compute_features", fail)
+        _, second, _ = open_training(folder, **settings)
+        for one, two, i, j in zip(
+            first.arrays, second.arrays, first.inputs, second.inputs, strict=True
+        ):
+            np.testing.assert_array_equal(one[i], two[j])
+
+
+def jpeg(grey):
+    file = io.BytesIO()
+    Image.new("L", (8, 8), grey).save(file, "JPEG")
+    return file.getvalue()
+
+
+def test_a_tensorflow_data_set(monkeypatch):
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    examples = {
+        "train": [["A dog .", " A cat "], ["Two boys"], ["A fish"]],
+        "restval": [["A horse"]],
+        "val": [["A bird"]],
+        "test": [[]],
+    }
+
+    def as_dataset(builder, split, decoders, **kwargs):
+        decoders.extract_features(builder.info.features)
+
+        def generate():
+            for number, captions in enumerate(examples[split]):
+                texts = {"text": np.array(captions, object)}
+                yield {"image": jpeg(100 + number), "captions": texts}
+
+        texts = {"text": tf.TensorSpec([None], tf.string)}
+        signature = {"image": tf.TensorSpec([], tf.string), "captions": texts}
+        return tf.data.Dataset.from_generator(generate, output_signature=signature)
+
+    infos = {
+        name: tfds.core.SplitInfo(
+            name=name, shard_lengths=[len(rows)], num_bytes=0, filename_template=None
+        )
+        for name, rows in examples.items()
+    }
+    with tfds.testing.mock_data(as_dataset_fn=as_dataset):
+        monkeypatch.setattr(tfds.core.DatasetInfo, "splits", infos)
+        config = Config(dataset="tfds:coco_captions", image_size=8)
+        rows = data.read(config)
+    assert [row["captions"] for row in rows["validation"]] == [["A bird"]]
+    texts = [row["captions"] for split in ("train", "test") for row in rows[split]]
+    assert sorted(texts) == [["A dog .", "A cat"], ["A fish"], ["A horse"], ["Two boys"]]
+    split = data.open_split(rows["validation"], config)
+    (batch,) = data.picture_batches(split, 4)
+    assert (batch.numpy() == 100).all()
