@@ -2,7 +2,9 @@
 # brought up to date whenever a requirements file changes.
 
 PYTHON3 ?= python3
-BACKEND ?= $(or $(KERAS_BACKEND),tensorflow)
+ifndef BACKEND
+BACKEND := $(or $(KERAS_BACKEND),tensorflow)
+endif
 RUN ?= runs/captioning/latest
 
 VENV := .venv
