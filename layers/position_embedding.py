@@ -86,9 +86,9 @@ class PositionEmbedding(keras.layers.Layer):
         }
 
 
-def sinusoids(indices, dim):
-    """The sinusoids of positions `(T,)`: float32, `(T, dim)`."""
-    frequencies = ops.exp(ops.arange(0, dim, 2, dtype="float32") * (-math.log(10000.0) / dim))
+def sinusoids(indices, dim, base=10_000.0):
+    """The sinusoids of positions `(T,)`: float32, `(T, dim)`, of wavelengths 2 pi to 2 pi base."""
+    frequencies = ops.exp(ops.arange(0, dim, 2, dtype="float32") * (-math.log(base) / dim))
     angles = ops.cast(indices, "float32")[:, None] * frequencies
     pairs = ops.stack([ops.sin(angles), ops.cos(angles)], axis=-1)
     return ops.reshape(pairs, (-1, 2 * frequencies.shape[0]))[:, :dim]

@@ -28,8 +28,8 @@ class TransformerDecoder(keras.layers.Layer):
         tokens: `(B, T)`, integers.
         memory: `(B, S, M)`, or `(B / K, S, M)` if each K sequences, side by side, share one.
         memory_mask: boolean, `(B, S)` or `(B / K, S)`.
-        return_attention_scores: whether to return the weights `(B, T, S)` as well, the mean over
-            all blocks and heads.
+        return_attention_scores: whether to return the weights `(B, T, S)` as well: those of the
+            first block, which looks up what later blocks compare; the mean over its heads.
 
     Returns:
         Logits `(B, T, V)`, and the weights if asked for.
@@ -114,7 +114,7 @@ class TransformerDecoder(keras.layers.Layer):
             )
             all_weights.append(weights)
         logits = self._logits(x)
-        return (logits, _mean_weights(all_weights)) if return_attention_scores else logits
+        return (logits, _first_weights(all_weights)) if return_attention_scores else logits
 
     def _embed(self, tokens, index):
         return self.positions(self.embedding(tokens) * self.dim**0.5, start_index=index)
@@ -147,7 +147,7 @@ class TransformerDecoder(keras.layers.Layer):
             )
             all_weights.append(weights)
             caches.append(cache)
-        return self._logits(x)[:, 0], _mean_weights(all_weights)[:, 0], caches
+        return self._logits(x)[:, 0], _first_weights(all_weights)[:, 0], caches
 
     def compute_output_spec(
         self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None
@@ -174,7 +174,7 @@ class TransformerDecoder(keras.layers.Layer):
         }
 
 
-def _mean_weights(all_weights):
-    """The mean over blocks and, where there are any, heads: `(B, T, S)`."""
-    single = [ops.mean(w, axis=1) if len(w.shape) == 4 else w for w in all_weights]
-    return sum(single[1:], single[0]) / len(single)
+def _first_weights(all_weights):
+    """The first block's, the mean over heads where there are any: `(B, T, S)`."""
+    first = all_weights[0]
+    return ops.mean(first, axis=1) if len(first.shape) == 4 else first

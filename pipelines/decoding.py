@@ -29,6 +29,7 @@ class Generator(keras.Model):
     Args:
         model: A Keras model with `start` and `step`.
         max_length: Most tokens, the end included.
+        min_length: Fewest tokens before the end.
         method: "greedy", "beam" or "sample".
         beams: K, for beam search.
         length_penalty: 0 favours short sequences; 1 compares mean log-probabilities.
@@ -53,6 +54,7 @@ class Generator(keras.Model):
         top_k=None,
         top_p=1.0,
         seed=None,
+        min_length=0,
     ):
         if method not in METHODS:
             raise ValueError(f"`method` must be one of {METHODS}. Received: method={method!r}")
@@ -64,9 +66,15 @@ class Generator(keras.Model):
                 "Sampling needs temperature > 0, top_p in (0, 1] and top_k of at least 1 or None. "
                 f"Received: temperature={temperature}, top_p={top_p}, top_k={top_k}"
             )
+        if not 0 <= min_length < max_length:
+            raise ValueError(
+                "`min_length` must be at least 0 and less than `max_length`. "
+                f"Received: min_length={min_length}, max_length={max_length}"
+            )
         super().__init__()
         self.model = model
         self.max_length = max_length
+        self.min_length = min_length
         self.method = method
         self.beams = beams if method == "beam" else 1
         self.length_penalty = length_penalty
@@ -96,12 +104,16 @@ class Generator(keras.Model):
                 keras.tree.pack_sequence_as(state, list(flat_state)),
             )
             logits = ops.cast(logits, "float32")
+            log_z = ops.logsumexp(logits, axis=-1, keepdims=True)
+            if self.min_length:
+                no_end = IMPOSSIBLE * ops.one_hot(END, logits.shape[-1], dtype="float32")
+                logits = logits + ops.where(index < self.min_length, no_end, 0.0)
             if self.method == "sample":
-                chosen, gain = self._sample(logits, ops.take(noise, index, axis=1))
+                chosen, gain = self._sample(logits, log_z, ops.take(noise, index, axis=1))
                 log_probs = log_probs + ops.where(finished, 0.0, gain)
                 parents = None
             else:
-                chosen, parents, log_probs = self._best(logits, log_probs, lengths, finished)
+                chosen, parents, log_probs = self._best(logits, log_z, log_probs, lengths, finished)
 
             def follow(x):
                 return x if parents is None or self.beams == 1 else ops.take(x, parents, axis=0)
@@ -142,12 +154,12 @@ class Generator(keras.Model):
     def _normalize(self, log_probs, lengths):
         return log_probs / ops.maximum(lengths, 1.0) ** self.length_penalty
 
-    def _best(self, logits, log_probs, lengths, finished):
+    def _best(self, logits, log_z, log_probs, lengths, finished):
         """The best K continuations of each example: tokens, parent rows and log-probabilities."""
         # The best K of each candidate are enough, and they need no softmax over the vocabulary.
         options = min(self.beams, logits.shape[-1])
         values, indices = ops.top_k(logits, options)
-        values = values - ops.logsumexp(logits, axis=-1, keepdims=True)
+        values = values - log_z
         # A finished candidate has one continuation: itself.
         itself = ops.where(ops.arange(options) == 0, 0.0, IMPOSSIBLE)
         totals = log_probs[:, None] + ops.where(finished[:, None], itself, values)
@@ -164,11 +176,11 @@ class Generator(keras.Model):
             ops.take(ops.reshape(totals, (-1,)), flat),
         )
 
-    def _sample(self, logits, noise):
+    def _sample(self, logits, log_z, noise):
         """Draws a token by inverting the cumulative distribution at `noise`, uniform in [0, 1)."""
         size = logits.shape[-1]
         values, indices = ops.top_k(logits, min(self.top_k or size, size))
-        log_probs = values - ops.logsumexp(logits, axis=-1, keepdims=True)
+        log_probs = values - log_z
         probs = ops.softmax(values / self.temperature, axis=-1)
         before = ops.cumsum(probs, axis=-1) - probs
         probs = ops.where(before < self.top_p, probs, 0.0)

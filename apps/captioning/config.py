@@ -17,10 +17,11 @@ MECHANISMS = (
 _RANGES = {
     "at least 1": (
         lambda value: value >= 1,
-        "image_size dim num_heads decoder_layers epochs batch_size captions_per_picture "
+        "image_size num_heads decoder_layers epochs batch_size captions_per_picture "
         "max_train beams top_k",
     ),
     "at least 3": (lambda value: value >= 3, "max_tokens"),
+    "at least 8": (lambda value: value >= 8, "dim"),
     "at least 300": (lambda value: value >= 300, "vocabulary_size"),
     "at least 0": (
         lambda value: value >= 0,
@@ -89,7 +90,7 @@ class Config:
 
     epochs: int = 3
     """Passes over the training pictures, with all their captions."""
-    batch_size: int = 8
+    batch_size: int = 4
     """Pictures in a batch."""
     captions_per_picture: int = 5
     """Captions that share one pass of their picture through the encoder."""
@@ -105,22 +106,23 @@ class Config:
     """Weight of a second loss: single cells must tell the tokens of the captions."""
     label_smoothing: float = 0.0
     """Share of the target spread over all tokens."""
-    ema: float = 0.99
+    ema: float = 0.0
     """Momentum of the moving average of the weights that is decoded and saved; 0 for none."""
     patience: int = 4
     """Epochs without a better validation score before training stops."""
-    monitor: Literal["cider", "bleu_4", "attribute_accuracy"] = "cider"
-    """Decoded validation metric that chooses the model."""
+    monitor: Literal["cider", "bleu_4", "attribute_accuracy"] | None = None
+    """Decoded validation metric that chooses the model; by default attribute_accuracy where the
+    objects are known, as in scenes, and cider elsewhere."""
     max_train: int | None = None
     """Train on the first N pictures only."""
     seed: int = 0
     """Of weights, order and dropout."""
 
-    decode: Literal["greedy", "beam", "sample"] = "greedy"
+    decode: Literal["greedy", "beam", "sample"] = "beam"
     """How captions are decoded."""
     beams: int = 5
     """Candidates of beam search."""
-    length_penalty: float = 1.0
+    length_penalty: float = 0.0
     """Beam search compares log-probability / length^penalty; 0 favours short captions."""
     temperature: float = 1.0
     """Of sampling."""
@@ -218,14 +220,14 @@ _PHOTOGRAPHS = {
     "num_heads": 8,
     "dropout": 0.4,
     "vocabulary_size": 3000,
-    "epochs": 12,
+    "epochs": 8,
     "batch_size": 64,
     "captions_per_picture": 1,
     "learning_rate": 1e-3,
     "concept_weight": 0.0,
     "label_smoothing": 0.1,
     "ema": 0.999,
-    "decode": "beam",
+    "length_penalty": 1.0,
 }
 
 PRESETS = {

@@ -64,13 +64,15 @@ def read(config: Config) -> dict:
     }
 
 
-def check_monitor(rows, monitor):
-    """Makes sure that the validation split can be scored by what selects the model."""
-    if monitor == "attribute_accuracy" and not all("objects" in row for row in rows):
+def choose_monitor(rows, config):
+    """What selects the model, given the validation split."""
+    known = all("objects" in row for row in rows)
+    if config.monitor == "attribute_accuracy" and not known:
         raise UserError(
-            f"--monitor {monitor} needs the objects of every picture, which only scenes has: "
-            "take cider or bleu_4"
+            f"--monitor {config.monitor} needs the objects of every picture, which only scenes "
+            "has: take cider or bleu_4"
         )
+    return config.monitor or ("attribute_accuracy" if known else "cider")
 
 
 def open_split(rows, config, flip=False, saved_backbone=None) -> Split:

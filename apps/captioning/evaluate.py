@@ -85,6 +85,7 @@ def make_generator(captioner, config, method=None):
         top_k=config.top_k,
         top_p=config.top_p,
         seed=config.seed,
+        min_length=1,  # A picture without a caption helps nobody.
     )
 
 

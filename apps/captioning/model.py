@@ -179,11 +179,14 @@ class PictureEncoder(keras.layers.Layer):
         cells_shape = self._cells_shape(self.picture_shape)
         memory_shape = (*cells_shape[:2], self.dim)
         policy = self.dtype_policy
-        self.projection = keras.layers.Dense(self.dim, dtype=policy, name="projection")
+        # Where a cell is stands beside what it holds: a sum of the two hides the weaker, for long.
+        where = self.dim // 4
+        self.projection = keras.layers.Dense(self.dim - where, dtype=policy, name="projection")
         self.projection.build(cells_shape)
-        self.positions = layers.PositionEmbedding(cells_shape[1], dtype=policy, name="positions")
-        self.positions.build(memory_shape)
-        self.positions.positions.assign(grid_positions(cells_shape[1], self.dim))
+        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype=policy, name="norm")
+        self.norm.build((*cells_shape[:2], self.dim - where))
+        self.positions = self.add_weight(shape=(cells_shape[1], where), name="positions")
+        self.positions.assign(grid_positions(cells_shape[1], where))
         self.blocks = [
             layers.TransformerEncoderBlock(
                 self.num_heads, 4 * self.dim, dropout=self.dropout, dtype=policy, name=f"block_{i}"
@@ -192,8 +195,6 @@ class PictureEncoder(keras.layers.Layer):
         ]
         for block in self.blocks:
             block.build(memory_shape)
-        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype=policy, name="norm")
-        self.norm.build(memory_shape)
         self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=policy, name="dropout")
         self.built = True
 
@@ -219,7 +220,10 @@ class PictureEncoder(keras.layers.Layer):
             # Keras hands `training` down to every layer, over what a functional model has fixed.
             cells = self.network(picture, training=False if self.pretrained else training)
             cells = ops.reshape(cells, (-1, cells.shape[1] * cells.shape[2], cells.shape[3]))
-        memory = self.norm(self.positions(self.projection(cells)))
+        what = self.norm(self.projection(cells))
+        where = ops.cast(ops.convert_to_tensor(self.positions), what.dtype)
+        where = ops.broadcast_to(where, (ops.shape(what)[0], *where.shape))
+        memory = ops.concatenate([what, where], axis=-1)
         memory = self.dropout_layer(memory, training=training)
         for block in self.blocks:
             memory = block(memory, training=training)
@@ -249,18 +253,23 @@ class PictureEncoder(keras.layers.Layer):
 
 
 def grid_positions(cells, dim):
-    """Sinusoids of row and column of the cells of a square: `(cells, dim)`.
+    """Sinusoids of row and column of the cells of a square, standardized: `(cells, dim)`.
 
-    The learned positions begin here, so that from the first step on nearby cells are alike.
+    The learned positions begin here, so that from the first step on nearby cells are alike, and
+    distant ones as different as by what they hold.
     """
     side = math.isqrt(cells)
-    half = layers.sinusoids(ops.arange(side), (dim + 1) // 2)
+    half = layers.sinusoids(ops.arange(side), (dim + 1) // 2, base=max(side, 2))
+    half = (half - ops.mean(half, axis=0)) / ops.maximum(ops.std(half, axis=0), 1e-3)
     rows, columns = ops.repeat(half, side, axis=0), ops.tile(half, (side, 1))
     return ops.concatenate([rows, columns], axis=-1)[:, :dim]
 
 
 def convolutional_stem(inputs_shape):
-    """A small network for small pictures: cells of 12 x 12 pixels, each sees about 60 around it."""
+    """A small network for small pictures: cells of 12 x 12 pixels, each sees 39 x 39 around it.
+
+    A larger field of view blurs what lies where, and the attention with it.
+    """
 
     def convolution(filters, kernel, strides=1):
         return [
@@ -277,8 +286,9 @@ def convolutional_stem(inputs_shape):
             keras.layers.MaxPooling2D(2),
             *convolution(64, 3),
             *convolution(64, 3),
+            *convolution(64, 3),
             keras.layers.MaxPooling2D(3),
-            *convolution(128, 3),
+            *convolution(128, 1),
         ],
         name="convolutional_stem",
     )

@@ -35,7 +35,7 @@ def train(config):
         keras.mixed_precision.set_global_policy(f"mixed_{config.precision}")
 
     rows = data.read(config)
-    data.check_monitor(rows["validation"], config.monitor)
+    monitor = data.choose_monitor(rows["validation"], config)
     tokenizer = data.train_tokenizer(rows["train"], config)
     train = data.open_split(rows["train"], config, flip=config.flip)
     validation = data.open_split(rows["validation"], config)
@@ -81,7 +81,7 @@ def train(config):
             decode=lambda: score(
                 describe(greedy, validation, tokenizer, config.batch_size), validation
             ),
-            monitor=config.monitor,
+            monitor=monitor,
             patience=config.patience,
             averaged=config.ema > 0,
         ),

@@ -23,24 +23,22 @@ SHORTEST, LONGEST = 8, 18  # words of a caption
 # `p` of a and `q` of b.
 TEMPLATES = {
     "relation": (
-        10,
-        "{a} {r} {b}",
-        "{A} {is_a} {r} {B}",
-        "{A} {is_a} {r} {B}",
+        6,
+        "{b} with {a} {r} {it_b}",
+        "{there_b} {b} with {a} {r} {it_b}",
+        "a picture of {b} with {a} {r} {it_b}",
+        "an image of {b} with {a} {r} {it_b}",
+        "a picture with {b} and {a} {r} {it_b}",
+        "the image shows {b} and {a} {r} {it_b}",
+        "this picture shows {b} and {a} {r} {it_b}",
+        "we can see {b} and {a} {r} {it_b}",
+        "we can see {b} with {a} {r} {it_b}",
+        "a picture of {n} objects including {b} and {a} {r} {it_b}",
+        "{n} objects including {b} with {a} {r} {it_b}",
         "{A} {is_a} {r} {B}",
         "{there_a} {a} {r} {b}",
         "a picture of {a} {r} {b}",
-        "an image of {a} {r} {b}",
-        "this picture shows {a} {r} {b}",
-        "we can see {a} {r} {b}",
         "{r} {B} {there_a} {a}",
-        "{r} {B} {is_a} {a}",
-        "{b} with {a} {r} {it_b}",
-        "a picture with {b} and {a} {r} {it_b}",
-        "{A} {sits_a} {r} {B}",
-        "a picture of {n} objects with {a} {r} {b}",
-        "{n} objects including {a} {r} {b}",
-        "there are {n} shapes and {A} {is_a} {r} {B}",
     ),
     "two relations": (
         1,
@@ -58,19 +56,26 @@ TEMPLATES = {
         "{n} objects with {a} {p} and {b} {q}",
     ),
     "place and relation": (
-        1,
-        "{p} {there_a} {a} {r} {b}",
-        "{A} {is_a} {p} and {r} {B}",
+        10,
+        "{p} {there_a} {a} with {b} {t} {it_a}",
+        "{there_a} {a} {p} and {b} {t} {it_a}",
+        "{there_a} {a} {p} with {b} {t} {it_a}",
+        "a picture of {a} {p} and {b} {t} {it_a}",
+        "an image of {a} {p} with {b} {t} {it_a}",
         "we see {a} {p} and {b} {t} {it_a}",
+        "this picture shows {a} {p} with {b} {t} {it_a}",
+        "{A} {is_a} {p} and {r} {B}",
+        "{A} {is_a} {p} and {B} {is_b} {t} {it_a}",
+        "{n} objects including {a} {p} with {b} {t} {it_a}",
     ),
     "between": (
-        4,
+        2,
         "{A} {is_a} between {B} and {C}",
         "{there_a} {a} between {b} and {c}",
         "an image of {a} between {b} and {c}",
     ),
     "count": (
-        3,
+        2,
         "{there_a} {a} and {b} in the picture",
         "a picture of {a} and {b}",
         "{a} and {b} in a picture of {n} objects",
@@ -80,7 +85,7 @@ TEMPLATES = {
     ),
     "list": (
         1,
-        "a picture of {a} with {b} and {c}",
+        "{a} and {b} together with {c}",
         "we can see {a} and {b} together with {c}",
     ),
 }
@@ -211,7 +216,6 @@ def _fill(template, fact, kind, things, mentions, rng: random.Random) -> str:
                 fields[letter] = f"{'an' if words.startswith('orange') else 'a'} {words}"
             fields[letter.upper()] = f"the {words}"
             fields[f"is_{letter}"] = "are" if plural else "is"
-            fields[f"sits_{letter}"] = "sit" if plural else "sits"
             fields[f"there_{letter}"] = "there are" if plural else "there is"
             fields[f"it_{letter}"] = "them" if plural else "it"
         else:

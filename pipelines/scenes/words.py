@@ -37,7 +37,7 @@ OPENINGS = (
     "we see",
 )
 THERE = ("there is", "there are")
-VERBS = ("is", "are", "sits", "sit")
+VERBS = ("is", "are")
 PRONOUNS = ("it", "them")
 
 COLOR_OF = {color: color for color in COLORS}

@@ -11,7 +11,7 @@ MARGIN = 3  # pixels between an object and the border of the picture
 GAP = 2  # pixels between the boxes of two objects
 SPLITS = ("train", "validation", "test")
 COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "black", "white")
-SIZES = {"small": (19, 24), "large": (31, 38)}  # longest side in pixels
+SIZES = {"small": (21, 26), "large": (31, 38)}  # longest side in pixels
 TEXTURES = ("plain", "plain", "striped", "dotted")  # half of the objects are plain
 BACKGROUNDS = ("gradient", "noise", "tiles", "scenery")
 
@@ -76,19 +76,24 @@ def sample_scene(seed: int, split: str, index: int) -> Scene:
 def _sample_kinds(rng: random.Random) -> list[tuple[str, str]]:
     """Draws three or four `(shape, colour)` pairs.
 
-    Half of the pictures have a theme, one shape or one colour for all objects: there the other
-    attribute alone tells them apart. In the rest an object may share either with another.
+    A third of the pictures have one shape in many colours, a few one colour in many shapes: there
+    the other attribute alone tells the objects apart. In the rest an object may share its colour,
+    or both, with another.
     """
     theme = rng.random()
-    shape, color = rng.choice(SHAPES), rng.choice(COLORS)
-    kinds = [(shape, color)]
-    for _ in range(rng.choice((2, 3))):
-        if theme >= 0.5 and rng.random() < 0.1:
+    kinds = []
+    for _ in range(rng.choice((3, 4))):
+        if kinds and theme >= 0.4 and rng.random() < 0.1:
             kinds.append(rng.choice(kinds))
             continue
-        other_shape = shape if theme < 0.35 else rng.choice(SHAPES)
-        other_color = color if 0.35 <= theme < 0.5 else rng.choice(COLORS)
-        kinds.append((other_shape, other_color))
+        shape, color = rng.choice(SHAPES), rng.choice(COLORS)
+        if kinds and theme < 0.35:
+            shape = kinds[0][0]
+        elif kinds and (theme < 0.4 or rng.random() < 0.1):
+            color = kinds[0][1]
+        else:
+            color = rng.choice([one for one in COLORS if one not in {used for _, used in kinds}])
+        kinds.append((shape, color))
     return kinds
 
 

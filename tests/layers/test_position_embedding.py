@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from layers import PositionEmbedding
+from layers import PositionEmbedding, sinusoids
 from tests.layers.backend import gradients, implicit_mask, randomise, to_numpy
 
 B, T, D, MAX_LENGTH = 2, 5, 13, 11
@@ -31,6 +31,13 @@ def test_sinusoids_are_those_of_the_paper(dim):
             angle = position / 10000 ** (2 * (i // 2) / dim)
             expected = np.sin(angle) if i % 2 == 0 else np.cos(angle)
             np.testing.assert_allclose(found[:, position, i], expected, atol=1e-6)
+
+
+def test_sinusoids_of_another_base():
+    found = to_numpy(sinusoids(np.arange(MAX_LENGTH), 6, base=MAX_LENGTH))
+    angles = np.arange(MAX_LENGTH)[:, None] / MAX_LENGTH ** (np.arange(3) / 3)
+    np.testing.assert_allclose(found[:, ::2], np.sin(angles), atol=1e-6)
+    np.testing.assert_allclose(found[:, 1::2], np.cos(angles), atol=1e-6)
 
 
 def test_learned_positions_are_added():

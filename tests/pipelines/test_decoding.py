@@ -153,6 +153,14 @@ class TestGreedy:
             assert found["tokens"].tolist() == [A, B, A, B]
             assert found["weights"].tolist() == [[1.0]] * 4
 
+    @pytest.mark.parametrize("method", ["greedy", "beam", "sample"])
+    def test_does_not_end_before_the_shortest_length(self, method):
+        model = Markov({START: {END: 0.9, A: 0.1}, A: {END: 0.9, A: 0.1}})
+        for shortest, expected in enumerate(([END], [A, END], [A, A, END])):
+            options = {"method": method, "beams": 2, "top_k": 1, "min_length": shortest}
+            [found] = decode(model, examples(1), length_penalty=0.0, **options)
+            assert found["tokens"].tolist() == [*expected, *[PAD] * (LENGTH - len(expected))]
+
     def test_stops_once_every_example_has_ended(self):
         steps = []
 
@@ -340,6 +348,8 @@ class TestSampling:
         ({"method": "sample", "top_p": 0.0}, "top_p=0.0"),
         ({"method": "sample", "top_p": 1.5}, "top_p=1.5"),
         ({"method": "sample", "top_k": 0}, "top_k=0"),
+        ({"min_length": -1}, "min_length=-1"),
+        ({"min_length": LENGTH}, f"min_length={LENGTH}, max_length={LENGTH}"),
     ],
 )
 def test_options_that_mean_nothing_are_errors(options, message):

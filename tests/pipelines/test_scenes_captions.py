@@ -70,7 +70,7 @@ def test_captions_count_and_relate_and_do_not_tell_all(told):
         for text in texts
     ]
     assert sum("relation" in some for some in kinds) > 0.5 * len(kinds)
-    assert sum("count" in some for some in kinds) > 0.25 * len(kinds)
+    assert sum("count" in some for some in kinds) > 0.15 * len(kinds)
     for kind in ("size", "texture"):
         assert 0.2 * len(kinds) < sum(kind in some for some in kinds) < 0.6 * len(kinds)
 
@@ -183,7 +183,7 @@ def _brute_force(text, objects):
     thing = rf"(?:an?|the) ({'|'.join(COLORS)}) ({'|'.join(SHAPES)})"
     match = re.fullmatch(
         rf"(?:an? (?:picture|image) of |this picture shows |we can see |there is )?{thing}"
-        rf"(?: is| sits)?(?: to the)? (left|right|above|below|under)(?: of)? {thing}",
+        rf"(?: is)?(?: to the)? (left|right|above|below|under)(?: of)? {thing}",
         text,
     )
     if not match:

@@ -91,7 +91,7 @@ class TestCaptioner:
 
     @pytest.mark.parametrize("decoder", ["rnn", "transformer"])
     def test_decoding_scores_as_training_does(self, decoder):
-        config, captioner = build(decoder=decoder)
+        config, captioner = build(decoder=decoder, length_penalty=1.0)
         features = random_features()
         decoded = make_generator(captioner, config).predict_on_batch(features)
         tokens = np.asarray(decoded["tokens"])
@@ -202,3 +202,25 @@ def test_the_concept_loss_asks_one_cell_for_each_token_of_the_captions():
     expected = (np.log1p(np.exp(scores)) - present * scores).sum() / present.sum()
     loss = captioner._concept_loss(keras.ops.convert_to_tensor(cells.astype("float32")), tokens)
     np.testing.assert_allclose(keras.ops.convert_to_numpy(loss), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dim", [11, 32])
+def test_positions_of_a_grid(dim):
+    """All cells differ, neighbours least, and every dimension tells some apart."""
+    table = to_numpy(model.grid_positions(49, dim)).reshape(7, 7, dim)
+    np.testing.assert_allclose(table.reshape(49, dim).mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(table.reshape(49, dim).std(axis=0), 1, atol=1e-4)
+    distances = np.linalg.norm(table - table[0, 0], axis=-1)
+    assert distances[0, 1] == pytest.approx(distances[1, 0], rel=0.1)
+    assert (distances.ravel()[2:] > 1.1 * distances[0, 1]).sum() == 46
+    assert (to_numpy(model.grid_positions(1, dim)) == 0).all()
+
+
+def test_the_memory_holds_the_cells_and_where_they_are():
+    _, captioner = build()
+    encoder, features = captioner.encoder, random_features()
+    memory = to_numpy(encoder(features))
+    positions = to_numpy(encoder.positions)
+    content = to_numpy(encoder.norm(encoder.projection(features)))
+    np.testing.assert_allclose(memory[..., : content.shape[-1]], content, atol=1e-5)
+    np.testing.assert_allclose(memory[..., content.shape[-1] :], [positions] * 2, atol=1e-6)

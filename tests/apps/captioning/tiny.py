@@ -17,6 +17,7 @@ SIZE = 48
 GRID = (4, 4)
 MODEL = {
     "decoder": "rnn",
+    "decode": "greedy",
     "concept_weight": 0.0,
     "image_size": SIZE,
     "dim": 16,
@@ -24,7 +25,14 @@ MODEL = {
     "decoder_layers": 1,
     "max_tokens": 12,
 }
-SETTINGS = {**MODEL, "batch_size": 8, "epochs": 2, "warmup_steps": 2, "learning_rate": 0.01}
+SETTINGS = {
+    **MODEL,
+    "batch_size": 8,
+    "epochs": 2,
+    "warmup_steps": 2,
+    "learning_rate": 0.01,
+    "ema": 0.99,
+}
 
 
 def flags(**settings):
