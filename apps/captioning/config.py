@@ -220,7 +220,7 @@ _PHOTOGRAPHS = {
     "num_heads": 8,
     "dropout": 0.4,
     "vocabulary_size": 3000,
-    "epochs": 8,
+    "epochs": 6,
     "batch_size": 64,
     "captions_per_picture": 1,
     "learning_rate": 1e-3,

@@ -153,7 +153,8 @@ class PictureEncoder(keras.layers.Layer):
         **kwargs: Of `keras.layers.Layer`.
 
     Returns:
-        The memory `(B, h * w, D)`, cells by rows.
+        The memory `(B, h * w, D)`, cells by rows: what each holds, and in the last quarter of D
+        where it is.
     """
 
     def __init__(
