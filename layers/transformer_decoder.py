@@ -101,20 +101,20 @@ class TransformerDecoder(keras.layers.Layer):
 
     def call(self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None):
         x = self.dropout_layer(self._embed(tokens, 0), training=training)
-        all_weights = []
+        weights = None
         for block in self.blocks:
             # Projected first, since several sequences may share a memory.
             projected = block.project_memory(memory)
-            x, weights = block(
+            x, block_weights = block(
                 x,
                 projected,
                 memory_mask=memory_mask,
                 return_attention_scores=True,
                 training=training,
             )
-            all_weights.append(weights)
+            weights = block_weights if weights is None else weights
         logits = self._logits(x)
-        return (logits, _first_weights(all_weights)) if return_attention_scores else logits
+        return (logits, _mean_over_heads(weights)) if return_attention_scores else logits
 
     def _embed(self, tokens, index):
         return self.positions(self.embedding(tokens) * self.dim**0.5, start_index=index)
@@ -135,9 +135,9 @@ class TransformerDecoder(keras.layers.Layer):
         """One token `(B * K,)` of each candidate: logits `(B * K, V)`, weights, new caches."""
         projected, memory_mask = memory
         x = self._embed(tokens[:, None], index)
-        all_weights, caches = [], []
+        weights, caches = None, []
         for block, block_memory, cache in zip(self.blocks, projected, state, strict=True):
-            x, weights, cache = block(
+            x, block_weights, cache = block(
                 x,
                 block_memory,
                 memory_mask=memory_mask,
@@ -145,9 +145,9 @@ class TransformerDecoder(keras.layers.Layer):
                 cache_index=index,
                 return_attention_scores=True,
             )
-            all_weights.append(weights)
+            weights = block_weights if weights is None else weights
             caches.append(cache)
-        return self._logits(x)[:, 0], _first_weights(all_weights)[:, 0], caches
+        return self._logits(x)[:, 0], _mean_over_heads(weights)[:, 0], caches
 
     def compute_output_spec(
         self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None
@@ -174,7 +174,6 @@ class TransformerDecoder(keras.layers.Layer):
         }
 
 
-def _first_weights(all_weights):
-    """The first block's, the mean over heads where there are any: `(B, T, S)`."""
-    first = all_weights[0]
-    return ops.mean(first, axis=1) if len(first.shape) == 4 else first
+def _mean_over_heads(weights):
+    """Weights `(B, T, S)`, whether or not the mechanism has heads."""
+    return ops.mean(weights, axis=1) if len(weights.shape) == 4 else weights

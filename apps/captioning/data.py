@@ -64,9 +64,14 @@ def read(config: Config) -> dict:
     }
 
 
+def know_objects(rows):
+    """Whether the data set tells what every picture shows, as `scenes` does."""
+    return all("objects" in row for row in rows)
+
+
 def choose_monitor(rows, config):
     """What selects the model, given the validation split."""
-    known = all("objects" in row for row in rows)
+    known = know_objects(rows)
     if config.monitor == "attribute_accuracy" and not known:
         raise UserError(
             f"--monitor {config.monitor} needs the objects of every picture, which only scenes "

@@ -55,6 +55,7 @@ class TestFlags:
             "--epochs 0",
             "--batch-size 0",
             "--image-size 0",
+            "--dim 4",
             "--captions-per-picture 0",
             "--decoder-layers 0",
             "--encoder-layers -1",

@@ -126,6 +126,20 @@ def halves(tmp_path_factory):
     return folder
 
 
+@pytest.mark.parametrize(
+    ("given", "known", "chosen"),
+    [
+        (None, True, "attribute_accuracy"),
+        (None, False, "cider"),
+        ("bleu_4", True, "bleu_4"),
+        ("cider", False, "cider"),
+    ],
+)
+def test_what_selects_the_model(given, known, chosen):
+    rows = [{"objects": []}, {"objects": []} if known else {}]
+    assert data.choose_monitor(rows, Config(monitor=given)) == chosen
+
+
 class TestFlip:
     def left_cells(self, folder, **settings):
         config, split, tokenizer = open_training(folder, **settings)
