@@ -1,9 +1,28 @@
 """The projections of the multi-head family, in the order and form in which Keras holds them."""
 
+import math
+
 from keras import constraints, initializers, ops, regularizers
 from keras.layers import EinsumDense
 
 from .attention_layer import AttentionLayer
+
+
+class _Projection(EinsumDense):
+    """An `EinsumDense` of three or four axes, computed as one product of two matrices.
+
+    On TensorFlow the equation becomes a product for each example, and its gradient a kernel for
+    each example, then summed: for short sequences on a CPU that takes up to 1.7 times as long.
+    """
+
+    def call(self, inputs, training=None):
+        kernel = ops.convert_to_tensor(self.kernel)
+        summed = len(inputs.shape) - 2
+        size = math.prod(kernel.shape[:summed])
+        rows = ops.reshape(inputs, (-1, size))
+        outputs = ops.matmul(rows, ops.reshape(kernel, (size, -1)))
+        outputs = ops.reshape(outputs, (-1, ops.shape(inputs)[1], *kernel.shape[summed:]))
+        return outputs if self.bias is None else outputs + self.bias
 
 
 class ProjectedAttention(AttentionLayer):
@@ -94,7 +113,7 @@ class ProjectedAttention(AttentionLayer):
             # A shared initializer instance would give every projection the same values.
             return initializer.__class__.from_config(initializer.get_config())
 
-        dense = EinsumDense(
+        dense = _Projection(
             equation,
             output_shape=output_shape,
             bias_axes=bias_axes if self.use_bias else None,
