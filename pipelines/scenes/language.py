@@ -56,7 +56,7 @@ TEMPLATES = {
         "{n} objects with {a} {p} and {b} {q}",
     ),
     "place and relation": (
-        10,
+        14,
         "{p} {there_a} {a} with {b} {t} {it_a}",
         "{there_a} {a} {p} and {b} {t} {it_a}",
         "{there_a} {a} {p} with {b} {t} {it_a}",

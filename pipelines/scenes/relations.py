@@ -33,7 +33,7 @@ def related(name: str, box, other, clearly: bool = False) -> bool:
         name
     ]
     if clearly:
-        return along >= 20 and along >= 2.0 * abs(across)
+        return along >= 20 and along >= 1.5 * abs(across)
     return along >= 12 and along > abs(across)
 
 

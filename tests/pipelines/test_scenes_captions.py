@@ -66,7 +66,7 @@ def test_captions_vary_in_form_over_a_small_vocabulary(told):
 def test_captions_count_and_relate_and_do_not_tell_all(told):
     kinds = [
         {claim.kind for claim in judge(text, objects).claims}
-        for objects, texts in told[:400]
+        for objects, texts in told[:500]
         for text in texts
     ]
     assert sum("relation" in some for some in kinds) > 0.5 * len(kinds)
@@ -104,7 +104,7 @@ def test_every_claim_holds_and_every_mention_is_unambiguous(told):
 @pytest.mark.parametrize("kind", ["colour", "shape", "count", "relation"])
 def test_one_wrong_word_makes_a_caption_wrong_unless_it_happens_to_be_true(told, kind):
     changed = found_right = compared = 0
-    for objects, texts in told[:400]:
+    for objects, texts in told[:500]:
         for text in texts:
             for corrupted in _corruptions(text, kind):
                 changed += 1
