@@ -144,13 +144,16 @@ def quiet_start() -> Iterator[None]:
     warnings.filterwarnings("ignore", module=r"(absl|jax|keras|keras_hub|tensorflow|torch)\b")
 
 
-def select_device(device: Literal["cpu", "gpu", "auto"]) -> None:
-    """Shows or hides the GPUs. To be called before a backend is imported.
+def select_device(device: Literal["cpu", "gpu", "auto"], op_threads: int | None = None) -> None:
+    """Shows or hides the GPUs, and shares out the cores. To be called before a backend is imported.
 
     Args:
         device: "cpu" hides every GPU; "gpu" and "auto" leave them as they are. After the import,
             `require_gpu` makes sure of "gpu".
+        op_threads: Cores that share one operation of TensorFlow; `None` for all.
     """
+    if op_threads is not None:
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(op_threads))
     # TensorFlow also reads the data when another backend computes: it must leave it the memory.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if device == "cpu":

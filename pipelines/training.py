@@ -138,16 +138,12 @@ class Progress(keras.callbacks.Callback):
         epochs: Of the whole run.
         steps: Of an epoch.
         batch_size: Examples of a step.
+        title: What an epoch is called.
     """
 
-    def __init__(self, epochs, steps, batch_size):
+    def __init__(self, epochs, steps, batch_size, title="epoch"):
         super().__init__()
-        self.total, self.epochs, self.steps, self.batch_size = (
-            epochs * steps,
-            epochs,
-            steps,
-            batch_size,
-        )
+        self.epochs, self.steps, self.batch_size, self.title = epochs, steps, batch_size, title
 
     def on_train_begin(self, logs=None):
         self.bar = progress.Progress(
@@ -160,13 +156,13 @@ class Progress(keras.callbacks.Callback):
             transient=True,
             disable=not console.is_terminal,
         )
-        self.task = self.bar.add_task("", total=self.total, loss="-", rate="-")
+        self.task = self.bar.add_task("", total=self.epochs * self.steps, loss="-", rate="-")
         self.bar.start()
         atexit.register(self.bar.stop)  # An interrupted run must give the cursor back.
         self.done = 0
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.bar.update(self.task, description=f"epoch {epoch + 1}/{self.epochs}")
+        self.bar.update(self.task, description=f"{self.title} {epoch + 1}/{self.epochs}")
         self.epoch_start = time.perf_counter()
         self.epoch_done = self.done
 
@@ -194,9 +190,9 @@ class Progress(keras.callbacks.Callback):
 class EpochLine(keras.callbacks.Callback):
     """Prints what an epoch came to; stands last, when all metrics are there."""
 
-    def __init__(self, epochs, progress):
+    def __init__(self, progress):
         super().__init__()
-        self.epochs, self.progress = epochs, progress
+        self.progress = progress
 
     def on_epoch_begin(self, epoch, logs=None):
         self.start = time.perf_counter()
@@ -207,11 +203,20 @@ class EpochLine(keras.callbacks.Callback):
         )
         seconds = time.perf_counter() - self.start
         console.print(
-            f"epoch {epoch + 1}/{self.epochs}  {metrics}  "
+            f"{self.progress.title} {epoch + 1}/{self.progress.epochs}  {metrics}  "
             f"{self.progress.rate:.0f} examples/s  {seconds:.0f} s",
             highlight=False,
             soft_wrap=True,
         )
+
+
+def show_progress(epochs, steps, batch_size, title="epoch"):
+    """The two callbacks that show a run, first and last of all: a line that moves, lines that stay.
+
+    Args: see `Progress`.
+    """
+    bar = Progress(epochs, steps, batch_size, title)
+    return bar, EpochLine(bar)
 
 
 def make_callbacks(folder, epochs, steps, batch_size, decode, monitor, patience, averaged):
@@ -227,12 +232,12 @@ def make_callbacks(folder, epochs, steps, batch_size, decode, monitor, patience,
         patience: Epochs without a better one before training stops.
         averaged: Whether the optimizer averages the weights.
     """
-    bar = Progress(epochs, steps, batch_size)
+    moving, staying = show_progress(epochs, steps, batch_size)
     return [
-        bar,
+        moving,
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if averaged else []),
         DecodedSelection(decode, monitor, folder / "model.keras", patience),
         keras.callbacks.CSVLogger(folder / "history.csv"),
         keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
-        EpochLine(epochs, bar),
+        staying,
     ]

@@ -18,14 +18,15 @@ _RANGES = {
     "at least 1": (
         lambda value: value >= 1,
         "image_size num_heads decoder_layers epochs batch_size captions_per_picture "
-        "max_train beams top_k",
+        "max_train beams top_k decode_batch_size op_threads",
     ),
     "at least 3": (lambda value: value >= 3, "max_tokens"),
     "at least 8": (lambda value: value >= 8, "dim"),
     "at least 300": (lambda value: value >= 300, "vocabulary_size"),
     "at least 0": (
         lambda value: value >= 0,
-        "encoder_layers warmup_steps weight_decay patience length_penalty",
+        "encoder_layers warmup_steps weight_decay concept_weight concept_epochs patience "
+        "length_penalty",
     ),
     "greater than 0": (lambda value: value > 0, "learning_rate clip_norm temperature"),
     "in [0, 1)": (lambda value: 0 <= value < 1, "dropout label_smoothing ema"),
@@ -90,11 +91,11 @@ class Config:
 
     epochs: int = 3
     """Passes over the training pictures, with all their captions."""
-    batch_size: int = 4
+    batch_size: int = 2
     """Pictures in a batch."""
     captions_per_picture: int = 5
     """Captions that share one pass of their picture through the encoder."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 7e-4
     """Peak of warm-up and cosine decay."""
     warmup_steps: int = 200
     """Steps of linear warm-up."""
@@ -104,6 +105,8 @@ class Config:
     """Largest global norm of the gradients."""
     concept_weight: float = 2.0
     """Weight of a second loss: single cells must tell the tokens of the captions."""
+    concept_epochs: int = 1
+    """Passes with that loss alone, before the captions, of a network that starts from scratch."""
     label_smoothing: float = 0.0
     """Share of the target spread over all tokens."""
     ema: float = 0.0
@@ -120,10 +123,12 @@ class Config:
 
     decode: Literal["greedy", "beam", "sample"] = "beam"
     """How captions are decoded."""
-    beams: int = 5
+    beams: int = 8
     """Candidates of beam search."""
     length_penalty: float = 0.0
     """Beam search compares log-probability / length^penalty; 0 favours short captions."""
+    decode_batch_size: int = 64
+    """Pictures decoded at once."""
     temperature: float = 1.0
     """Of sampling."""
     top_k: int | None = None
@@ -135,6 +140,13 @@ class Config:
     """Of the computation; weights stay float32."""
     device: Literal["cpu", "gpu", "auto"] = "auto"
     """Where to train; gpu without one is an error."""
+    op_threads: int | None = 1
+    """Cores that share one operation of TensorFlow, None for all: a small model is fastest with 1,
+    as several of its operations run at a time."""
+
+    @property
+    def learns_concepts_first(self):
+        return self.concept_epochs > 0 and self.concept_weight > 0 and self.backbone is None
 
     @property
     def mechanism(self):
@@ -175,7 +187,7 @@ class Decoding:
     """Sampling chooses among the tokens that hold this share of the probability."""
     seed: int | None = None
     """Of sampling."""
-    batch_size: int | None = None
+    decode_batch_size: int | None = None
     """Pictures decoded at once."""
     device: Literal["cpu", "gpu", "auto"] = "auto"
     """Where to run; gpu without one is an error."""
@@ -227,7 +239,9 @@ _PHOTOGRAPHS = {
     "concept_weight": 0.0,
     "label_smoothing": 0.1,
     "ema": 0.999,
+    "beams": 5,
     "length_penalty": 1.0,
+    "op_threads": None,
 }
 
 PRESETS = {

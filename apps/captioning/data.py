@@ -129,44 +129,89 @@ def _texts(rows, config):
     return [captions.normalize(text) for text in texts] if config.normalize_captions else texts
 
 
-def training_batches(split, tokenizer, config):
-    """An endless dataset of `({"picture", "tokens"}, targets)`, and its batches in an epoch.
+@dataclass(frozen=True)
+class Groups:
+    """Captions of one picture, `captions_per_picture` at a time.
 
-    Captions of one picture are put in groups of `captions_per_picture`; an element is a picture
-    with one group. Batches are of elements of similar length, padded to a few lengths.
+    Attributes:
+        pictures: The row of each group's picture, `(G,)`.
+        lengths: Tokens of its longest caption, `(G,)`.
+        tokens: `(G, K, T)`.
     """
-    group = config.captions_per_picture
+
+    pictures: np.ndarray
+    lengths: np.ndarray
+    tokens: np.ndarray
+
+
+def group_captions(split, tokenizer, config) -> Groups:
+    """All captions of a split as tokens, those of a picture in random groups."""
+    size = config.captions_per_picture
     pictures, groups = [], []
     for i, row in enumerate(split.rows):
         ids = tokenizer.encode(_texts([row], config))
         random.Random(f"{config.seed}{i}").shuffle(ids)
-        for start in range(0, len(ids), group):
-            part = ids[start : start + group]
-            groups.append(part + [[]] * (group - len(part)))
+        for start in range(0, len(ids), size):
+            part = ids[start : start + size]
+            groups.append(part + [[]] * (size - len(part)))
             pictures.append(i)
     lengths = [min(max(map(len, part)), config.max_tokens) for part in groups]
     tokens = np.stack([pad(part, max(lengths)) for part in groups])
+    return Groups(np.array(pictures, "int32"), np.array(lengths, "int32"), tokens)
 
-    elements = tf.data.Dataset.from_tensor_slices((pictures, lengths, tokens))
-    elements = elements.shuffle(len(groups), seed=config.seed).repeat()
-    boundaries = sorted({int(np.quantile(lengths, q)) for q in (0.25, 0.5, 0.75, 0.9)})
-    batches = elements.bucket_by_sequence_length(
+
+def training_batches(split, groups, config):
+    """An endless dataset of `({"picture", "tokens"}, targets)`, and its batches in an epoch.
+
+    Batches are of groups of similar length, padded to a few lengths.
+    """
+    limits = _limits(groups.lengths)
+    batches = _shuffled(groups, config).bucket_by_sequence_length(
         lambda picture, length, tokens: length,
-        bucket_boundaries=[boundary + 1 for boundary in boundaries],
-        bucket_batch_sizes=[config.batch_size] * (len(boundaries) + 1),
+        bucket_boundaries=[limit + 1 for limit in limits[:-1]],
+        bucket_batch_sizes=[config.batch_size] * len(limits),
         drop_remainder=True,
     )
-    limits = tf.constant([*boundaries, max(lengths)])
 
     def example(picture, length, tokens):
-        # The bucket's boundary, so that each bucket has one shape.
-        longest = tf.reduce_max(length)
-        limit = limits[tf.searchsorted(limits, longest[None])[0]]
+        # The bucket's limit, so that each bucket has one shape.
+        limit = tf.constant(limits)[tf.searchsorted(limits, tf.reduce_max(length)[None])[0]]
         pixels = _gather(split, picture, config.flip)
         return {"picture": pixels, "tokens": tokens[:, :, : limit - 1]}, tokens[:, :, 1:limit]
 
     batches = batches.map(example, num_parallel_calls=2).prefetch(2)
-    return batches, max(len(groups) // config.batch_size, 1)
+    return batches, max(len(groups.pictures) // config.batch_size, 1)
+
+
+def _limits(lengths):
+    """Lengths to pad to: some quantiles, each at least a tenth below the next, as shapes cost too.
+
+    Every shape is compiled for itself.
+    """
+    limits = [int(max(lengths))]
+    for quantile in (0.9, 0.75, 0.5, 0.25):
+        limit = int(np.quantile(lengths, quantile))
+        if limit <= 0.9 * limits[0]:
+            limits.insert(0, limit)
+    return limits
+
+
+def concept_batches(split, groups, config):
+    """An endless dataset of `({"picture"}, tokens)`, its batches in an epoch, and their size."""
+    size = max(config.batch_size, 4)  # The statistics of batch normalization need a few pictures.
+
+    def example(picture, length, tokens):
+        return {"picture": _gather(split, picture, config.flip)}, tokens
+
+    batches = _shuffled(groups, config).batch(size, drop_remainder=True)
+    batches = batches.map(example, num_parallel_calls=2).prefetch(2)
+    return batches, max(len(groups.pictures) // size, 1), size
+
+
+def _shuffled(groups, config):
+    elements = (groups.pictures, groups.lengths, groups.tokens)
+    elements = tf.data.Dataset.from_tensor_slices(elements)
+    return elements.shuffle(len(groups.pictures), seed=config.seed).repeat()
 
 
 def _gather(split, pictures, flip=False):

@@ -49,7 +49,7 @@ def load(folder):
 def evaluate(folder, config, captioner, tokenizer, split, split_name, training_seconds=None):
     """Decodes a split, writes `metrics.json` and the maps into the run, and prints the metrics."""
     generator = make_generator(captioner, config)
-    described = describe(generator, split, tokenizer, config.batch_size)
+    described = describe(generator, split, tokenizer, config.decode_batch_size)
     metrics = score(described, split)
     path = folder / "metrics.json"
     if training_seconds is None and path.is_file():

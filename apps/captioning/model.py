@@ -60,7 +60,7 @@ class Captioner(keras.Model):
     Returns:
         Logits `(B, K, T, V)`.
 
-    In training, `concept_weight` times `_concept_loss` is added to the loss. `start` and `step` are
+    In training, `concept_weight` times `concept_loss` is added to the loss. `start` and `step` are
     what `pipelines.decoding.Generator` asks for.
     """
 
@@ -90,24 +90,15 @@ class Captioner(keras.Model):
         memory, cells = self.encoder(inputs["picture"], return_cells=True, training=training)
         tokens = inputs["tokens"]
         if training and self.concept_weight:
-            self.add_loss(self.concept_weight * self._concept_loss(cells, tokens))
+            scores = strongest(self.concepts(cells))
+            self.add_loss(self.concept_weight * concept_loss(tokens, scores))
         _, captions, length = ops.shape(tokens)
         logits = self.decoder(ops.reshape(tokens, (-1, length)), memory, training=training)
         return ops.reshape(logits, (-1, captions, length, logits.shape[-1]))
 
-    def _concept_loss(self, cells, tokens):
-        """Each token of the captions should be told by some cell, and no other token by any.
-
-        Multiple-instance learning (Fang et al., 2015): it teaches the cells what they hold before
-        attention has found out where to look. Binary cross-entropy, per token of the captions.
-        """
-        scores = ops.cast(self.concepts(cells), "float32")
-        # A maximum, but one that all likely cells learn from.
-        scores = ops.logsumexp(2 * scores, axis=1) / 2
-        present = ops.one_hot(ops.reshape(tokens, (ops.shape(tokens)[0], -1)), scores.shape[-1])
-        present = ops.max(present, axis=1)
-        losses = ops.softplus(scores) - present * scores
-        return ops.sum(losses) / ops.sum(present)
+    def concept_detector(self):
+        """The part of the model that learns from concepts, as a model of its own."""
+        return ConceptDetector(self.encoder.network, self.concepts)
 
     def start(self, picture, candidates, max_length):
         memory = self.encoder(picture)
@@ -137,6 +128,51 @@ class Captioner(keras.Model):
 
     def _inputs_shape(self):
         return {"picture": self.encoder.picture_shape, "tokens": (None, None, None)}
+
+
+class ConceptDetector(keras.Model):
+    """Which tokens the captions of a picture hold, as single cells tell it.
+
+    Multiple-instance learning (Fang et al., 2015): it teaches the network what each cell holds
+    before attention has to find out where to look.
+
+    Args:
+        network: From pixels to a map `(B, h, w, C)`.
+        concepts: A dense layer from C to the vocabulary.
+
+    Call arguments:
+        inputs: a dict of `picture` `(B, size, size, 3)`, pixels 0 to 255.
+
+    Returns:
+        A score `(B, V)` of each token, for `concept_loss`.
+    """
+
+    def __init__(self, network, concepts):
+        super().__init__()
+        self.network = network
+        self.concepts = concepts
+
+    def call(self, inputs, training=None):
+        cells = as_cells(self.network(inputs["picture"], training=training))
+        return strongest(self.concepts(cells))
+
+
+def strongest(scores):
+    """The highest score of any cell, `(B, S, V)` to `(B, V)`; all cells near it learn from it."""
+    return ops.logsumexp(2 * ops.cast(scores, "float32"), axis=1) / 2
+
+
+def concept_loss(tokens, scores):
+    """Binary cross-entropy of the tokens in the captions `(B, K, T)` of a picture, for each."""
+    present = ops.one_hot(ops.reshape(tokens, (ops.shape(tokens)[0], -1)), scores.shape[-1])
+    present = ops.max(present, axis=1)
+    losses = ops.softplus(scores) - present * scores
+    return ops.sum(losses) / ops.sum(present)
+
+
+def as_cells(feature_map):
+    """`(B, h, w, C)` to `(B, h * w, C)`."""
+    return ops.reshape(feature_map, (-1, math.prod(feature_map.shape[1:3]), feature_map.shape[3]))
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -219,8 +255,7 @@ class PictureEncoder(keras.layers.Layer):
         cells = picture
         if self.network is not None:
             # Keras hands `training` down to every layer, over what a functional model has fixed.
-            cells = self.network(picture, training=False if self.pretrained else training)
-            cells = ops.reshape(cells, (-1, cells.shape[1] * cells.shape[2], cells.shape[3]))
+            cells = as_cells(self.network(picture, training=False if self.pretrained else training))
         what = self.norm(self.projection(cells))
         where = ops.cast(ops.convert_to_tensor(self.positions), what.dtype)
         where = ops.broadcast_to(where, (ops.shape(what)[0], *where.shape))
@@ -275,7 +310,7 @@ def convolutional_stem(inputs_shape):
     def convolution(filters, kernel, strides=1):
         return [
             keras.layers.Conv2D(filters, kernel, strides, padding="same", use_bias=False),
-            keras.layers.BatchNormalization(momentum=0.9),
+            keras.layers.BatchNormalization(momentum=0.98),
             keras.layers.Activation("relu"),
         ]
 

@@ -59,9 +59,9 @@ def predict(folder, config, captioner, tokenizer, files, output):
     network = backbones.load(folder / "backbone.keras") if frozen else captioner.encoder
     generator = make_generator(captioner, config)
     entries, maps = [], {}
-    for start in range(0, len(files), config.batch_size):
+    for start in range(0, len(files), config.decode_batch_size):
         readable = []
-        for file in files[start : start + config.batch_size]:
+        for file in files[start : start + config.decode_batch_size]:
             try:
                 readable.append((file, images.load(file, config.image_size)))
             except console.UserError as error:

@@ -10,7 +10,7 @@ from pipelines import console, runs
 def main(argv=None):
     """Reads the flags and trains."""
     config = console.parse(Config, argv, prog="python -m apps.captioning.train", presets=PRESETS)
-    console.select_device(config.device)
+    console.select_device(config.device, config.op_threads)
     with console.quiet_start():
         import tensorflow  # noqa: F401
 
@@ -39,23 +39,12 @@ def train(config):
     tokenizer = data.train_tokenizer(rows["train"], config)
     train = data.open_split(rows["train"], config, flip=config.flip)
     validation = data.open_split(rows["validation"], config)
-    batches, steps = data.training_batches(train, tokenizer, config)
+    groups = data.group_captions(train, tokenizer, config)
 
     network = None
     if config.backbone and config.fine_tune:
         network = backbones.open_backbone(config.backbone, config.image_size, trainable=True).model
     captioner = model.build(config, train.arrays[0].shape[1:], tokenizer.vocabulary_size, network)
-    captioner.compile(
-        optimizer=training.make_optimizer(
-            config.learning_rate,
-            config.epochs * steps,
-            config.warmup_steps,
-            weight_decay=config.weight_decay,
-            clip_norm=config.clip_norm,
-            ema_momentum=config.ema or None,
-        ),
-        loss=training.TokenCrossentropy(config.label_smoothing),
-    )
     greedy = make_generator(captioner, config, method="greedy")
 
     folder = runs.create("captioning", config)
@@ -68,6 +57,13 @@ def train(config):
         highlight=False,
         soft_wrap=True,
     )
+    if config.learns_concepts_first:
+        learn_concepts(captioner, train, groups, config)
+    batches, steps = data.training_batches(train, groups, config)
+    captioner.compile(
+        make_optimizer(config, config.epochs * steps),
+        loss=training.TokenCrossentropy(config.label_smoothing),
+    )
     captioner.fit(
         batches,
         steps_per_epoch=steps,
@@ -79,7 +75,7 @@ def train(config):
             steps=steps,
             batch_size=config.batch_size,
             decode=lambda: score(
-                describe(greedy, validation, tokenizer, config.batch_size), validation
+                describe(greedy, validation, tokenizer, config.decode_batch_size), validation
             ),
             monitor=monitor,
             patience=config.patience,
@@ -91,6 +87,40 @@ def train(config):
     captioner, tokenizer = load(folder)
     test = data.open_split(rows["test"], config)
     evaluate(folder, config, captioner, tokenizer, test, "test", training_seconds=round(seconds, 1))
+
+
+def learn_concepts(captioner, split, groups, config):
+    """Teaches a new network what each cell holds, so that attention finds something to look for."""
+    from apps.captioning import data, model
+    from pipelines import training
+
+    batches, steps, batch_size = data.concept_batches(split, groups, config)
+    epochs = config.concept_epochs
+    detector = captioner.concept_detector()
+    detector.compile(make_optimizer(config, epochs * steps), loss=model.concept_loss)
+    detector.fit(
+        batches,
+        steps_per_epoch=steps,
+        epochs=epochs,
+        verbose=0,
+        callbacks=training.show_progress(epochs, steps, batch_size, title="concepts"),
+    )
+    # From here on its statistics stand, which the small batches of captions would only blur.
+    captioner.encoder.pretrained = True
+
+
+def make_optimizer(config, total_steps):
+    """The optimizer of both stages."""
+    from pipelines import training
+
+    return training.make_optimizer(
+        config.learning_rate,
+        total_steps,
+        config.warmup_steps,
+        weight_decay=config.weight_decay,
+        clip_norm=config.clip_norm,
+        ema_momentum=config.ema or None,
+    )
 
 
 if __name__ == "__main__":

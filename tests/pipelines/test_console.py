@@ -250,13 +250,16 @@ except console.UserError as error:
 
 
 def test_the_device_is_chosen_by_the_environment(monkeypatch):
-    for name in ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "TF_FORCE_GPU_ALLOW_GROWTH"):
+    names = "CUDA_VISIBLE_DEVICES JAX_PLATFORMS TF_FORCE_GPU_ALLOW_GROWTH TF_NUM_INTRAOP_THREADS"
+    for name in names.split():
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     for device in ("auto", "gpu"):
         console.select_device(device)
         assert "CUDA_VISIBLE_DEVICES" not in os.environ and "JAX_PLATFORMS" not in os.environ
-    console.select_device("cpu")
+    assert "TF_NUM_INTRAOP_THREADS" not in os.environ
+    console.select_device("cpu", op_threads=1)
+    assert os.environ["TF_NUM_INTRAOP_THREADS"] == "1"
     assert (os.environ["CUDA_VISIBLE_DEVICES"], os.environ["JAX_PLATFORMS"]) == ("-1", "cpu")
 
 

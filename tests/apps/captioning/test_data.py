@@ -1,5 +1,6 @@
 import io
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,6 +38,11 @@ def open_training(folder, **settings):
     return config, split, tokenizer
 
 
+def batches_of(config, split, tokenizer):
+    groups = data.group_captions(split, tokenizer, config)
+    return data.training_batches(split, groups, config)
+
+
 def texts_of(tokens, tokenizer):
     return [tokenizer.decode(row) for row in tokens.reshape(-1, tokens.shape[-1]) if row.any()]
 
@@ -44,7 +50,7 @@ def texts_of(tokens, tokenizer):
 class TestTrainingBatches:
     def test_every_caption_has_its_turn_with_its_picture(self, folder):
         config, split, tokenizer = open_training(folder)
-        batches, steps = data.training_batches(split, tokenizer, config)
+        batches, steps = batches_of(config, split, tokenizer)
         groups = sum(-(-len(texts) // 2) for texts in CAPTIONS)
         assert steps == groups // 4
         pixels = {split.arrays[0][row].tobytes(): i for i, row in enumerate(split.inputs[0])}
@@ -58,7 +64,7 @@ class TestTrainingBatches:
 
     def test_a_pass_is_whole_before_the_next_begins(self, folder):
         config, split, tokenizer = open_training(folder, batch_size=1)
-        batches, steps = data.training_batches(split, tokenizer, config)
+        batches, steps = batches_of(config, split, tokenizer)
         passes = [[], []]
         for number, (_, targets) in enumerate(batches.take(2 * steps)):
             passes[number // steps] += texts_of(targets.numpy(), tokenizer)
@@ -68,7 +74,7 @@ class TestTrainingBatches:
 
     def test_targets_are_the_next_tokens(self, folder):
         config, split, tokenizer = open_training(folder)
-        for inputs, targets in data.training_batches(split, tokenizer, config)[0].take(20):
+        for inputs, targets in batches_of(config, split, tokenizer)[0].take(20):
             tokens, targets = inputs["tokens"].numpy(), targets.numpy()
             assert tokens.shape == targets.shape == (4, 2, tokens.shape[2])
             for given, wanted in zip(tokens.reshape(8, -1), targets.reshape(8, -1), strict=True):
@@ -82,13 +88,35 @@ class TestTrainingBatches:
 
     def test_few_shapes(self, folder):
         config, split, tokenizer = open_training(folder)
-        batches, _ = data.training_batches(split, tokenizer, config)
+        batches, _ = batches_of(config, split, tokenizer)
         shapes = {inputs["tokens"].shape[2] for inputs, _ in batches.take(100)}
         assert 2 <= len(shapes) <= 5
 
+    def test_similar_lengths_share_a_shape(self, folder):
+        config, split, tokenizer = open_training(folder)
+        groups = data.group_captions(split, tokenizer, config)
+        lengths = 19 + np.arange(len(groups.lengths), dtype="int32") % 2
+        alike = replace(groups, lengths=lengths, tokens=np.ones((len(lengths), 2, 20), int))
+        batches, _ = data.training_batches(split, alike, config)
+        assert {inputs["tokens"].shape[2] for inputs, _ in batches.take(20)} == {19}
+
+    def test_concepts_are_learnt_from_all_captions_of_a_group(self, folder):
+        config, split, tokenizer = open_training(folder, batch_size=2)
+        groups = data.group_captions(split, tokenizer, config)
+        batches, steps, size = data.concept_batches(split, groups, config)
+        assert (size, steps) == (4, len(groups.pictures) // 4)
+        pixels = {split.arrays[0][row].tobytes(): i for i, row in enumerate(split.inputs[0])}
+        seen = Counter()
+        for inputs, tokens in batches.take(len(groups.pictures)):
+            assert tokens.shape == (4, *groups.tokens.shape[1:])
+            for picture, some in zip(inputs["picture"].numpy(), tokens.numpy(), strict=True):
+                number = pixels[picture.astype("uint8").tobytes()]
+                seen.update((number, text) for text in texts_of(some, tokenizer))
+        assert seen == {(i, text): 4 for i, texts in enumerate(split.references) for text in texts}
+
     def test_long_captions_are_cut_and_keep_their_end(self, folder):
         config, split, tokenizer = open_training(folder, max_tokens=4)
-        for inputs, targets in data.training_batches(split, tokenizer, config)[0].take(20):
+        for inputs, targets in batches_of(config, split, tokenizer)[0].take(20):
             assert inputs["tokens"].shape[2] == 3
             written = targets.numpy().reshape(-1, 3)
             assert (written[written.any(axis=1)][:, -1] == END).all()
@@ -96,14 +124,14 @@ class TestTrainingBatches:
     def test_the_seed_fixes_the_order(self, folder):
         def order(seed):
             config, split, tokenizer = open_training(folder, seed=seed)
-            batches, _ = data.training_batches(split, tokenizer, config)
+            batches, _ = batches_of(config, split, tokenizer)
             return [targets.numpy().tolist() for _, targets in batches.take(8)]
 
         assert order(1) == order(1) != order(2)
 
     def test_captions_as_they_are_written(self, folder):
         config, split, tokenizer = open_training(folder, normalize_captions=False, batch_size=1)
-        batches, steps = data.training_batches(split, tokenizer, config)
+        batches, steps = batches_of(config, split, tokenizer)
         texts = []
         for _, targets in batches.take(steps):
             texts += texts_of(targets.numpy(), tokenizer)
@@ -143,7 +171,7 @@ def test_what_selects_the_model(given, known, chosen):
 class TestFlip:
     def left_cells(self, folder, **settings):
         config, split, tokenizer = open_training(folder, **settings)
-        batches, _ = data.training_batches(split, tokenizer, config)
+        batches, _ = batches_of(config, split, tokenizer)
         pictures = np.concatenate([inputs["picture"].numpy() for inputs, _ in batches.take(16)])
         return pictures.reshape(len(pictures), -1, pictures.shape[-1])[:, 0]
 

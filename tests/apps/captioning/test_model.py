@@ -128,7 +128,7 @@ def test_backends_train_decode_save_and_load(decoder, scenes_folder, tmp_path):
     rows = data.read(config)
     split = data.open_split(rows["train"], config)
     tokenizer = data.train_tokenizer(rows["train"], config)
-    batches, _ = data.training_batches(split, tokenizer, config)
+    batches, _ = data.training_batches(split, data.group_captions(split, tokenizer, config), config)
     shape = split.arrays[0].shape[1:]
     _, captioner = build(shape, tokenizer.vocabulary_size, decoder=decoder, encoder_layers=1)
     compile_with(captioner, steps=4)
@@ -178,7 +178,7 @@ def test_ten_captions_are_learnt_by_heart(decoder, dim, steps, network, tmp_path
     split = data.open_split(list({row["file_name"]: row for row in alike}.values())[:10], config)
     captions = [references[0] for references in split.references]
     assert len(set(captions)) == 10
-    batches, _ = data.training_batches(split, tokenizer, config)
+    batches, _ = data.training_batches(split, data.group_captions(split, tokenizer, config), config)
     keras.utils.set_random_seed(0)
     captioner = model.build(config, split.arrays[0].shape[1:], tokenizer.vocabulary_size)
     compile_with(captioner, steps=steps, learning_rate=5e-3)
@@ -191,17 +191,52 @@ def test_ten_captions_are_learnt_by_heart(decoder, dim, steps, network, tmp_path
 
 
 def test_the_concept_loss_asks_one_cell_for_each_token_of_the_captions():
-    _, captioner = build(concept_weight=1.5)
-    cells = np.random.default_rng(0).normal(size=(2, 5, captioner.encoder.cells_dim))
+    scores = np.random.default_rng(0).normal(size=(2, 5, 11))
     tokens = np.array([[[1, 4, 7, 0]], [[1, 9, 9, 0]]])
-    kernel, bias = (keras.ops.convert_to_numpy(w) for w in captioner.concepts.weights)
-    scores = cells @ kernel + bias
-    scores = np.log(np.exp(2 * scores).sum(axis=1)) / 2
-    present = np.zeros_like(scores)
+    strongest = np.log(np.exp(2 * scores).sum(axis=1)) / 2
+    present = np.zeros_like(strongest)
     present[0, [0, 1, 4, 7]] = present[1, [0, 1, 9]] = 1
-    expected = (np.log1p(np.exp(scores)) - present * scores).sum() / present.sum()
-    loss = captioner._concept_loss(keras.ops.convert_to_tensor(cells.astype("float32")), tokens)
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(loss), expected, rtol=1e-4)
+    expected = (np.log1p(np.exp(strongest)) - present * strongest).sum() / present.sum()
+    loss = model.concept_loss(tokens, model.strongest(ops.convert_to_tensor(scores)))
+    np.testing.assert_allclose(to_numpy(loss), expected, rtol=1e-4)
+
+
+def test_the_concept_loss_is_added_with_its_weight():
+    inputs = {"picture": random_features(), "tokens": TOKENS}
+    losses = []
+    for weight in (1.5, 3.0):
+        _, captioner = build(concept_weight=weight)
+        captioner(inputs, training=True)
+        losses.append(to_numpy(captioner.losses[0]))
+        scores = model.strongest(captioner.concepts(inputs["picture"]))
+        expected = weight * to_numpy(model.concept_loss(TOKENS, scores))
+        np.testing.assert_allclose(losses[-1], expected, rtol=1e-4)
+    captioner(inputs)
+    assert not captioner.losses
+
+
+def test_backends_train_the_network_alone_as_a_concept_detector():
+    _, captioner = build(features=(24, 24, 3), concept_weight=1.0)
+    detector = captioner.concept_detector()
+    learning = {id(weight) for weight in detector.trainable_weights}
+    parts = (captioner.encoder.network, captioner.concepts)
+    assert learning == {id(weight) for part in parts for weight in part.trainable_weights}
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 24, 24, 3)).astype("float32")
+    cells = captioner.encoder(pictures, return_cells=True)[1]
+    scores = to_numpy(detector({"picture": pictures}))
+    np.testing.assert_allclose(
+        scores, to_numpy(model.strongest(captioner.concepts(cells))), rtol=1e-4, atol=1e-5
+    )
+    before = [to_numpy(weight) for weight in captioner.trainable_weights]
+    detector.compile(
+        training.make_optimizer(0.01, 40, 4),
+        loss=model.concept_loss,
+        jit_compile=keras.backend.backend() == "jax",
+    )
+    history = detector.fit({"picture": pictures}, TARGETS, epochs=40, verbose=0).history
+    assert history["loss"][-1] < 0.2 * history["loss"][0]
+    for weight, old in zip(captioner.trainable_weights, before, strict=True):
+        assert (to_numpy(weight) != old).any() == (id(weight) in learning), weight.path
 
 
 @pytest.mark.parametrize("dim", [11, 32])

@@ -44,7 +44,7 @@ READABLE = [
 
 def test_a_folder_of_pictures_of_every_mode(trained, pictures, tmp_path, capsys):
     output = tmp_path / "maps"
-    flags = tiny.flags(run=trained.run, input=pictures, output=output, batch_size=3)
+    flags = tiny.flags(run=trained.run, input=pictures, output=output, decode_batch_size=3)
     predict.main(flags)
     out = capsys.readouterr().out
     captions = dict(re.findall(rf"^{pictures}/(.*?): (.+)$", out, re.MULTILINE))
