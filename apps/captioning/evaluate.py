@@ -17,7 +17,7 @@ def main(argv=None):
         config = replace(config, dataset=arguments.dataset)
     if arguments.data_dir is not None:
         config = replace(config, data_dir=arguments.data_dir)
-    console.select_device(arguments.device)
+    console.select_device(arguments.device, config.op_threads)
     with console.quiet_start():
         import tensorflow  # noqa: F401
 

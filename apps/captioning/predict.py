@@ -16,7 +16,7 @@ def main(argv=None):
     config = arguments.applied_to(runs.load(folder, Config))
     files = pictures_of(Path(arguments.input).expanduser())
     output = Path(arguments.output or folder / "predictions")
-    console.select_device(arguments.device)
+    console.select_device(arguments.device, config.op_threads)
     with console.quiet_start():
         import tensorflow  # noqa: F401
 
