@@ -203,14 +203,13 @@ def test_the_concept_loss_asks_one_cell_for_each_token_of_the_captions():
 
 def test_the_concept_loss_is_added_with_its_weight():
     inputs = {"picture": random_features(), "tokens": TOKENS}
-    losses = []
     for weight in (1.5, 3.0):
         _, captioner = build(concept_weight=weight)
         captioner(inputs, training=True)
-        losses.append(to_numpy(captioner.losses[0]))
+        (loss,) = captioner.losses
         scores = model.strongest(captioner.concepts(inputs["picture"]))
         expected = weight * to_numpy(model.concept_loss(TOKENS, scores))
-        np.testing.assert_allclose(losses[-1], expected, rtol=1e-4)
+        np.testing.assert_allclose(to_numpy(loss), expected, rtol=1e-4)
     captioner(inputs)
     assert not captioner.losses
 

@@ -10,9 +10,9 @@ from dataclasses import asdict
 import keras
 import numpy as np
 
-from apps.captioning import evaluate, predict, train
+from apps.captioning import data, evaluate, model, predict, train
 from apps.captioning.config import Config
-from pipelines import attention_maps
+from pipelines import attention_maps, training
 from tests.apps.captioning import tiny
 
 METRICS = {
@@ -109,6 +109,38 @@ class TestRun:
         for line in lines:
             assert line["captions"][0] in page
         assert not re.search(r"(src|href)=\W*https?:", page)
+
+
+def test_a_new_network_learns_concepts_first_and_keeps_its_statistics(scenes_folder, capsys):
+    settings = {**tiny.SETTINGS, "concept_weight": 1.0, "batch_size": 2, "concept_epochs": 2}
+    config = Config(dataset=str(scenes_folder), max_train=16, **settings)
+    assert config.learns_concepts_first
+    assert not Config(backbone="x", **settings).learns_concepts_first
+    rows = data.read(config)["train"]
+    split, tokenizer = data.open_split(rows, config), data.train_tokenizer(rows, config)
+    groups = data.group_captions(split, tokenizer, config)
+    captioner = model.build(config, split.arrays[0].shape[1:], tokenizer.vocabulary_size)
+    network, decoder = captioner.encoder.network, captioner.decoder
+
+    def state():
+        parts = (network.trainable_weights, network.non_trainable_weights, decoder.weights)
+        return [[keras.ops.convert_to_numpy(w) for w in part] for part in parts]
+
+    def changed(before, after):
+        return [
+            any((old != new).any() for old, new in zip(*part, strict=True))
+            for part in zip(before, after, strict=True)
+        ]
+
+    start = state()
+    train.learn_concepts(captioner, split, groups, config)
+    assert re.findall(r"concepts (\d)/2  loss", capsys.readouterr().out) == ["1", "2"]
+    learnt = state()
+    assert changed(start, learnt) == [True, True, False]
+    batches, _ = data.training_batches(split, groups, config)
+    captioner.compile(train.make_optimizer(config, 4), loss=training.TokenCrossentropy())
+    captioner.fit(batches, steps_per_epoch=4, verbose=0)
+    assert changed(learnt, state()) == [True, False, True]
 
 
 class TestEvaluate:
