@@ -10,11 +10,11 @@ from .language import captions
 from .render import render
 from .world import SPLITS, sample_scene
 
-VERSION = "6"  # to be raised with every change of the pictures, the captions or the layout
+VERSION = "7"  # to be raised with every change of the pictures, the captions or the layout
 
 
 def write(
-    folder: Path, train: int = 8_000, validation: int = 500, test: int = 500, seed: int = 0
+    folder: Path, train: int = 8_400, validation: int = 500, test: int = 500, seed: int = 0
 ) -> None:
     """Writes pictures of scenes with captions, on all cores.
 

@@ -86,13 +86,14 @@ def _sample_kinds(rng: random.Random) -> list[tuple[str, str]]:
         if kinds and theme >= 0.4 and rng.random() < 0.1:
             kinds.append(rng.choice(kinds))
             continue
-        shape, color = rng.choice(SHAPES), rng.choice(COLORS)
         if kinds and theme < 0.35:
-            shape = kinds[0][0]
+            shape, color = kinds[0][0], rng.choice(COLORS)
         elif kinds and (theme < 0.4 or rng.random() < 0.1):
-            color = kinds[0][1]
+            shape, color = rng.choice(SHAPES), kinds[0][1]
         else:
-            color = rng.choice([one for one in COLORS if one not in {used for _, used in kinds}])
+            used = {color for _, color in kinds}
+            shape = rng.choice(SHAPES)
+            color = rng.choice([one for one in COLORS if one not in used])
         kinds.append((shape, color))
     return kinds
 
