@@ -21,6 +21,8 @@ class RecurrentDecoder(keras.layers.Layer):
         dim: Size of the state and of the embedding.
         attention: A single-head name of `layers.mechanisms()`, sized `dim // 2`, or a layer.
         dropout: On the embedding and before the logits.
+        word_dropout: Share of the tokens that training hides from the decoder, so that it looks at
+            the memory rather than guess from what was said.
         seed: Seed of the dropout.
         **kwargs: Of `keras.layers.Layer`.
 
@@ -36,16 +38,25 @@ class RecurrentDecoder(keras.layers.Layer):
     References:
         - [Bahdanau, Cho and Bengio, 2015](https://arxiv.org/abs/1409.0473)
         - [Xu et al., 2015](https://arxiv.org/abs/1502.03044)
+        - Word dropout: [Bowman et al., 2016](https://arxiv.org/abs/1511.06349)
     """
 
     def __init__(
-        self, vocabulary_size, dim, attention="additive", dropout=0.0, seed=None, **kwargs
+        self,
+        vocabulary_size,
+        dim,
+        attention="additive",
+        dropout=0.0,
+        word_dropout=0.0,
+        seed=None,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
         self.dim = dim
         self.attention = attention
         self.dropout = dropout
+        self.word_dropout = word_dropout
         self.seed = seed
 
     def build(self, tokens_shape, memory_shape):
@@ -77,10 +88,18 @@ class RecurrentDecoder(keras.layers.Layer):
         self.dropout_layer = keras.layers.Dropout(
             self.dropout, seed=self.seed, dtype=self.dtype_policy, name="dropout"
         )
+        self.word_dropout_layer = keras.layers.Dropout(
+            self.word_dropout,
+            noise_shape=(None, None, 1),
+            seed=self.seed,
+            dtype=self.dtype_policy,
+            name="word_dropout",
+        )
         self.built = True
 
     def call(self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None):
-        embedded = self.dropout_layer(self.embedding(tokens), training=training)
+        embedded = self.word_dropout_layer(self.embedding(tokens), training=training)
+        embedded = self.dropout_layer(embedded, training=training)
         outputs, weights = self.rnn(
             embedded,
             memory,
@@ -137,6 +156,7 @@ class RecurrentDecoder(keras.layers.Layer):
             "dim": self.dim,
             "attention": serialize_attention(self.attention),
             "dropout": self.dropout,
+            "word_dropout": self.word_dropout,
             "seed": self.seed,
         }
 

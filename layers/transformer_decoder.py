@@ -21,6 +21,8 @@ class TransformerDecoder(keras.layers.Layer):
         cross_attention: A name of `layers.mechanisms()`: how the memory is attended to.
         max_length: Longest sequence, in tokens.
         dropout: On the embedding, the branches and the attention weights.
+        word_dropout: Share of the tokens that training hides from later ones, so that the model
+            looks at the memory rather than guess from what was said.
         seed: Seed of the dropout.
         **kwargs: Of `keras.layers.Layer`.
 
@@ -37,6 +39,7 @@ class TransformerDecoder(keras.layers.Layer):
     References:
         - [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762)
         - [Press and Wolf, 2017](https://arxiv.org/abs/1608.05859)
+        - Word dropout: [Bowman et al., 2016](https://arxiv.org/abs/1511.06349)
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class TransformerDecoder(keras.layers.Layer):
         cross_attention="multi_head",
         max_length=128,
         dropout=0.0,
+        word_dropout=0.0,
         seed=None,
         **kwargs,
     ):
@@ -61,6 +65,7 @@ class TransformerDecoder(keras.layers.Layer):
         self.cross_attention = cross_attention
         self.max_length = max_length
         self.dropout = dropout
+        self.word_dropout = word_dropout
         self.seed = seed
 
     def build(self, tokens_shape, memory_shape):
@@ -97,10 +102,17 @@ class TransformerDecoder(keras.layers.Layer):
         self.dropout_layer = keras.layers.Dropout(
             self.dropout, seed=self.seed, dtype=self.dtype_policy, name="dropout"
         )
+        self.word_dropout_layer = keras.layers.Dropout(
+            self.word_dropout,
+            noise_shape=(None, None, 1),
+            seed=self.seed,
+            dtype=self.dtype_policy,
+            name="word_dropout",
+        )
         self.built = True
 
     def call(self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None):
-        x = self.dropout_layer(self._embed(tokens, 0), training=training)
+        x = self.dropout_layer(self._embed(tokens, 0, training), training=training)
         weights = None
         for block in self.blocks:
             # Projected first, since several sequences may share a memory.
@@ -116,8 +128,9 @@ class TransformerDecoder(keras.layers.Layer):
         logits = self._logits(x)
         return (logits, _mean_over_heads(weights)) if return_attention_scores else logits
 
-    def _embed(self, tokens, index):
-        return self.positions(self.embedding(tokens) * self.dim**0.5, start_index=index)
+    def _embed(self, tokens, index, training=False):
+        x = self.word_dropout_layer(self.embedding(tokens), training=training)
+        return self.positions(x * self.dim**0.5, start_index=index)
 
     def _logits(self, x):
         table = ops.cast(ops.convert_to_tensor(self.embedding.embeddings), self.compute_dtype)
@@ -170,6 +183,7 @@ class TransformerDecoder(keras.layers.Layer):
             "cross_attention": self.cross_attention,
             "max_length": self.max_length,
             "dropout": self.dropout,
+            "word_dropout": self.word_dropout,
             "seed": self.seed,
         }
 

@@ -54,6 +54,17 @@ def make_optimizer(
     return optimizer
 
 
+def whole_executions(steps, steps_per_execution):
+    """Steps of an epoch, as whole executions, and the steps of one, for `compile`.
+
+    Only TensorFlow gains from more than one, and PyTorch refuses it. Less than one step in a
+    hundred is lost to rounding: an epoch that is too short for that is left as it is.
+    """
+    fits = steps >= 100 * steps_per_execution and keras.backend.backend() == "tensorflow"
+    at_once = steps_per_execution if fits else 1
+    return steps - steps % at_once, at_once
+
+
 @keras.saving.register_keras_serializable("attention_suite")
 class TokenCrossentropy(keras.losses.Loss):
     """Label-smoothed cross-entropy of the next token, in float32, averaged over real tokens.
@@ -164,12 +175,13 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.bar.update(self.task, description=f"{self.title} {epoch + 1}/{self.epochs}")
         self.epoch_start = time.perf_counter()
-        self.epoch_done = self.done
+        self.epoch_done = self.shown = self.done
 
     def on_train_batch_end(self, batch, logs=None):
-        self.done += 1
+        self.done = self.epoch_done + batch + 1
         self.bar.update(self.task, completed=self.done)
-        if self.done % 10 == 0:
+        if self.done - self.shown >= 10:
+            self.shown = self.done
             self.bar.update(
                 self.task, loss=f"{float(logs['loss']):.3f}", rate=f"{self._rate():.0f}"
             )

@@ -18,7 +18,7 @@ _RANGES = {
     "at least 1": (
         lambda value: value >= 1,
         "image_size num_heads decoder_layers epochs batch_size captions_per_picture "
-        "max_train beams top_k decode_batch_size op_threads",
+        "steps_per_execution max_train beams top_k decode_batch_size op_threads",
     ),
     "at least 3": (lambda value: value >= 3, "max_tokens"),
     "at least 8": (lambda value: value >= 8, "dim"),
@@ -29,7 +29,7 @@ _RANGES = {
         "length_penalty",
     ),
     "greater than 0": (lambda value: value > 0, "learning_rate clip_norm temperature"),
-    "in [0, 1)": (lambda value: 0 <= value < 1, "dropout label_smoothing ema"),
+    "in [0, 1)": (lambda value: 0 <= value < 1, "dropout word_dropout label_smoothing ema"),
     "in (0, 1]": (lambda value: 0 < value <= 1, "top_p"),
     "in [0, 2^32)": (lambda value: 0 <= value < 2**32, "seed"),
 }
@@ -81,6 +81,9 @@ class Config:
     """Heads N of multi-head attention."""
     dropout: float = 0.0
     """Dropout rate in the decoder."""
+    word_dropout: float = 0.0
+    """Share of the words so far that training hides, so that the decoder looks at the picture
+    rather than guess from them."""
 
     normalize_captions: bool = True
     """Train on lower-case captions without punctuation, which is also how they are scored."""
@@ -95,6 +98,8 @@ class Config:
     """Pictures in a batch."""
     captions_per_picture: int = 5
     """Captions that share one pass of their picture through the encoder."""
+    steps_per_execution: int = 8
+    """Steps that TensorFlow runs without Python in between: short ones are faster so."""
     learning_rate: float = 7e-4
     """Peak of warm-up and cosine decay."""
     warmup_steps: int = 200
@@ -235,6 +240,7 @@ _PHOTOGRAPHS = {
     "epochs": 6,
     "batch_size": 64,
     "captions_per_picture": 1,
+    "steps_per_execution": 1,
     "learning_rate": 1e-3,
     "concept_weight": 0.0,
     "label_smoothing": 0.1,
@@ -247,6 +253,12 @@ _PHOTOGRAPHS = {
 PRESETS = {
     "flickr8k": Config(**_PHOTOGRAPHS),
     "flickr8k-transformer": Config(
-        **{**_PHOTOGRAPHS, "decoder": "transformer", "dropout": 0.3, "decoder_layers": 2}
+        **{
+            **_PHOTOGRAPHS,
+            "decoder": "transformer",
+            "dropout": 0.3,
+            "word_dropout": 0.2,
+            "epochs": 8,
+        }
     ),
 }

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.captioning.config import Config
-from pipelines import backbones, cache, captions, images, scenes, sources
+from pipelines import backbones, cache, captions, images, scenes, sources, streams
 from pipelines.console import UserError, console
 from pipelines.text import Tokenizer, pad
 
@@ -179,7 +179,7 @@ def training_batches(split, groups, config):
         pixels = _gather(split, picture, config.flip)
         return {"picture": pixels, "tokens": tokens[:, :, : limit - 1]}, tokens[:, :, 1:limit]
 
-    batches = batches.map(example, num_parallel_calls=2).prefetch(2)
+    batches = streams.finish(batches.map(example, num_parallel_calls=2))
     return batches, max(len(groups.pictures) // config.batch_size, 1)
 
 
@@ -204,7 +204,7 @@ def concept_batches(split, groups, config):
         return {"picture": _gather(split, picture, config.flip)}, tokens
 
     batches = _shuffled(groups, config).batch(size, drop_remainder=True)
-    batches = batches.map(example, num_parallel_calls=2).prefetch(2)
+    batches = streams.finish(batches.map(example, num_parallel_calls=2))
     return batches, max(len(groups.pictures) // size, 1), size
 
 
@@ -235,4 +235,4 @@ def _gather(split, pictures, flip=False):
 def picture_batches(split, batch_size):
     """The inputs of all pictures of a split, in order, each once."""
     numbers = tf.data.Dataset.from_tensor_slices(np.arange(len(split.rows)))
-    return numbers.batch(batch_size).map(lambda i: _gather(split, i)).prefetch(2)
+    return streams.finish(numbers.batch(batch_size).map(lambda i: _gather(split, i)))

@@ -32,7 +32,11 @@ def build(config, inputs_shape, vocabulary_size, network=None):
     )
     if config.decoder == "rnn":
         decoder = layers.RecurrentDecoder(
-            vocabulary_size, config.dim, attention=config.mechanism, dropout=config.dropout
+            vocabulary_size,
+            config.dim,
+            attention=config.mechanism,
+            dropout=config.dropout,
+            word_dropout=config.word_dropout,
         )
     else:
         decoder = layers.TransformerDecoder(
@@ -43,6 +47,7 @@ def build(config, inputs_shape, vocabulary_size, network=None):
             cross_attention=config.mechanism,
             max_length=config.max_tokens,
             dropout=config.dropout,
+            word_dropout=config.word_dropout,
         )
     captioner = Captioner(encoder, decoder, config.concept_weight)
     captioner.build({"picture": (None, *inputs_shape), "tokens": (None, None, None)})

@@ -60,9 +60,11 @@ def train(config):
     if config.learns_concepts_first:
         learn_concepts(captioner, train, groups, config)
     batches, steps = data.training_batches(train, groups, config)
+    steps, at_once = training.whole_executions(steps, config.steps_per_execution)
     captioner.compile(
         make_optimizer(config, config.epochs * steps),
         loss=training.TokenCrossentropy(config.label_smoothing),
+        steps_per_execution=at_once,
     )
     captioner.fit(
         batches,
@@ -95,9 +97,14 @@ def learn_concepts(captioner, split, groups, config):
     from pipelines import training
 
     batches, steps, batch_size = data.concept_batches(split, groups, config)
+    steps, at_once = training.whole_executions(steps, config.steps_per_execution)
     epochs = config.concept_epochs
     detector = captioner.concept_detector()
-    detector.compile(make_optimizer(config, epochs * steps), loss=model.concept_loss)
+    detector.compile(
+        make_optimizer(config, epochs * steps),
+        loss=model.concept_loss,
+        steps_per_execution=at_once,
+    )
     detector.fit(
         batches,
         steps_per_epoch=steps,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from layers import AdditiveAttention, RecurrentDecoder, TransformerDecoder
+from layers import RecurrentDecoder, TransformerDecoder
 from tests.layers.backend import BACKEND, compiled_with_xla, randomise, to_numpy
 
 B, T, S, V, D, MAX_LENGTH = 2, 5, 7, 11, 12, 6
@@ -116,6 +116,24 @@ def test_dropout_acts_in_training_alone(name):
     assert np.abs(to_numpy(dropped(*data(name), training=True)) - expected).max() > 0.01
 
 
+def test_word_dropout_hides_whole_tokens_and_in_training_alone(name):
+    hides_all, hides_half, plain = (
+        build(name, word_dropout=rate, seed=1) for rate in (1.0, 0.5, 0.0)
+    )
+    tokens, memory = data(name)
+    others = (tokens + 1) % V
+    expected = to_numpy(plain(tokens, memory))
+    np.testing.assert_array_equal(to_numpy(hides_all(tokens, memory)), expected)
+    blind = [to_numpy(hides_all(some, memory, training=True)) for some in (tokens, others)]
+    np.testing.assert_array_equal(*blind)
+    assert np.abs(blind[0] - expected).max() > 1e-3
+    embedded = hides_half.embedding(np.tile(tokens, (1, 9)))
+    kept = to_numpy(hides_half.word_dropout_layer(embedded, training=True))
+    shown = (kept != 0).any(-1)
+    assert 0.2 < shown.mean() < 0.8
+    close(kept, np.where(shown[..., None], 2 * to_numpy(embedded), 0))
+
+
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
 def test_output_spec_equals_the_eager_shapes_and_dtypes(name, policy):
     layer = build(name, dtype=policy)
@@ -131,7 +149,7 @@ def test_output_spec_equals_the_eager_shapes_and_dtypes(name, policy):
 
 
 def test_a_saved_model_of_any_length_loads_equal(name, tmp_path):
-    layer = build(name, dropout=0.1, seed=3)
+    layer = build(name, dropout=0.1, word_dropout=0.2, seed=3)
     tokens, memory = keras.Input((None,), dtype="int32"), keras.Input((None, memory_dim(name)))
     model = keras.Model([tokens, memory], layer(tokens, memory, return_attention_scores=True))
     model.save(tmp_path / "model.keras")
@@ -167,16 +185,3 @@ def test_learns_three_sequences_by_heart(name):
     memories = rng.normal(size=(3, S, memory_dim(name))).astype("float32")
     history = model.fit([inputs, memories], targets, epochs=60, verbose=0).history
     assert history["accuracy"][-1] == 1.0
-
-
-def test_a_layer_may_stand_for_the_name(name):
-    if name != "recurrent-additive":
-        pytest.skip("only the recurrent decoder takes a layer")
-    by_name = build(name)
-    by_layer = RecurrentDecoder(V, D, AdditiveAttention(by_name.rnn.attention.units))
-    by_layer.build((B, T), (B, S, memory_dim(name)))
-    for part in ("embedding", "first_state", "rnn", "readout", "logits"):
-        getattr(by_layer, part).set_weights(getattr(by_name, part).get_weights())
-    close(to_numpy(by_layer(*data(name))), to_numpy(by_name(*data(name))))
-    rebuilt = RecurrentDecoder.from_config(by_layer.get_config())
-    assert rebuilt.attention.units == by_name.rnn.attention.units

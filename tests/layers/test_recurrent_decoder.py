@@ -89,3 +89,18 @@ def test_logits_are_the_deep_output_of_state_context_and_token():
     np.testing.assert_allclose(
         to_numpy(decoder(tokens, memory)), read @ w2 + b2, rtol=1e-4, atol=1e-5
     )
+
+
+def test_a_layer_may_stand_for_the_name():
+    by_name = build(maker("additive")())
+    units = by_name.rnn.attention.units
+    by_layer = build(maker(lambda: AdditiveAttention(units))())
+    for part in ("embedding", "first_state", "rnn", "readout", "logits"):
+        getattr(by_layer, part).set_weights(getattr(by_name, part).get_weights())
+    tokens, memory = np.array([[1, 4], [1, 5], [1, 6]], "int32"), memories()
+    for found, expected in zip(
+        whole_pass(by_layer, tokens, memory), whole_pass(by_name, tokens, memory), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    rebuilt = RecurrentDecoder.from_config(by_layer.get_config())
+    assert rebuilt.attention.units == units

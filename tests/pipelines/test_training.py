@@ -19,6 +19,7 @@ from pipelines.training import (
     make_callbacks,
     make_optimizer,
     save_atomically,
+    whole_executions,
 )
 
 
@@ -164,11 +165,12 @@ class Record(keras.callbacks.Callback):
         self.steps.append(self.model.layers[-1].get_weights()[0])
 
 
-def fit(callbacks, epochs=1, steps=4, ema=None, prepare=None):
+def fit(callbacks, epochs=1, steps=4, ema=None, prepare=None, at_once=1):
     """Trains one kernel for some epochs, always in the same way."""
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, use_bias=False)])
     model.layers[-1].set_weights([np.array([[1.0], [2.0], [3.0]])])
-    model.compile(make_optimizer(0.1, 100, 0, ema_momentum=ema), "mse")
+    optimizer = make_optimizer(0.1, 100, 0, ema_momentum=ema)
+    model.compile(optimizer, "mse", steps_per_execution=at_once)
     x = np.random.default_rng(0).normal(size=(2 * steps, 3)).astype("float32")
     if prepare:
         prepare(model)
@@ -200,6 +202,30 @@ def saved_kernel(folder):
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+class TestExecutions:
+    def test_an_epoch_is_whole_executions_where_few_steps_are_lost(self, monkeypatch):
+        monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+        assert whole_executions(4203, 8) == (4200, 8)
+        assert whole_executions(800, 8) == (800, 8)
+        assert whole_executions(799, 8) == (799, 1)
+        assert whole_executions(3, 1) == (3, 1)
+
+    @pytest.mark.parametrize("backend", ["jax", "torch"])
+    def test_other_backends_run_step_by_step(self, backend, monkeypatch):
+        monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+        assert whole_executions(4203, 8) == (4203, 1)
+
+    def test_several_steps_at_once_train_and_count_alike(self):
+        _, at_once = whole_executions(300, 3)
+        runs = []
+        for steps_of_one in (1, at_once):
+            progress = Progress(2, 6, 2)
+            model = fit([progress], epochs=2, steps=6, ema=0.8, at_once=steps_of_one)
+            runs.append(model.layers[-1].get_weights()[0])
+            assert (progress.done, progress.epoch_done) == (12, 6)
+        np.testing.assert_allclose(runs[1], runs[0], rtol=1e-6)
 
 
 class TestDecodedSelection:
