@@ -97,7 +97,7 @@ MENTIONS = {
     ("size", "texture", "color", "shape"): 1,
     ("shape",): 1,
 }
-GROUP_MENTIONS = MENTIONS | {("shape",): 4, ("color",): 4}
+GROUP_MENTIONS = MENTIONS | {("shape",): 4}
 OPPOSITES = {"left": "right", "right": "left", "above": "below", "below": "above"}
 
 
@@ -234,5 +234,5 @@ def _mention(model: Thing, options, plural: bool, rng: random.Random) -> str:
         words.append(rng.choice(TEXTURE_WORDS[model.texture]))
     if "color" in names:
         words.append(model.color)
-    words.append(noun(model.shape if "shape" in names else None, plural))
+    words.append(noun(model.shape, plural))
     return " ".join(words)

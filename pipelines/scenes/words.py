@@ -45,8 +45,6 @@ SIZE_OF = {word: size for size, words in SIZE_WORDS.items() for word in words}
 TEXTURE_OF = {word: texture for texture, words in TEXTURE_WORDS.items() for word in words}
 
 
-def noun(shape: str | None, plural: bool) -> str:
-    """Returns the noun of a shape, or of objects of any shape."""
-    if shape is None:
-        return ANYTHING[0] if plural else ANYTHING[0][:-1]
+def noun(shape: str, plural: bool) -> str:
+    """Returns the noun of a shape."""
     return PLURALS[shape] if plural else shape
