@@ -30,8 +30,9 @@ class TransformerDecoder(keras.layers.Layer):
         tokens: `(B, T)`, integers.
         memory: `(B, S, M)`, or `(B / K, S, M)` if each K sequences, side by side, share one.
         memory_mask: boolean, `(B, S)` or `(B / K, S)`.
-        return_attention_scores: whether to return the weights `(B, T, S)` as well: those of the
-            first block, which looks up what later blocks compare; the mean over its heads.
+        return_attention_scores: whether to return the weights `(B, T, S)` as well: the mean over
+            blocks and heads, since which of them looks a word up differs from one training to
+            another.
 
     Returns:
         Logits `(B, T, V)`, and the weights if asked for.
@@ -113,7 +114,7 @@ class TransformerDecoder(keras.layers.Layer):
 
     def call(self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None):
         x = self.dropout_layer(self._embed(tokens, 0, training), training=training)
-        weights = None
+        weights = []
         for block in self.blocks:
             # Projected first, since several sequences may share a memory.
             projected = block.project_memory(memory)
@@ -124,9 +125,9 @@ class TransformerDecoder(keras.layers.Layer):
                 return_attention_scores=True,
                 training=training,
             )
-            weights = block_weights if weights is None else weights
+            weights.append(block_weights)
         logits = self._logits(x)
-        return (logits, _mean_over_heads(weights)) if return_attention_scores else logits
+        return (logits, _mean(weights)) if return_attention_scores else logits
 
     def _embed(self, tokens, index, training=False):
         x = self.word_dropout_layer(self.embedding(tokens), training=training)
@@ -148,7 +149,7 @@ class TransformerDecoder(keras.layers.Layer):
         """One token `(B * K,)` of each candidate: logits `(B * K, V)`, weights, new caches."""
         projected, memory_mask = memory
         x = self._embed(tokens[:, None], index)
-        weights, caches = None, []
+        weights, caches = [], []
         for block, block_memory, cache in zip(self.blocks, projected, state, strict=True):
             x, block_weights, cache = block(
                 x,
@@ -158,9 +159,9 @@ class TransformerDecoder(keras.layers.Layer):
                 cache_index=index,
                 return_attention_scores=True,
             )
-            weights = block_weights if weights is None else weights
+            weights.append(block_weights)
             caches.append(cache)
-        return self._logits(x)[:, 0], _mean_over_heads(weights)[:, 0], caches
+        return self._logits(x)[:, 0], _mean(weights)[:, 0], caches
 
     def compute_output_spec(
         self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None
@@ -188,6 +189,7 @@ class TransformerDecoder(keras.layers.Layer):
         }
 
 
-def _mean_over_heads(weights):
-    """Weights `(B, T, S)`, whether or not the mechanism has heads."""
-    return ops.mean(weights, axis=1) if len(weights.shape) == 4 else weights
+def _mean(weights):
+    """Weights `(B, T, S)` of all blocks, whether or not the mechanism has heads."""
+    weights = [ops.mean(w, axis=1) if len(w.shape) == 4 else w for w in weights]
+    return sum(weights[1:], start=weights[0]) / len(weights)

@@ -46,7 +46,7 @@ class TestDecoding(DecodingPromises):
         return maker("multi_head")
 
 
-def test_weights_are_those_of_the_first_block():
+def test_weights_are_the_mean_over_blocks_and_heads():
     decoder, memory = build(maker("multi_head")()), memories()
     tokens = np.array([[1, 4, 3], [1, 5, 3], [1, 6, 3]], "int32")
     _, weights = decoder(tokens, memory, memory_mask=MASK, return_attention_scores=True)
@@ -57,7 +57,7 @@ def test_weights_are_those_of_the_first_block():
         every.append(to_numpy(of_block))
     every = np.stack(every)
     assert every.shape == (2, 3, 2, 3, KEYS) and np.ptp(every, axis=(0, 2)).max() > 0.01
-    np.testing.assert_allclose(to_numpy(weights), every[0].mean(axis=1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(to_numpy(weights), every.mean(axis=(0, 2)), rtol=1e-5, atol=1e-6)
 
 
 def test_embedding_and_logits_share_their_table():
