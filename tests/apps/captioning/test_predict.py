@@ -72,7 +72,7 @@ def test_one_picture_from_the_command_line(copied, pictures, tmp_path):
     )
     assert (result.status, result.err) == (0, "")
     caption, shown = result.out.splitlines()
-    assert re.fullmatch(rf"{pictures}/photo\.jpg: \w.*", caption)
+    assert re.fullmatch(rf"{pictures}/photo\.jpg: \S.*", caption)
     drawn = copied / "predictions" / "photo.jpg.png"
     assert shown == f"what the words looked at: {drawn}"
     assert drawn.is_file()
