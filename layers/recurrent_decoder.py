@@ -5,6 +5,7 @@ from .attention_rnn import AttentionRNN
 from .registry import get
 from .serialization import register
 from .transformer_block import serialize_attention
+from .word_dropout import word_dropout
 
 
 @register
@@ -88,12 +89,8 @@ class RecurrentDecoder(keras.layers.Layer):
         self.dropout_layer = keras.layers.Dropout(
             self.dropout, seed=self.seed, dtype=self.dtype_policy, name="dropout"
         )
-        self.word_dropout_layer = keras.layers.Dropout(
-            self.word_dropout,
-            noise_shape=(None, None, 1),
-            seed=self.seed,
-            dtype=self.dtype_policy,
-            name="word_dropout",
+        self.word_dropout_layer = word_dropout(
+            self.word_dropout, seed=self.seed, dtype=self.dtype_policy
         )
         self.built = True
 

@@ -4,6 +4,7 @@ from keras import ops
 from .position_embedding import PositionEmbedding
 from .serialization import register
 from .transformer_decoder_block import TransformerDecoderBlock
+from .word_dropout import word_dropout
 
 
 @register
@@ -103,12 +104,8 @@ class TransformerDecoder(keras.layers.Layer):
         self.dropout_layer = keras.layers.Dropout(
             self.dropout, seed=self.seed, dtype=self.dtype_policy, name="dropout"
         )
-        self.word_dropout_layer = keras.layers.Dropout(
-            self.word_dropout,
-            noise_shape=(None, None, 1),
-            seed=self.seed,
-            dtype=self.dtype_policy,
-            name="word_dropout",
+        self.word_dropout_layer = word_dropout(
+            self.word_dropout, seed=self.seed, dtype=self.dtype_policy
         )
         self.built = True
 

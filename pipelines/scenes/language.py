@@ -134,15 +134,13 @@ def captions(scene: Scene, count: int = 5) -> list[str]:
 def _mentions(things: tuple[Thing, ...]) -> dict[tuple[int, ...], list]:
     """For each object or group that can be told from all others: the attribute sets that do so."""
     found = collections.defaultdict(list)
-    for names, weight in GROUP_MENTIONS.items():
+    for names in MENTIONS:
         alike = collections.defaultdict(list)
         for index, thing in enumerate(things):
             alike[tuple(getattr(thing, name) for name in names)].append(index)
         for members in map(tuple, alike.values()):
-            if len(members) > 1:
-                found[members].append((names, weight))
-            elif names in MENTIONS:
-                found[members].append((names, MENTIONS[names]))
+            weights = GROUP_MENTIONS if len(members) > 1 else MENTIONS
+            found[members].append((names, weights[names]))
     return dict(found)
 
 
