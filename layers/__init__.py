@@ -7,8 +7,11 @@ model loads without `custom_objects`.
 from .additive_attention import AdditiveAttention
 from .attention_layer import AttentionLayer
 from .attention_rnn import AttentionRNN
+from .block_sparse_attention import BlockSparseAttention
+from .linear_attention import LinearAttention
+from .local_attention import LocalAttention
 from .luong_attention import LuongAttention
-from .masking import causal_mask, combine_masks, masked_softmax
+from .masking import AttentionMask, causal_mask, combine_masks, masked_softmax
 from .multi_head_attention import MultiHeadAttention
 from .position_embedding import PositionEmbedding, sinusoids
 from .recurrent_decoder import RecurrentDecoder
@@ -20,7 +23,11 @@ from .transformer_encoder_block import TransformerEncoderBlock
 __all__ = [
     "AdditiveAttention",
     "AttentionLayer",
+    "AttentionMask",
     "AttentionRNN",
+    "BlockSparseAttention",
+    "LinearAttention",
+    "LocalAttention",
     "LuongAttention",
     "MultiHeadAttention",
     "PositionEmbedding",

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from .masking import carry_mask, combine_masks
+from .masking import AttentionMask, carry_mask
 from .shapes import check_ranks
 
 
@@ -50,15 +50,24 @@ class AttentionLayer(keras.layers.Layer):
         """Returns the pair `(keys, values)` that `attend` takes."""
         raise NotImplementedError
 
-    def attend(self, query, memory, mask=None, training=None, dropout_mask=None):
+    def attend(
+        self,
+        query,
+        memory,
+        mask=None,
+        training=None,
+        dropout_mask=None,
+        return_attention_scores=True,
+    ):
         """Attends from `query` `(B, T, Dq)` to `memory`, as `project_memory` made it.
 
         Args:
             query: `(B, T, Dq)`.
             memory: the pair of `project_memory`.
-            mask: boolean, broadcastable to the weights, or `None`.
+            mask: an `AttentionMask`, or boolean, broadcastable to the weights, or `None`.
             training: whether dropout is active.
             dropout_mask: from `sample_dropout`, to use the same one at every step of a loop.
+            return_attention_scores: whether the weights are wanted; they may be `None` if not.
 
         Returns:
             `(output, weights)`.
@@ -105,17 +114,20 @@ class AttentionLayer(keras.layers.Layer):
     ):
         key_shape = None if key is None else key.shape
         check_ranks(self, query=query.shape, value=value.shape, key=key_shape)
-        mask = combine_masks(
-            ops.shape(query)[1],
-            ops.shape(value)[1],
+        mask = AttentionMask(
             query_mask=query_mask,
             value_mask=value_mask,
             key_mask=key_mask,
             attention_mask=attention_mask,
             use_causal_mask=use_causal_mask,
         )
-        memory = self.project_memory(value, key)
-        output, weights = self.attend(query, memory, mask=mask, training=training)
+        output, weights = self.attend(
+            query,
+            self.project_memory(value, key),
+            mask=mask,
+            training=training,
+            return_attention_scores=return_attention_scores,
+        )
         carry_mask(output, query_mask)
         return (output, weights) if return_attention_scores else output
 

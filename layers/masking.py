@@ -15,53 +15,117 @@ def causal_mask(query_length, key_length, offset=0):
     return keys <= queries
 
 
-def combine_masks(
-    query_length,
-    key_length,
-    query_mask=None,
-    value_mask=None,
-    key_mask=None,
-    attention_mask=None,
-    use_causal_mask=False,
-    offset=0,
-):
-    """Merges all masks with AND.
+class AttentionMask:
+    """All masks of one call, True = attend, merged with AND for the rows that are asked for.
+
+    A merged mask has T x S elements. Kept apart, its parts stay linear in both lengths, so that
+    attention that never forms all rows at once need not form their mask either.
 
     Args:
-        query_length: T.
-        key_length: S.
         query_mask: `(B, T)`.
         value_mask: `(B, S)`.
         key_mask: `(B, S)`.
         attention_mask: broadcastable to `(B, T, S)` or, per head, to `(B, N, T, S)`.
         use_causal_mask: whether a query sees no key after its own position.
         offset: position of the first query among the keys, for decoding with a cache.
+    """
+
+    def __init__(
+        self,
+        query_mask=None,
+        value_mask=None,
+        key_mask=None,
+        attention_mask=None,
+        use_causal_mask=False,
+        offset=0,
+    ):
+        def boolean(mask):
+            return None if mask is None else ops.cast(mask, "bool")
+
+        self.queries = boolean(query_mask)
+        self.keys = _both(boolean(value_mask), boolean(key_mask))
+        self.pairs = boolean(attention_mask)
+        if self.pairs is not None and len(self.pairs.shape) == 2:
+            self.pairs = self.pairs[None]
+        self.causal = use_causal_mask
+        self.offset = offset
+
+    @classmethod
+    def of(cls, mask):
+        """The mask itself, or one made of `None` or of a boolean tensor over the weights."""
+        return mask if isinstance(mask, cls) else cls(attention_mask=mask)
+
+    def rows(self, start, length, key_length):
+        """The mask of `length` queries from `start` on: `(B, length, S)`, broadcastable, or `None`.
+
+        Of rank 4 if the `attention_mask` has rank 4.
+        """
+        merged = None
+        if self.queries is not None:
+            merged = _slice(self.queries, 1, start, length)[:, :, None]
+        if self.keys is not None:
+            merged = _both(merged, self.keys[:, None, :])
+        if self.causal:
+            merged = _both(merged, causal_mask(length, key_length, start + self.offset)[None])
+        if self.pairs is None:
+            return merged
+        pairs = self.pairs
+        if pairs.shape[-2] != 1:
+            pairs = _slice(pairs, len(pairs.shape) - 2, start, length)
+        if merged is not None and len(pairs.shape) == 4:
+            merged = merged[:, None]
+        return _both(merged, pairs)
+
+    def only_causal(self):
+        """Whether this is the causal mask of a whole sequence, and nothing else."""
+        parts = (self.queries, self.keys, self.pairs)
+        whole = isinstance(self.offset, int) and self.offset == 0
+        return self.causal and whole and all(part is None for part in parts)
+
+    def pad_rows(self, extra):
+        """The same mask with `extra` more queries, which see nothing they are asked to."""
+
+        def pad(mask, axis):
+            if mask is None or mask.shape[axis] == 1:
+                return mask
+            shape = [*ops.shape(mask)]
+            shape[axis] = extra
+            return ops.concatenate([mask, ops.zeros(shape, dtype="bool")], axis=axis)
+
+        padded = AttentionMask(use_causal_mask=self.causal, offset=self.offset)
+        padded.keys = self.keys
+        padded.queries = pad(self.queries, 1)
+        padded.pairs = pad(self.pairs, -2)
+        return padded
+
+
+def _both(one, other):
+    if one is None or other is None:
+        return other if one is None else one
+    return ops.logical_and(one, other)
+
+
+def _slice(x, axis, start, length):
+    if isinstance(start, int) and start == 0 and x.shape[axis] == length:
+        return x
+    shape = [*ops.shape(x)]
+    shape[axis] = length
+    return ops.slice(x, [start if i == axis else 0 for i in range(len(shape))], shape)
+
+
+def combine_masks(query_length, key_length, **masks):
+    """Merges all masks with AND.
+
+    Args:
+        query_length: T.
+        key_length: S.
+        **masks: of `AttentionMask`.
 
     Returns:
         `None` if nothing is masked, else a boolean tensor that broadcasts to `(B, T, S)`, of rank 4
         if `attention_mask` has rank 4.
     """
-    masks = []
-    if query_mask is not None:
-        masks.append(ops.cast(query_mask, "bool")[:, :, None])
-    for mask in (value_mask, key_mask):
-        if mask is not None:
-            masks.append(ops.cast(mask, "bool")[:, None, :])
-    if use_causal_mask:
-        masks.append(causal_mask(query_length, key_length, offset)[None])
-    if attention_mask is not None:
-        attention_mask = ops.cast(attention_mask, "bool")
-        if len(attention_mask.shape) == 4:
-            masks = [mask[:, None] for mask in masks]
-        elif len(attention_mask.shape) == 2:
-            attention_mask = attention_mask[None]
-        masks.append(attention_mask)
-    if not masks:
-        return None
-    merged = masks[0]
-    for mask in masks[1:]:
-        merged = ops.logical_and(merged, mask)
-    return merged
+    return AttentionMask(**masks).rows(0, query_length, key_length)
 
 
 def carry_mask(output, query_mask):

@@ -3,15 +3,24 @@
 import difflib
 
 from .additive_attention import AdditiveAttention
+from .block_sparse_attention import BlockSparseAttention
+from .linear_attention import LinearAttention
+from .local_attention import LocalAttention
 from .luong_attention import LuongAttention
 from .multi_head_attention import MultiHeadAttention
 
 
+def _heads(layer, **defaults):
+    def build(dim, num_heads, **options):
+        return layer(num_heads, **{"key_dim": max(dim // num_heads, 1), **defaults, **options})
+
+    return build
+
+
 def _multi_head(kv_heads):
     def build(dim, num_heads, **options):
-        options.setdefault("key_dim", max(dim // num_heads, 1))
         options.setdefault("num_kv_heads", kv_heads(num_heads))
-        return MultiHeadAttention(num_heads, **options)
+        return _heads(MultiHeadAttention)(dim, num_heads, **options)
 
     return build
 
@@ -25,9 +34,13 @@ _MECHANISMS = {
     "luong_dot": _luong("dot"),
     "luong_general": _luong("general"),
     "luong_concat": _luong("concat"),
-    "multi_head": _multi_head(lambda heads: None),
+    "multi_head": _heads(MultiHeadAttention),
     "grouped_query": _multi_head(lambda heads: heads // 2 if heads % 2 == 0 else 1),
     "multi_query": _multi_head(lambda heads: 1),
+    "local": _heads(LocalAttention, window=64),
+    "block_sparse": _heads(BlockSparseAttention, block_size=32),
+    "linear": _heads(LinearAttention),
+    "performer": _heads(LinearAttention, feature_map="favor"),
 }
 
 

@@ -3,7 +3,7 @@
 from keras import ops
 
 from .attention_layer import AttentionLayer
-from .masking import masked_softmax
+from .masking import AttentionMask, masked_softmax
 
 
 class ScoredAttention(AttentionLayer):
@@ -22,8 +22,17 @@ class ScoredAttention(AttentionLayer):
     def project_memory(self, value, key=None):
         return self.project_key(value if key is None else key), value
 
-    def attend(self, query, memory, mask=None, training=None, dropout_mask=None):
+    def attend(
+        self,
+        query,
+        memory,
+        mask=None,
+        training=None,
+        dropout_mask=None,
+        return_attention_scores=True,
+    ):
         keys, values = memory
+        mask = AttentionMask.of(mask).rows(0, ops.shape(query)[1], ops.shape(keys)[1])
         if mask is not None and len(mask.shape) > 3:
             raise ValueError(
                 f"{type(self).__name__} has no heads: `attention_mask` must broadcast to "

@@ -133,14 +133,16 @@ class TransformerDecoderBlock(TransformerBlock):
             if projected:
                 attended, weights = self._attend_projected(h, memory, memory_mask, training)
             else:
-                attended, weights = self.cross_attention(
+                attended = self.cross_attention(
                     h,
                     memory,
                     query_mask=masks.get("query_mask"),
                     value_mask=memory_mask,
-                    return_attention_scores=True,
+                    return_attention_scores=return_attention_scores,
                     training=training,
                 )
+                if return_attention_scores:
+                    attended, weights = attended
             x = self._add(x, attended, self.cross_attention_norm, training)
         results = [self._mlp(x, training)]
         if return_attention_scores:

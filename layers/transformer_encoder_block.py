@@ -53,9 +53,10 @@ class TransformerEncoderBlock(TransformerBlock):
         else:
             masks = {"attention_mask": mask}
         h = self.self_attention_norm(x) if self.norm_first else x
-        attended, weights = self.self_attention(
-            h, h, return_attention_scores=True, training=training, **masks
+        attended = self.self_attention(
+            h, h, return_attention_scores=return_attention_scores, training=training, **masks
         )
+        attended, weights = attended if return_attention_scores else (attended, None)
         x = self._add(x, attended, self.self_attention_norm, training)
         x = self._mlp(x, training)
         return (x, weights) if return_attention_scores else x

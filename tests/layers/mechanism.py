@@ -4,6 +4,7 @@ Sizes are distinct primes wherever a mechanism allows it, so that no two axes ca
 unnoticed, and all weights are random, biases included, so that none can be mixed up.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +30,8 @@ class Mechanism:
         layer: The layer class.
         arguments: The constructor arguments under test.
         reference: Maps (layer, query, value, key, mask) to the output and the weights in NumPy.
-        weights: How many weights the layer has.
+        weights: How many weights the layer trains.
+        constants: How many weights it has besides.
         options: A non-default value for every constructor argument, to test its config.
         heads: The number of heads, None for a mechanism without.
         empty_output: Maps a layer to the output of a row without keys.
@@ -45,6 +47,7 @@ class Mechanism:
     reference: Callable
     weights: int
     options: Mapping[str, Any] = field(default_factory=dict)
+    constants: int = 0
     heads: int | None = None
     empty_output: Callable = lambda layer: 0.0
     query_dim: int = 13
@@ -56,6 +59,15 @@ class Mechanism:
     @property
     def value_length(self):
         return T if self.self_attention_only else S
+
+    def defaults(self):
+        """The default of every constructor argument, those of the base classes included."""
+        found = {}
+        for cls in self.layer.__mro__[: self.layer.__mro__.index(keras.layers.Layer)]:
+            for x in inspect.signature(cls.__init__).parameters.values():
+                if x.kind is not x.VAR_KEYWORD:
+                    found.setdefault(x.name, x.default)
+        return {name: default for name, default in found.items() if name != "self"}
 
     def make(self, **kwargs):
         return self.layer(**{**self.arguments, **kwargs})

@@ -4,7 +4,12 @@ Each mechanism's function takes a built layer (only to read its weights), the in
 boolean mask, and returns the output and the weights.
 """
 
+import keras
 import numpy as np
+
+
+def array(weight):
+    return np.asarray(keras.ops.convert_to_numpy(weight), "float64")
 
 
 def dense(sublayer, inputs):
@@ -83,14 +88,15 @@ def luong(layer, query, value, key, mask):
 
 def multi_head_parts(layer):
     """Returns (kernel, bias) of the query, key, value and output projections."""
-    weights = [np.asarray(weight, "float64") for weight in layer.get_weights()]
+    number = 8 if layer.use_bias else 4  # What comes before is not of a projection.
+    weights = [array(weight) for weight in layer.trainable_weights[-number:]]
     if layer.use_bias:
         return list(zip(weights[::2], weights[1::2], strict=True))
     return [(kernel, 0.0) for kernel in weights]
 
 
-def multi_head(layer, query, value, key, mask):
-    """Vaswani et al. 2017, equation 1 and section 3.2.2; query heads share key heads in groups."""
+def heads(layer, query, value, key):
+    """Queries, keys and values of all heads, and what the output projection does to a context."""
     inputs = [np.asarray(x, "float64") for x in (query, key, value)]
     *projections, (output_kernel, output_bias) = multi_head_parts(layer)
     heads = [
@@ -99,7 +105,82 @@ def multi_head(layer, query, value, key, mask):
     ]
     group = heads[0].shape[1] // heads[1].shape[1]
     query, key, value = heads[0], *(np.repeat(head, group, axis=1) for head in heads[1:])
+
+    def project(context):
+        return np.einsum("bnth,nhd->btd", context, output_kernel) + output_bias
+
+    return query, key, value, project
+
+
+def multi_head(layer, query, value, key, mask):
+    """Vaswani et al. 2017, equation 1 and section 3.2.2; query heads share key heads in groups."""
+    query, key, value, project = heads(layer, query, value, key)
     scores = query @ key.swapaxes(2, 3) / np.sqrt(query.shape[-1])
     weights = masked_softmax(scores, mask)
-    output = np.einsum("bnth,nhd->btd", weights @ value, output_kernel) + output_bias
-    return output, weights
+    return project(weights @ value), weights
+
+
+def rotary(layer, query, value, key, mask):
+    """Su et al. 2021, section 3.2.1: pairs as complex numbers, turned by m theta_i."""
+    query, key, value, project = heads(layer, query, value, key)
+
+    def turn(x):
+        half = x.shape[-1] // 2
+        theta = 10_000.0 ** (-np.arange(half) / half)
+        angle = np.arange(x.shape[2])[:, None] * theta
+        turned = (x[..., :half] + 1j * x[..., half:]) * np.exp(1j * angle)
+        return np.concatenate([turned.real, turned.imag], axis=-1)
+
+    scores = turn(query) @ turn(key).swapaxes(2, 3) / np.sqrt(query.shape[-1])
+    weights = masked_softmax(scores, mask)
+    return project(weights @ value), weights
+
+
+def biased(bias):
+    """Multi-head attention with `bias(layer, distance j - i) -> (N, T, S)` added to the scores."""
+
+    def attention(layer, query, value, key, mask):
+        query, key, value, project = heads(layer, query, value, key)
+        distance = np.arange(key.shape[2])[None] - np.arange(query.shape[2])[:, None]
+        scores = query @ key.swapaxes(2, 3) / np.sqrt(query.shape[-1])
+        weights = masked_softmax(scores + bias(layer, distance), mask)
+        return project(weights @ value), weights
+
+    return attention
+
+
+def alibi_bias(layer, distance):
+    """Press et al. 2022, for the three heads of the test: the slopes of two, then one of four."""
+    slopes = {3: [2**-4, 2**-8, 2**-2]}[layer.num_heads]
+    return -np.array(slopes)[:, None, None] * np.abs(distance)
+
+
+def relative_bias(layer, distance):
+    """Distances below eight have a bucket each, 0 … 7 for keys before, 17 … 23 for those after."""
+    table = array(layer.relative_bias)
+    return table[np.where(distance > 0, 16 + distance, -distance)].transpose(2, 0, 1)
+
+
+def sparse(layer, query, value, key, mask):
+    """Multi-head attention under the layer's own pattern, which has tests of its own."""
+    pattern = keras.ops.convert_to_numpy(layer.attention_pattern(query.shape[1]))
+    return multi_head(layer, query, value, key, np.asarray(mask) & pattern)
+
+
+def linear(layer, query, value, key, mask):
+    """Katharopoulos et al. 2020, equation 5; FAVOR+ is lemma 1 of Choromanski et al. 2021."""
+    query, key, value, project = heads(layer, query, value, key)
+
+    def phi(x):
+        if layer.feature_map == "elu":
+            return np.where(x > 0, x + 1, np.exp(np.minimum(x, 0)))
+        if layer.feature_map == "relu":
+            return np.maximum(x, 0) + 1e-3
+        x = x / layer.key_dim**0.25
+        random = array(layer.random_features)
+        return np.exp(x @ random.T - (x**2).sum(-1, keepdims=True) / 2)
+
+    weights = phi(query) @ phi(key).swapaxes(2, 3) * mask
+    total = weights.sum(-1, keepdims=True)
+    weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    return project(weights @ value), weights

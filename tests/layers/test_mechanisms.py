@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 import layers
+from layers import chunked_attention, linear_attention, local_attention
 from tests.layers import reference
 from tests.layers.backend import BACKEND, to_numpy
 from tests.layers.harness import Promises
-from tests.layers.mechanism import Mechanism, functional_model
+from tests.layers.mechanism import B, Mechanism, S, functional_model
 
 LUONG_OPTIONS = dict(score="concat", units=11, use_bias=True, scale=True, dropout=0.1, seed=3)
-MULTI_HEAD_OPTIONS = dict(
+PROJECTED_OPTIONS = dict(
     num_heads=6,
     key_dim=11,
     value_dim=7,
@@ -48,17 +49,40 @@ def luong(score, weights, **kwargs):
     )
 
 
-def multi_head(name, num_heads, **arguments):
+def with_heads(
+    name,
+    layer=layers.MultiHeadAttention,
+    formula=reference.multi_head,
+    num_heads=3,
+    key_dim=11,
+    options=(("position", "rotary"), ("implementation", "chunked"), ("key_dim", 12)),
+    weights=8,
+    test=(),
+    **arguments,
+):
     return Mechanism(
         name,
-        layers.MultiHeadAttention,
-        {"num_heads": num_heads, "key_dim": 11, **arguments},
-        reference.multi_head,
-        weights=8,
-        options=MULTI_HEAD_OPTIONS,
+        layer,
+        {"num_heads": num_heads, "key_dim": key_dim, **arguments},
+        formula,
+        weights=weights,
+        options={**PROJECTED_OPTIONS, **dict(options)},
         heads=num_heads,
-        empty_output=lambda layer: layer.get_weights()[-1],
+        empty_output=lambda layer: reference.array(layer.trainable_weights[-1]),
+        **dict(test),
     )
+
+
+def self_attention(name, layer, options, **arguments):
+    test = {"self_attention_only": True, "query_dim": 17}
+    return with_heads(name, layer, reference.sparse, options=options, test=test, **arguments)
+
+
+def linear(name, constants=0, **arguments):
+    options = {"feature_map": "favor", "num_features": 23}
+    test = {"constants": constants, "takes_attention_mask": False}
+    layer = layers.LinearAttention
+    return with_heads(name, layer, reference.linear, options=options, test=test, **arguments)
 
 
 MECHANISMS = [
@@ -73,14 +97,55 @@ MECHANISMS = [
     luong("dot", weights=0, value_dim=13, key_dim=13),
     luong("general", weights=1),
     luong("concat", weights=3),
-    multi_head("multi_head", num_heads=3),
-    multi_head("grouped_query", num_heads=6, num_kv_heads=3),
-    multi_head("multi_query", num_heads=3, num_kv_heads=1),
+    with_heads("multi_head"),
+    with_heads("grouped_query", num_heads=6, num_kv_heads=3),
+    with_heads("multi_query", num_kv_heads=1),
+    self_attention(
+        "local", layers.LocalAttention, {"window": 3, "global_tokens": 2}, window=1, global_tokens=1
+    ),
+    self_attention(
+        "block_sparse",
+        layers.BlockSparseAttention,
+        {"block_size": 7, "window_blocks": 5, "global_blocks": 2, "random_blocks": 3},
+        block_size=2,
+        window_blocks=1,
+        random_blocks=1,
+    ),
+    linear("linear"),
+    linear("performer", constants=1, feature_map="favor", num_features=29),
 ]
+
+# Other forms of the same layers, under the same promises.
+VARIANTS = [
+    with_heads("chunked", implementation="chunked", num_heads=6, num_kv_heads=3),
+    with_heads("rotary", formula=reference.rotary, key_dim=10, position="rotary"),
+    with_heads("alibi", formula=reference.biased(reference.alibi_bias), position="alibi"),
+    with_heads(
+        "relative",
+        formula=reference.biased(reference.relative_bias),
+        position="relative",
+        weights=9,
+        implementation="chunked",
+    ),
+    linear("relu", feature_map="relu"),
+]
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    """Blocks so small that the short sequences of the tests have several."""
+    monkeypatch.setattr(local_attention, "MIN_BLOCK", 1)
+    monkeypatch.setattr(linear_attention, "CHUNK", 2)
+    monkeypatch.setattr(chunked_attention, "ELEMENTS", 2 * B * 6 * S)
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS, ids=lambda mechanism: mechanism.name)
 class TestMechanisms(Promises):
+    pass
+
+
+@pytest.mark.parametrize("mechanism", VARIANTS, ids=lambda mechanism: mechanism.name)
+class TestVariants(Promises):
     pass
 
 
