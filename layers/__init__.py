@@ -6,10 +6,13 @@ model loads without `custom_objects`.
 
 from .additive_attention import AdditiveAttention
 from .attention_layer import AttentionLayer
+from .attention_pooling import AttentionPooling
 from .attention_rnn import AttentionRNN
+from .conformer_block import ConformerBlock
 from .luong_attention import LuongAttention
 from .masking import causal_mask, combine_masks, masked_softmax
 from .multi_head_attention import MultiHeadAttention
+from .patch_embedding import PatchEmbedding
 from .position_embedding import PositionEmbedding, sinusoids
 from .recurrent_decoder import RecurrentDecoder
 from .registry import get, mechanisms
@@ -20,9 +23,12 @@ from .transformer_encoder_block import TransformerEncoderBlock
 __all__ = [
     "AdditiveAttention",
     "AttentionLayer",
+    "AttentionPooling",
     "AttentionRNN",
+    "ConformerBlock",
     "LuongAttention",
     "MultiHeadAttention",
+    "PatchEmbedding",
     "PositionEmbedding",
     "RecurrentDecoder",
     "TransformerDecoder",

@@ -1,5 +1,3 @@
-import keras
-
 from .serialization import register
 from .shapes import check_ranks
 from .transformer_block import TransformerBlock
@@ -48,21 +46,8 @@ class TransformerEncoderBlock(TransformerBlock):
 
     def call(self, x, mask=None, return_attention_scores=False, training=None):
         check_ranks(self, x=x.shape)
-        if mask is not None and len(mask.shape) == 2:
-            masks = {"query_mask": mask, "value_mask": mask}
-        else:
-            masks = {"attention_mask": mask}
         h = self.self_attention_norm(x) if self.norm_first else x
-        attended, weights = self.self_attention(
-            h, h, return_attention_scores=True, training=training, **masks
-        )
+        attended, weights = self._self_attend(h, mask, training)
         x = self._add(x, attended, self.self_attention_norm, training)
         x = self._mlp(x, training)
         return (x, weights) if return_attention_scores else x
-
-    def compute_output_spec(self, x, mask=None, return_attention_scores=False, training=None):
-        output = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
-        if not return_attention_scores:
-            return output
-        _, weights = self.self_attention.compute_output_spec(x, x, return_attention_scores=True)
-        return output, weights
