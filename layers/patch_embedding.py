@@ -37,7 +37,8 @@ class PatchEmbedding(keras.layers.Layer):
     """
 
     def __init__(self, patch_size, dim, class_token=False, **kwargs):
-        sizes = (patch_size, patch_size) if isinstance(patch_size, int) else tuple(patch_size)
+        pair = isinstance(patch_size, (tuple, list))
+        sizes = tuple(patch_size) if pair else (patch_size, patch_size)
         if len(sizes) != 2 or not all(isinstance(size, int) and size > 0 for size in sizes):
             raise ValueError(
                 "`patch_size` must be a positive integer or a pair of them. "
