@@ -23,11 +23,20 @@ class TransformerEncoderBlock(TransformerBlock):
 
     Call arguments:
         x: `(B, T, D)`.
-        mask: boolean `(B, T)` over positions, or `(B, T, T)`, query by key; True = attend.
+        mask: boolean `(B, T)` over positions, or `(B, T, T)`, query by key; True = attend. What a
+            fully masked row gets from the attention, `AttentionLayer` says; the residual path
+            remains.
         return_attention_scores: whether to return the weights as well.
 
     Returns:
         `(B, T, D)`, and the weights if asked for.
+
+    Example:
+    >>> words = np.ones((2, 7, 16))
+    >>> block = TransformerEncoderBlock(num_heads=4, mlp_dim=64)
+    >>> output, weights = block(words, return_attention_scores=True)
+    >>> tuple(output.shape), tuple(weights.shape)
+    ((2, 7, 16), (2, 4, 7, 7))
 
     References:
         - [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762)
