@@ -1,7 +1,7 @@
 """What the Transformer and the Conformer blocks share."""
 
 import keras
-from keras import activations
+from keras import activations, ops
 
 from .registry import get
 
@@ -58,6 +58,8 @@ class AttentionBlock(keras.layers.Layer):
         return norm
 
     def _make_dense(self, units, shape, name, activation=None):
+        if activation is activations.gelu and keras.backend.backend() == "tensorflow":
+            activation = _gelu
         dense = keras.layers.Dense(units, activation=activation, dtype=self.dtype_policy, name=name)
         dense.build(shape)
         return dense
@@ -158,6 +160,11 @@ class TransformerBlock(AttentionBlock):
 
     def get_config(self):
         return {**super().get_config(), "norm_first": self.norm_first}
+
+
+def _gelu(x):
+    """The exact GELU by erf: TensorFlow's own takes erfc, which cannot be exported to ONNX."""
+    return 0.5 * x * (1.0 + ops.erf(x * 0.5**0.5))
 
 
 def serialize_attention(attention):
