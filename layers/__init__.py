@@ -6,13 +6,16 @@ model loads without `custom_objects`.
 
 from .additive_attention import AdditiveAttention
 from .attention_layer import AttentionLayer
+from .attention_pooling import AttentionPooling
 from .attention_rnn import AttentionRNN
 from .block_sparse_attention import BlockSparseAttention
+from .conformer_block import ConformerBlock
 from .linear_attention import LinearAttention
 from .local_attention import LocalAttention
 from .luong_attention import LuongAttention
 from .masking import AttentionMask, causal_mask, combine_masks, masked_softmax
 from .multi_head_attention import MultiHeadAttention
+from .patch_embedding import PatchEmbedding
 from .position_embedding import PositionEmbedding, sinusoids
 from .recurrent_decoder import RecurrentDecoder
 from .registry import get, mechanisms
@@ -24,12 +27,15 @@ __all__ = [
     "AdditiveAttention",
     "AttentionLayer",
     "AttentionMask",
+    "AttentionPooling",
     "AttentionRNN",
     "BlockSparseAttention",
+    "ConformerBlock",
     "LinearAttention",
     "LocalAttention",
     "LuongAttention",
     "MultiHeadAttention",
+    "PatchEmbedding",
     "PositionEmbedding",
     "RecurrentDecoder",
     "TransformerDecoder",

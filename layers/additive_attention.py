@@ -18,8 +18,7 @@ class AdditiveAttention(ScoredAttention):
     Args:
         units: Size of the space in which queries and keys are compared.
         use_bias: Whether `query_projection` and `key_projection` add a bias. `score_projection`
-            never
-            does: a constant on all scores does not change a softmax.
+            never does: a constant on all scores does not change a softmax.
         dropout: Share of the weights that is dropped in training.
         seed: Seed of the dropout.
         **kwargs: Of `keras.layers.Layer`.
@@ -32,7 +31,7 @@ class AdditiveAttention(ScoredAttention):
     >>> context, weights = AdditiveAttention(64)(
     ...     decoder_states, encoder_states, return_attention_scores=True
     ... )
-    >>> context.shape, weights.shape
+    >>> tuple(context.shape), tuple(weights.shape)
     ((2, 5, 32), (2, 5, 7))
 
     Reference:

@@ -35,6 +35,14 @@ class LuongAttention(ScoredAttention):
     Call arguments and masks: see `AttentionLayer`. Weights are `(B, T, S)`, the output is `(B, T,
         Dv)`.
 
+    Example:
+    >>> decoder_states, encoder_states = np.ones((2, 5, 16)), np.ones((2, 7, 32))
+    >>> context, weights = LuongAttention("general")(
+    ...     decoder_states, encoder_states, return_attention_scores=True
+    ... )
+    >>> tuple(context.shape), tuple(weights.shape)
+    ((2, 5, 32), (2, 5, 7))
+
     Reference:
         [Luong, Pham and Manning, 2015](https://arxiv.org/abs/1508.04025)
     """

@@ -24,11 +24,19 @@ class PositionEmbedding(keras.layers.Layer):
         **kwargs: Of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: `(B, T, D)`.
+        inputs: `(B, T, D)`. Their mask is passed on; a fully masked row gets its positions too.
         start_index: position of the first element, an integer scalar; for decoding step by step.
 
     Returns:
         `inputs + positions`, `(B, T, D)`.
+
+    Example:
+    >>> words = np.ones((2, 7, 16))
+    >>> tuple(PositionEmbedding(max_length=50)(words).shape)
+    (2, 7, 16)
+    >>> positions = PositionEmbedding(kind="sinusoidal")
+    >>> bool(ops.all(positions(words)[:, 3:4] == positions(words[:, 3:4], start_index=3)))
+    True
 
     Reference:
         [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762)
@@ -87,7 +95,13 @@ class PositionEmbedding(keras.layers.Layer):
 
 
 def sinusoids(indices, dim, base=10_000.0):
-    """The sinusoids of positions `(T,)`: float32, `(T, dim)`, of wavelengths 2 pi to 2 pi base."""
+    """The sinusoids of positions `(T,)`: float32, `(T, dim)`, of wavelengths 2 pi to 2 pi base.
+
+    Example:
+    >>> print(ops.convert_to_numpy(sinusoids(np.array([0, 100]), dim=2)).round(2))
+    [[ 0.    1.  ]
+     [-0.51  0.86]]
+    """
     frequencies = ops.exp(ops.arange(0, dim, 2, dtype="float32") * (-math.log(base) / dim))
     angles = ops.cast(indices, "float32")[:, None] * frequencies
     pairs = ops.stack([ops.sin(angles), ops.cos(angles)], axis=-1)

@@ -25,6 +25,13 @@ class _Projection(EinsumDense):
         return outputs if self.bias is None else outputs + self.bias
 
 
+def _heads_first(x):
+    """`(B, S, N, H)` to `(B, N, S, H)`."""
+    if x.shape[2] == 1:  # tf2onnx 1.17 writes the transpose of a single head as a wrong reshape.
+        return ops.expand_dims(ops.squeeze(x, axis=2), axis=1)
+    return ops.swapaxes(x, 1, 2)
+
+
 class ProjectedAttention(AttentionLayer):
     """Heads with projections of query, key, value and output; a subclass is what lies between.
 
@@ -134,8 +141,7 @@ class ProjectedAttention(AttentionLayer):
     def project_memory(self, value, key=None):
         """Keys `(B, N_kv, S, H)` and values `(B, N_kv, S, H_v)`."""
         keys = self.key_projection(value if key is None else key)
-        values = self.value_projection(value)
-        return ops.swapaxes(keys, 1, 2), ops.swapaxes(values, 1, 2)
+        return _heads_first(keys), _heads_first(self.value_projection(value))
 
     def _output_dim(self, query_shape, value_shape):
         return self.output_dim or query_shape[-1]

@@ -1,20 +1,19 @@
-"""What the Transformer blocks share."""
+"""What the Transformer and the Conformer blocks share."""
 
 import keras
-from keras import activations
+from keras import activations, ops
 
 from .registry import get
 
 
-class TransformerBlock(keras.layers.Layer):
-    """What the encoder and the decoder block share: the sublayers' form and the residual path."""
+class AttentionBlock(keras.layers.Layer):
+    """A block around any mechanism: the form of its sublayers, the masks and the config."""
 
     def __init__(
         self,
         num_heads,
         mlp_dim,
         attention="multi_head",
-        norm_first=True,
         activation="gelu",
         dropout=0.0,
         norm_epsilon=1e-6,
@@ -29,7 +28,6 @@ class TransformerBlock(keras.layers.Layer):
         self.num_heads = num_heads
         self.mlp_dim = mlp_dim
         self.attention = attention
-        self.norm_first = norm_first
         self.activation = activations.get(activation)
         self.dropout = dropout
         self.norm_epsilon = norm_epsilon
@@ -52,18 +50,6 @@ class TransformerBlock(keras.layers.Layer):
             )
         return attention
 
-    def _build_mlp(self, shape):
-        self.mlp_norm = self._make_norm(shape, "mlp_norm")
-        self.mlp_hidden = keras.layers.Dense(
-            self.mlp_dim, activation=self.activation, dtype=self.dtype_policy, name="mlp_hidden"
-        )
-        self.mlp_hidden.build(shape)
-        self.mlp_output = keras.layers.Dense(shape[-1], dtype=self.dtype_policy, name="mlp_output")
-        self.mlp_output.build((*shape[:-1], self.mlp_dim))
-        self.residual_dropout = keras.layers.Dropout(
-            self.dropout, seed=self.seed, dtype=self.dtype_policy, name="residual_dropout"
-        )
-
     def _make_norm(self, shape, name):
         norm = keras.layers.LayerNormalization(
             epsilon=self.norm_epsilon, dtype=self.dtype_policy, name=name
@@ -71,15 +57,28 @@ class TransformerBlock(keras.layers.Layer):
         norm.build(shape)
         return norm
 
-    def _add(self, x, branch, norm, training):
-        """Adds a branch to the residual path, and normalizes the sum unless `norm_first`."""
-        x = x + self.residual_dropout(branch, training=training)
-        return x if self.norm_first else norm(x)
+    def _make_dense(self, units, shape, name, activation=None):
+        if activation is activations.gelu and keras.backend.backend() == "tensorflow":
+            activation = _gelu
+        dense = keras.layers.Dense(units, activation=activation, dtype=self.dtype_policy, name=name)
+        dense.build(shape)
+        return dense
 
-    def _mlp(self, x, training):
-        hidden = self.mlp_hidden(self.mlp_norm(x) if self.norm_first else x)
-        hidden = self.residual_dropout(hidden, training=training)
-        return self._add(x, self.mlp_output(hidden), self.mlp_norm, training)
+    def _make_dropout(self):
+        return keras.layers.Dropout(
+            self.dropout, seed=self.seed, dtype=self.dtype_policy, name="residual_dropout"
+        )
+
+    def _self_attend(self, x, mask, return_attention_scores, training):
+        """Output, and weights or `None`; `mask` is `(B, T)` over positions or `(B, T, T)`, query by key."""
+        if mask is not None and len(mask.shape) == 2:
+            masks = {"query_mask": mask, "value_mask": mask}
+        else:
+            masks = {"attention_mask": mask}
+        if return_attention_scores:
+            masks["return_attention_scores"] = True
+        results = self.self_attention(x, x, training=training, **masks)
+        return results if return_attention_scores else (results, None)
 
     def compute_mask(self, x, previous_mask):
         # A mask of query by key, or over a cache, is none over the positions of the output.
@@ -90,13 +89,19 @@ class TransformerBlock(keras.layers.Layer):
     def compute_output_shape(self, x_shape, *args):
         return x_shape
 
+    def compute_output_spec(self, x, mask=None, return_attention_scores=False, training=None):
+        output = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
+        if not return_attention_scores:
+            return output
+        _, weights = self.self_attention.compute_output_spec(x, x, return_attention_scores=True)
+        return output, weights
+
     def get_config(self):
         return {
             **super().get_config(),
             "num_heads": self.num_heads,
             "mlp_dim": self.mlp_dim,
             "attention": serialize_attention(self.attention),
-            "norm_first": self.norm_first,
             "activation": activations.serialize(self.activation),
             "dropout": self.dropout,
             "norm_epsilon": self.norm_epsilon,
@@ -110,6 +115,61 @@ class TransformerBlock(keras.layers.Layer):
             if isinstance(config.get(name), dict):
                 config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)
+
+
+class TransformerBlock(AttentionBlock):
+    """What the encoder and the decoder block share: the perceptron and the residual path."""
+
+    def __init__(
+        self,
+        num_heads,
+        mlp_dim,
+        attention="multi_head",
+        norm_first=True,
+        activation="gelu",
+        dropout=0.0,
+        norm_epsilon=1e-6,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(
+            num_heads,
+            mlp_dim,
+            attention=attention,
+            activation=activation,
+            dropout=dropout,
+            norm_epsilon=norm_epsilon,
+            seed=seed,
+            **kwargs,
+        )
+        self.norm_first = norm_first
+
+    def _build_mlp(self, shape):
+        self.mlp_norm = self._make_norm(shape, "mlp_norm")
+        self.mlp_hidden = self._make_dense(self.mlp_dim, shape, "mlp_hidden", self.activation)
+        hidden_shape = (*shape[:-1], self.mlp_dim)
+        self.mlp_output = self._make_dense(shape[-1], hidden_shape, "mlp_output")
+        self.residual_dropout = self._make_dropout()
+
+    def _add(self, x, branch, norm, training):
+        """Adds a branch to the residual path, and normalizes the sum unless `norm_first`."""
+        x = x + self.residual_dropout(branch, training=training)
+        return x if self.norm_first else norm(x)
+
+    def _mlp(self, x, training):
+        hidden = self.mlp_hidden(self.mlp_norm(x) if self.norm_first else x)
+        hidden = self.residual_dropout(hidden, training=training)
+        return self._add(x, self.mlp_output(hidden), self.mlp_norm, training)
+
+    def get_config(self):
+        return {**super().get_config(), "norm_first": self.norm_first}
+
+
+def _gelu(x):
+    """GELU by erf: TensorFlow's own takes erfc, for half precision, and has no form in ONNX."""
+    if x.dtype != "float32":
+        return activations.gelu(x)
+    return 0.5 * x * (1.0 + ops.erf(x * 0.5**0.5))
 
 
 def serialize_attention(attention):

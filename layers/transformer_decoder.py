@@ -30,13 +30,21 @@ class TransformerDecoder(keras.layers.Layer):
     Call arguments:
         tokens: `(B, T)`, integers.
         memory: `(B, S, M)`, or `(B / K, S, M)` if each K sequences, side by side, share one.
-        memory_mask: boolean, `(B, S)` or `(B / K, S)`.
+        memory_mask: boolean, `(B, S)` or `(B / K, S)`. A fully masked memory has zero weights and
+            tells nothing; the logits then follow from the tokens alone.
         return_attention_scores: whether to return the weights `(B, T, S)` as well: the mean over
             blocks and heads, since which of them looks a word up differs from one training to
             another.
 
     Returns:
         Logits `(B, T, V)`, and the weights if asked for.
+
+    Example:
+    >>> tokens, image = np.ones((2, 5), "int32"), np.ones((2, 9, 32))
+    >>> decoder = TransformerDecoder(vocabulary_size=100, dim=16, num_heads=4)
+    >>> logits, weights = decoder(tokens, image, return_attention_scores=True)
+    >>> tuple(logits.shape), tuple(weights.shape)
+    ((2, 5, 100), (2, 5, 9))
 
     References:
         - [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762)

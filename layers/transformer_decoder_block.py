@@ -31,7 +31,8 @@ class TransformerDecoderBlock(TransformerBlock):
             `project_memory` made of it: keys and values are then not projected again, and the batch
             of `x` may be a multiple of the memory's, the sequences that share one side by side.
         mask: boolean `(B, T)` over the positions of `x`, or `(B, T, T)`; with a cache `(B,
-            max_length)`.
+            max_length)`. What a fully masked row gets from an attention, `AttentionLayer` says; the
+            residual path remains.
         memory_mask: boolean `(B, S)`.
         cache: what `init_cache` or the call before returned; `x` is then the next positions.
         cache_index: how many positions the cache already holds, an integer scalar.
@@ -39,6 +40,17 @@ class TransformerDecoderBlock(TransformerBlock):
 
     Returns:
         `(B, T, D)`; the weights over the memory if asked for; the new cache if one was given.
+
+    Example:
+    >>> words, image = np.ones((2, 5, 16)), np.ones((2, 9, 32))
+    >>> block = TransformerDecoderBlock(num_heads=4, mlp_dim=64)
+    >>> output, weights = block(words, image, return_attention_scores=True)
+    >>> tuple(output.shape), tuple(weights.shape)
+    ((2, 5, 16), (2, 4, 5, 9))
+    >>> cache = block.init_cache(batch_size=2, max_length=5)
+    >>> word, cache = block(words[:, :1], image, cache=cache, cache_index=0)
+    >>> tuple(word.shape)
+    (2, 1, 16)
 
     References:
         - [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762)

@@ -1,5 +1,3 @@
-import keras
-
 from .serialization import register
 from .shapes import check_ranks
 from .transformer_block import TransformerBlock
@@ -25,11 +23,20 @@ class TransformerEncoderBlock(TransformerBlock):
 
     Call arguments:
         x: `(B, T, D)`.
-        mask: boolean `(B, T)` over positions, or `(B, T, T)`, query by key; True = attend.
+        mask: boolean `(B, T)` over positions, or `(B, T, T)`, query by key; True = attend. What a
+            fully masked row gets from the attention, `AttentionLayer` says; the residual path
+            remains.
         return_attention_scores: whether to return the weights as well.
 
     Returns:
         `(B, T, D)`, and the weights if asked for.
+
+    Example:
+    >>> words = np.ones((2, 7, 16))
+    >>> block = TransformerEncoderBlock(num_heads=4, mlp_dim=64)
+    >>> output, weights = block(words, return_attention_scores=True)
+    >>> tuple(output.shape), tuple(weights.shape)
+    ((2, 7, 16), (2, 4, 7, 7))
 
     References:
         - [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762)
@@ -48,22 +55,8 @@ class TransformerEncoderBlock(TransformerBlock):
 
     def call(self, x, mask=None, return_attention_scores=False, training=None):
         check_ranks(self, x=x.shape)
-        if mask is not None and len(mask.shape) == 2:
-            masks = {"query_mask": mask, "value_mask": mask}
-        else:
-            masks = {"attention_mask": mask}
         h = self.self_attention_norm(x) if self.norm_first else x
-        attended = self.self_attention(
-            h, h, return_attention_scores=return_attention_scores, training=training, **masks
-        )
-        attended, weights = attended if return_attention_scores else (attended, None)
+        attended, weights = self._self_attend(h, mask, return_attention_scores, training)
         x = self._add(x, attended, self.self_attention_norm, training)
         x = self._mlp(x, training)
         return (x, weights) if return_attention_scores else x
-
-    def compute_output_spec(self, x, mask=None, return_attention_scores=False, training=None):
-        output = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
-        if not return_attention_scores:
-            return output
-        _, weights = self.self_attention.compute_output_spec(x, x, return_attention_scores=True)
-        return output, weights

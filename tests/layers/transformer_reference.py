@@ -1,4 +1,4 @@
-"""The Transformer blocks as their composition in plain NumPy."""
+"""The Transformer and Conformer blocks as their composition in plain NumPy."""
 
 import math
 
@@ -77,3 +77,42 @@ def numpy_decoder(block, x, memory, mask=None, memory_mask=None):
     if memory is not None:
         x = residual(block, block.cross_attention_norm, x, look)
     return residual(block, block.mlp_norm, x, mlp), weights
+
+
+def silu(x):
+    return x / (1 + np.exp(-x))
+
+
+def depthwise_convolution(layer, x):
+    """Kernel `(K, D, 1)` over `(B, T, D)`; as many zeros before as after, the odd one after."""
+    kernel, bias = layer.get_weights()
+    size, length = len(kernel), x.shape[1]
+    padded = np.pad(x, [(0, 0), ((size - 1) // 2, size // 2), (0, 0)])
+    return sum(kernel[i, :, 0] * padded[:, i : i + length] for i in range(size)) + bias
+
+
+def numpy_conformer(block, x, mask=None):
+    """Gulati et al. 2020, section 2, with layer normalization after the convolution."""
+    x = np.asarray(x, "float64")
+    masks = {}
+    if mask is not None and mask.ndim == 2:
+        masks = {"query_mask": mask, "value_mask": mask}
+    elif mask is not None:
+        masks = {"attention_mask": mask}
+
+    def mlp(norm, hidden, output):
+        return reference.dense(output, silu(reference.dense(hidden, normalise(norm, x))))
+
+    x = x + mlp(block.first_mlp_norm, block.first_mlp_hidden, block.first_mlp_output) / 2
+    h = normalise(block.self_attention_norm, x)
+    attended, weights = attend(block.self_attention, h, h, **masks)
+    x = x + attended
+    h = reference.dense(block.convolution_gate, normalise(block.convolution_norm, x))
+    values, gates = np.split(h, 2, axis=-1)
+    h = values / (1 + np.exp(-gates))
+    if mask is not None and mask.ndim == 2:
+        h = h * mask[:, :, None]
+    h = silu(normalise(block.depthwise_norm, depthwise_convolution(block.depthwise, h)))
+    x = x + reference.dense(block.convolution_output, h)
+    x = x + mlp(block.second_mlp_norm, block.second_mlp_hidden, block.second_mlp_output) / 2
+    return normalise(block.output_norm, x), weights
