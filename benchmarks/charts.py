@@ -4,23 +4,13 @@ import math
 
 _TITLES = {"forward": "forward", "training": "forward and backward"}
 _ROWS = {"seconds": ("time, ms", 1000), "memory_mib": ("peak memory, MiB", 1)}
-_HUES = [
-    "#0072b2",
-    "#d55e00",
-    "#009e73",
-    "#cc79a7",
-    "#8a6d00",
-    "#56b4e9",
-    "#8b3fb5",
-    "#b22222",
-    "#4d9221",
-    "#1f3d99",
-    "#e08a00",
-    "#c51b7d",
-    "#00807a",
-    "#7a5230",
-    "#6a6aff",
-]
+# fmt: off
+_HUES = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00",
+    "#56b4e9", "#8b3fb5", "#b22222", "#4d9221", "#1f3d99",
+    "#e08a00", "#c51b7d", "#00807a", "#7a5230", "#6a6aff",
+)
+# fmt: on
 _SIZE = (8.0, 5.6)  # inches of a panel
 _GAP = 0.031  # between labels, as a share of a panel's height
 
@@ -110,12 +100,20 @@ def _label(axes, ends, styles):
         axes.annotate(
             name,
             xy=ends[name],
-            xytext=(1.04, height),
+            xytext=(1.1, height),
             textcoords="axes fraction",
             color=color,
             fontsize=8.5,
             va="center",
-            arrowprops={"arrowstyle": "-", "color": color, "lw": 0.5, "alpha": 0.6},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": color,
+                "lw": 0.5,
+                "alpha": 0.7,
+                "relpos": (0, 0.5),
+                "shrinkA": 1,
+                "shrinkB": 2,
+            },
         )
 
 

@@ -15,7 +15,7 @@ class Config:
     """Time and peak memory of every attention layer, on the CPU, against length.
 
     Beside the mechanisms of `layers` stand Keras's own and PyTorch's. What is measured is written
-    after every length, so an interrupted run keeps what it has.
+    as it comes, so an interrupted run keeps what it has.
     """
 
     lengths: tuple[int, ...] = (128, 512, 2048, 4096, 8192, 16384)
@@ -118,7 +118,7 @@ def measure(config, contenders):
                     f"length {length:,}, {mode}: {measured} of {len(results)} measured "
                     f"in {time.perf_counter() - started:.0f} s"
                 )
-            write(folder, report)
+                write(folder, report)
     _say(f"wrote {folder / 'layers.md'}, layers.json and layers.png")
 
 

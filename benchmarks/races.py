@@ -4,10 +4,11 @@ import os
 import statistics
 
 from benchmarks.contenders import REFERENCES
-from benchmarks.workers import Worker, WorkerError
+from benchmarks.workers import BASE_LENGTH, Worker, WorkerError
 
 _SLOW = 3.0  # seconds for a step, from which on rounds are saved
 _FEWEST = 3
+_HELD = 1 / 8  # share of the memory limit that a process may hold while others are called
 
 
 def rounds(seconds, most):
@@ -91,27 +92,49 @@ class Race:
         }
         self._time(results, length, mode)
         _summarize(results)
-        if self.config.memory:
+        if self.config.memory and length > BASE_LENGTH:
             self._measure_memory(results, length, mode)
         return list(results.values())
 
     def _time(self, results, length, mode):
         racing = [c for c in self.contenders if results[c.name]["note"] is None]
-        for contender in racing:
-            worker = self.workers.get(contender.name)
-            if worker is None or not worker.alive:
-                self.workers[contender.name] = self._start(contender)
+        for contender in racing:  # All start at once, and none is timed before all have.
+            self._worker(contender)
         turns = {}
         for contender in racing:
-            worker, result = self.workers[contender.name], results[contender.name]
-            warm = self._ask(worker, result, "prepare", length=length, mode=mode)
+            warm = self._call(contender, results[contender.name], "prepare")
             turns[contender.name] = rounds(warm["seconds"], self.config.rounds) if warm else 0
         for turn in range(self.config.rounds):
             for contender in racing:
-                worker, result = self.workers[contender.name], results[contender.name]
+                result = results[contender.name]
                 if turn < turns[contender.name] and result["note"] is None:
-                    sample = self._ask(worker, result, "measure")
+                    sample = self._call(contender, result, "measure")
                     result["samples"] += [sample] if sample else []
+
+    def _call(self, contender, result, what):
+        """One call of a contender, in its process or, if that was ended, in a new one."""
+        worker = self._worker(contender)
+        place = {"length": result["length"], "mode": result["mode"]}
+        answer = None
+        if what == "prepare" or worker.prepared != place:
+            answer = self._ask(worker, result, "prepare", **place)
+            if answer is None:
+                return None
+        if what == "measure":
+            answer = self._ask(worker, result, "measure")
+        if answer:
+            worker.prepared = place
+            # TensorFlow never gives memory back, and there are many processes: to start one again
+            # takes seconds, but only where a step does too.
+            if answer.pop("held") > self.config.memory_limit * 2**30 * _HELD:
+                worker.close()
+        return answer
+
+    def _worker(self, contender):
+        worker = self.workers.get(contender.name)
+        if worker is None or not worker.alive:
+            worker = self.workers[contender.name] = self._start(contender)
+        return worker
 
     def _measure_memory(self, results, length, mode):
         """A process for each contender, mode and length; as many get started at once as cores."""

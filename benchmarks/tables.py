@@ -50,18 +50,19 @@ family has one head and size {ADDITIVE_DIM}, luong one of {DIM}; `local` has win
 Backward is for the input and all weights.
 
 **Time.** Every contender has a process of its own; after a warm-up they are called in turn, round \
-by round, {settings["rounds"]} rounds or, where a step takes over 3 s, down to 3. The median \
+by round, up to {settings["rounds"]} times and, where a step takes over 3 s, down to 3. The median \
 counts. A ratio is the median over the rounds of the time over the reference's in the same round; \
 below 1 is faster. References by family: {references}.
 
 **Memory.** A process for each number. It builds the layer, runs the step at length {BASE_LENGTH} \
 and is at rest: its resident memory then is subtracted from the peak of the resident memory while \
-it makes the inputs of the length in question and runs the first step, tracing included.
+it makes the inputs of the length in question and runs the first step, tracing included. Up to \
+length {BASE_LENGTH} there is nothing to tell.
 
 **Left out (-).** What holds the weights of all pairs, by an estimate over \
 {settings["memory_limit"]:g} GiB: T x T x heads (additive: hidden units) x 4 bytes, times \
-{COPIES["forward"]} forward and {COPIES["training"]} with backward; what in fact allocated more; and \
-what took over {settings["time_limit"]:g} s for a call.
+{COPIES["forward"]} forward and {COPIES["training"]} with backward; what in fact allocated more; \
+and what took over {settings["time_limit"]:g} s for a call.
 """
 
 
@@ -80,9 +81,16 @@ def _table(rows, lengths, cells, cell, growth):
 
 
 def _notes(results):
-    notes = [result for result in results if result["note"]]
-    lines = [f"- {r['contender']}, {r['length']:,}: {r['note']}" for r in notes]
-    return "\n" + "\n".join(lines) + "\n" if lines else ""
+    """Where a contender was first left out, and why; what left at the same place shares a line."""
+    first = {}
+    for result in results:
+        if result["note"]:
+            first.setdefault(result["contender"], (result["length"], result["note"]))
+    lines = []
+    for length, note in dict.fromkeys(first.values()):
+        names = ", ".join(name for name, where in first.items() if where == (length, note))
+        lines.append(f"- From {length:,}: {names}: {note}.\n")
+    return "\n" + "".join(lines) if lines else ""
 
 
 def _scaled(seconds):

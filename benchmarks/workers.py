@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -47,6 +48,7 @@ class Worker:
             environment["OMP_WAIT_POLICY"] = "PASSIVE"
         self.memory_limit = config.memory_limit
         self.started = False
+        self.prepared = None  # the length and mode that `measure` is about
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.workers", json.dumps(settings)],
             stdin=subprocess.PIPE,
@@ -83,8 +85,11 @@ class Worker:
             raise WorkerError(f"over {seconds:g} s")
         line = self.process.stdout.readline()
         if not line:
+            self.process.wait()
             self.close()
-            raise WorkerError(f"its process ended with status {self.process.returncode}")
+            status = self.process.returncode
+            end = signal.Signals(-status).name if status < 0 else f"status {status}"
+            raise WorkerError(f"its process ended by itself, {end}")
         answer = json.loads(line)
         if answer.get("out_of_memory"):
             raise WorkerError(f"over {self.memory_limit:g} GiB")
@@ -134,10 +139,15 @@ class _Server:
             if seconds >= at_least:
                 break
         cpu = time.process_time() - cpu
-        return {"seconds": seconds / steps, "cpu_seconds": cpu / steps, "steps": steps}
+        return {
+            "seconds": seconds / steps,
+            "cpu_seconds": cpu / steps,
+            "steps": steps,
+            "held": memory("RssAnon"),
+        }
 
     def memory(self, length, mode):
-        """Peak during the first step of this length, over the process at rest after `BASE_LENGTH`."""
+        """Peak of the first step of a length, over the process at rest after `BASE_LENGTH`."""
         self.make(BASE_LENGTH, mode)()
         gc.collect()
         rest = memory("VmRSS")
@@ -152,7 +162,8 @@ def memory(field, status=None):
     """Bytes of a field of `/proc/self/status`; without that file the peak, as `getrusage` has it.
 
     Args:
-        field: "VmRSS" (resident), "VmHWM" (its peak) or "VmData".
+        field: "VmRSS" (resident), "RssAnon" (what of it is no file's), "VmHWM" (the peak) or
+            "VmData".
         status: Text of the file, read by default.
     """
     if status is None:
