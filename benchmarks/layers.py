@@ -113,12 +113,12 @@ def measure(config, contenders):
                 started = time.perf_counter()
                 results = race.run(length, mode, earlier=report["results"])
                 report["results"] += results
+                write(folder, report)
                 measured = sum(result["seconds"] is not None for result in results)
                 _say(
                     f"length {length:,}, {mode}: {measured} of {len(results)} measured "
                     f"in {time.perf_counter() - started:.0f} s"
                 )
-                write(folder, report)
     _say(f"wrote {folder / 'layers.md'}, layers.json and layers.png")
 
 

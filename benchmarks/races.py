@@ -147,6 +147,7 @@ class Race:
                 for name, worker in workers.items():
                     answer = self._ask(worker, results[name], "memory", length=length, mode=mode)
                     results[name]["memory_mib"] = round(answer["mib"], 1) if answer else None
+                    worker.close()
             finally:
                 for worker in workers.values():
                     worker.close()

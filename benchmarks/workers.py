@@ -72,7 +72,11 @@ class Worker:
             WorkerError: if it fails, or takes longer.
         """
         if not self.started:
-            self._answer(_START_SECONDS)
+            try:
+                self._answer(_START_SECONDS)
+            except WorkerError:
+                self.close()
+                raise
             self.started = True
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps([what, arguments]).encode() + b"\n")
