@@ -90,7 +90,7 @@ class TestMemory:
 
     def test_the_peak_of_this_process(self):
         block = np.ones(2**22)
-        assert workers.memory("VmHWM") >= workers.memory("VmRSS") > block.nbytes
+        assert min(workers.memory("VmHWM"), workers.memory("VmRSS")) > block.nbytes
 
 
 CONFIG = layers.Config(lengths=(64, 128, 256), modes=("forward",))
@@ -249,6 +249,7 @@ def test_a_small_run(tmp_path, capsys):
         assert len(np.unique(np.asarray(picture.convert("L")))) > 10
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_with_one_line_and_keeps_what_it_has(tmp_path):
     command = [sys.executable, "-m", "benchmarks.layers", "--output", str(tmp_path)]
     command += ["--contenders", "luong_dot", "--lengths", *"123456789", "--no-memory"]
