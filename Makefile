@@ -23,7 +23,7 @@ train-% evaluate-% predict-%: export KERAS_BACKEND = $(BACKEND)
 
 .DEFAULT_GOAL := help
 .PHONY: setup train-captioning evaluate-captioning predict-captioning
-.PHONY: test test-all test-backends lint format clean help
+.PHONY: test test-all test-backends bench lint format clean help
 
 setup: $(READY) ## Install into .venv (GPU=1: CUDA builds; BACKEND=jax|torch: that backend too)
 
@@ -49,6 +49,9 @@ test-backends: $(VENV)/.installed-jax $(VENV)/.installed-torch ## Run layers and
 	KERAS_BACKEND=tensorflow $(PYTEST) -m "not slow" -k torch tests/layers
 	KERAS_BACKEND=jax $(PYTEST) -m "not slow" -k backends tests/apps
 	KERAS_BACKEND=torch $(PYTEST) -m "not slow" -k backends tests/apps
+
+bench: $(READY) $(VENV)/.installed-torch ## Time and memory of the layers, beside Keras's and PyTorch's (ARGS=)
+	$(PYTHON) -m benchmarks.layers --backend $(BACKEND) $(ARGS)
 
 lint: $(BASE) ## Check style and formatting
 	$(PYTHON) -m ruff check .
