@@ -1,7 +1,8 @@
 import keras
 
-from .scored_attention import ScoredAttention, project, tanh_scores
+from .scored_attention import ScoredAttention, project
 from .serialization import register
+from .tanh_scores import tanh_scores
 
 
 @register
@@ -61,7 +62,7 @@ class AdditiveAttention(ScoredAttention):
 
     def score(self, query, key):
         query = project(self.query_projection, query)
-        return tanh_scores(query, key, self.score_projection)
+        return tanh_scores(query, key, self.score_projection.kernel)
 
     def get_config(self):
         return {**super().get_config(), "units": self.units, "use_bias": self.use_bias}

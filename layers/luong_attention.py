@@ -1,8 +1,9 @@
 import keras
 from keras import ops
 
-from .scored_attention import ScoredAttention, project, tanh_scores
+from .scored_attention import ScoredAttention, project
 from .serialization import register
+from .tanh_scores import tanh_scores
 
 SCORES = ("dot", "general", "concat")
 
@@ -98,7 +99,7 @@ class LuongAttention(ScoredAttention):
     def score(self, query, key):
         if self.score_mode == "concat":
             query = project(self.query_projection, query)
-            scores = tanh_scores(query, key, self.score_projection)
+            scores = tanh_scores(query, key, self.score_projection.kernel)
         else:
             scores = ops.matmul(query, ops.swapaxes(key, 1, 2))
         return scores * self.score_scale if self.scale else scores

@@ -54,9 +54,3 @@ def project(dense, x):
     """
     y = dense(ops.reshape(x, (-1, x.shape[-1])))
     return ops.reshape(y, (*ops.shape(x)[:-1], y.shape[-1]))
-
-
-def tanh_scores(query, key, score_projection):
-    """`v^T tanh(q_i + k_j)` of all queries `(B, T, U)` and keys `(B, S, U)`: `(B, T, S)`."""
-    energy = ops.tanh(query[:, :, None, :] + key[:, None, :, :])
-    return ops.squeeze(project(score_projection, energy), axis=-1)

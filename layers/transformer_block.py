@@ -70,7 +70,7 @@ class AttentionBlock(keras.layers.Layer):
         )
 
     def _self_attend(self, x, mask, return_attention_scores, training):
-        """Output, and weights or `None`; `mask` is `(B, T)` over positions or `(B, T, T)`, query by key."""
+        """Output, and weights or `None`; `mask` is `(B, T)`, or `(B, T, T)`, query by key."""
         if mask is not None and len(mask.shape) == 2:
             masks = {"query_mask": mask, "value_mask": mask}
         else:

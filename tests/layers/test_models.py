@@ -16,8 +16,6 @@ from tests.layers.test_mechanisms import MECHANISMS
 VOCABULARY, UNITS, N, D, MLP, KERNEL = 7, 3, 2, 12, 17, 5
 # Batch, query length, value length.
 SIZES = [(2, 5, 7), (3, 11, 4)]
-# tf2onnx 1.17.0 makes two reshapes of one where a transpose moves an axis of one head.
-NOT_IN_ONNX = ("multi_query",)
 only_tensorflow = pytest.mark.skipif(
     BACKEND != "tensorflow", reason="a SavedModel and tf2onnx take TensorFlow as the backend"
 )
@@ -186,22 +184,13 @@ def run_onnx(model, path):
 @pytest.fixture(scope="module")
 def onnx(tmp_path_factory):
     """What ONNX and what the model says."""
-    model = functional([name for name in BRANCHES if name not in NOT_IN_ONNX])
+    model = functional(list(BRANCHES))
     expected = predictions(model)
     return run_onnx(model, str(tmp_path_factory.mktemp("onnx") / "model.onnx")), expected
 
 
 @only_tensorflow
-@pytest.mark.parametrize("name", [name for name in BRANCHES if name not in NOT_IN_ONNX])
+@pytest.mark.parametrize("name", list(BRANCHES))
 def test_onnx_equals_the_model(onnx, name):
     found, expected = onnx
     equal(found, expected, name)
-
-
-@only_tensorflow
-@pytest.mark.xfail(reason="tf2onnx 1.17.0 merges reshapes wrongly", raises=Exception)
-@pytest.mark.parametrize("name", NOT_IN_ONNX)
-def test_onnx_does_not_take(name, tmp_path):
-    model = functional([name])
-    expected = predictions(model)
-    equal(run_onnx(model, str(tmp_path / "model.onnx")), expected, name)

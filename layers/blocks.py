@@ -1,0 +1,64 @@
+"""A loop over blocks of rows, whose backward pass computes each block again."""
+
+from keras import ops
+
+
+class RowBlocks:
+    """Cuts T rows into blocks of `rows`; the last one is filled up with zeros.
+
+    Args:
+        length: T.
+        row_elements: what one row takes, in elements.
+        elements: what one block may take.
+    """
+
+    def __init__(self, length, row_elements, elements):
+        if isinstance(row_elements, int) and isinstance(length, int):
+            self.rows = max(1, min(elements // row_elements, length))
+        else:
+            self.rows = ops.clip(elements // row_elements, 1, length)
+        self.length = length
+        self.count = (length + self.rows - 1) // self.rows
+        self.padded = self.count * self.rows
+        self.extra = self.padded - length
+        self.whole = isinstance(self.extra, int) and self.extra == 0
+
+    def pad(self, x, axis=-2):
+        """`x` with zeros after its T rows."""
+        if self.whole:
+            return x
+        shape = [*ops.shape(x)]
+        shape[axis] = self.extra
+        return ops.concatenate([x, ops.zeros(shape, dtype=x.dtype)], axis=axis)
+
+    def get(self, x, i):
+        """Block `i` of the rows of `x`, `(..., T, X)`."""
+        shape = [*ops.shape(x)]
+        shape[-2] = self.rows
+        return ops.slice(x, (*[0] * (len(shape) - 2), i * self.rows, 0), shape)
+
+    def empty(self, shape, dtype="float32"):
+        """Where to `put` blocks of rows `(*shape[:-1], rows, shape[-1])`: the rows come first.
+
+        TensorFlow's update of a slice has no form in ONNX; that of the first axis has.
+        """
+        return ops.zeros((self.padded, *shape), dtype=dtype)
+
+    def put(self, x, i, part):
+        """`x`, from `empty`, with `part` as its block `i`."""
+        rows = i * self.rows + ops.arange(self.rows, dtype="int32")
+        part = ops.cast(ops.moveaxis(part, -2, 0), x.dtype)
+        return ops.scatter_update(x, rows[:, None], part)
+
+    def joined(self, x):
+        """What was put, `(..., T, X)`, without the rows after the first T."""
+        return ops.moveaxis(x if self.whole else x[: self.length], 0, -2)
+
+    def each(self, step, *state):
+        """`step(i, *state) -> state` for every block; returns the last state."""
+        _, *state = ops.while_loop(
+            lambda i, *_: i < self.count,
+            lambda i, *x: (i + 1, *step(i, *x)),
+            (ops.convert_to_tensor(0, dtype="int32"), *state),
+        )
+        return state

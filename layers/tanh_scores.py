@@ -1,0 +1,82 @@
+"""Scores through a hidden layer, of Bahdanau and of Luong's *concat*, that keep no hidden layer."""
+
+from keras import ops
+
+from .blocks import RowBlocks
+
+ELEMENTS = 2**18  # Of the hidden layer held at a time; 1 MiB stays in a core's cache.
+FEW_ROWS = 16  # Candidates of one decoding step: not worth a loop.
+
+
+def tanh_scores(query, key, kernel):
+    """`v^T tanh(q_i + k_j)`, in blocks of queries whose tanh is computed again backward.
+
+    Forward and backward take memory for the scores alone. With `g` the gradient of the scores and
+    `t` the tanh, that of `q_i` is `v (sum_j g_ij - sum_j g_ij t_ij^2)`, and so for `k_j`.
+
+    Args:
+        query: `(B, T, U)`.
+        key: `(B, S, U)`.
+        kernel: v, `(U, 1)`.
+
+    Returns:
+        `(B, T, S)`.
+    """
+    length, key_length, units = query.shape[1], key.shape[1], query.shape[2]
+    kernel = ops.cast(kernel, query.dtype)
+    known = None not in (length, key_length)
+    elements = (query.shape[0] or 1) * length * key_length * units if known else None
+    if (length is not None and length <= FEW_ROWS) or (known and elements <= ELEMENTS):
+        return _scores(_hidden(query, key), kernel)
+
+    batch, length, _ = ops.shape(query)
+    key_length = ops.shape(key)[1]
+    blocks = RowBlocks(length, batch * key_length * units, ELEMENTS)
+
+    @ops.custom_gradient
+    def scores(query, key, kernel):
+        padded = blocks.pad(query)
+
+        def forward(i, output):
+            part = _scores(_hidden(blocks.get(padded, i), key), kernel)
+            return (blocks.put(output, i, part),)
+
+        output = blocks.empty((batch, key_length), query.dtype)
+        output = blocks.joined(*blocks.each(forward, output))
+
+        def gradient(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
+            padded_slope = blocks.pad(upstream)
+
+            def backward(i, d_query, d_key, d_kernel):
+                hidden = _hidden(blocks.get(padded, i), key)
+                slope = blocks.get(padded_slope, i)
+                rows = ops.reshape(hidden, (-1, units))
+                product = ops.matmul(ops.reshape(slope, (1, -1)), rows)
+                d_kernel = d_kernel + ops.cast(ops.swapaxes(product, 0, 1), "float32")
+                square = hidden * hidden
+                part = ops.matmul(slope[:, :, None], square)[:, :, 0]
+                d_query = blocks.put(d_query, i, part)
+                part = ops.sum(square * slope[..., None], axis=1)
+                return d_query, d_key + ops.cast(part, "float32"), d_kernel
+
+            zeros = [ops.zeros(ops.shape(x), dtype="float32") for x in (key, kernel)]
+            d_query, d_key, d_kernel = blocks.each(backward, blocks.empty((batch, units)), *zeros)
+            slope, v = ops.cast(upstream, "float32"), ops.cast(kernel, "float32")[:, 0]
+            d_query = v * (ops.sum(slope, axis=2)[..., None] - blocks.joined(d_query))
+            d_key = v * (ops.sum(slope, axis=1)[..., None] - d_key)
+            return tuple(ops.cast(x, query.dtype) for x in (d_query, d_key, d_kernel))
+
+        return output, gradient
+
+    return scores(query, key, kernel)
+
+
+def _hidden(query, key):
+    return ops.tanh(query[:, :, None] + key[:, None])
+
+
+def _scores(hidden, kernel):
+    """One plain product: over more axes Keras on TensorFlow contracts with transposes."""
+    shape = ops.shape(hidden)[:-1]
+    return ops.reshape(ops.matmul(ops.reshape(hidden, (-1, hidden.shape[-1])), kernel), shape)
