@@ -7,8 +7,11 @@ model loads without `custom_objects`.
 from .additive_attention import AdditiveAttention
 from .attention_layer import AttentionLayer
 from .attention_rnn import AttentionRNN
+from .coverage_attention import CoverageAttention
+from .location_sensitive_attention import LocationSensitiveAttention
 from .luong_attention import LuongAttention
 from .masking import causal_mask, combine_masks, masked_softmax
+from .monotonic_attention import MonotonicAttention
 from .multi_head_attention import MultiHeadAttention
 from .position_embedding import PositionEmbedding, sinusoids
 from .recurrent_decoder import RecurrentDecoder
@@ -21,7 +24,10 @@ __all__ = [
     "AdditiveAttention",
     "AttentionLayer",
     "AttentionRNN",
+    "CoverageAttention",
+    "LocationSensitiveAttention",
     "LuongAttention",
+    "MonotonicAttention",
     "MultiHeadAttention",
     "PositionEmbedding",
     "RecurrentDecoder",
