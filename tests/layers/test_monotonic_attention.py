@@ -131,11 +131,11 @@ def test_soft_equals_the_reference_over_200_keys(scale, bias, masked):
 
 
 def hard_case(**options):
-    """A layer that stops at one key in ten, so that some queries get to the end."""
-    layer, inputs = build(mode="hard", **options), data(17, 31)
+    """A layer that stops at one key in five, so that all move on and some queries get to the end."""
+    layer, inputs = build(mode="hard", **options), data(17, 31, seed=2)
     set_scores(layer, 2.0, 0.0)
     scores = reference.monotonic_scores(layer, *inputs.values())
-    set_scores(layer, 2.0, -np.quantile(scores, 0.9))
+    set_scores(layer, 2.0, -np.quantile(scores, 0.8))
     return layer, inputs
 
 
