@@ -41,7 +41,7 @@ class LocationSensitiveAttention(AlignedAttention):
     >>> decoder_states, encoder_states = np.ones((2, 5, 16)), np.ones((2, 7, 32))
     >>> layer = LocationSensitiveAttention(64)
     >>> context, weights = layer(decoder_states, encoder_states, return_attention_scores=True)
-    >>> context.shape, weights.shape
+    >>> tuple(context.shape), tuple(weights.shape)
     ((2, 5, 32), (2, 5, 7))
 
     References:

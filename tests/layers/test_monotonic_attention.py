@@ -131,7 +131,7 @@ def test_soft_equals_the_reference_over_200_keys(scale, bias, masked):
 
 
 def hard_case(**options):
-    """A layer that stops at one key in five, so that all move on and some queries get to the end."""
+    """A layer that stops at one key in five, so that all move on and some get to the end."""
     layer, inputs = build(mode="hard", **options), data(17, 31, seed=2)
     set_scores(layer, 2.0, 0.0)
     scores = reference.monotonic_scores(layer, *inputs.values())
@@ -260,3 +260,41 @@ def test_hard_attention_saves_and_compiles(tmp_path):
 def test_what_makes_no_sense_is_refused(options, name):
     with pytest.raises(ValueError, match=f"`{name}`"):
         MonotonicAttention(UNITS, **options)
+
+
+def errands(number, length, steps, symbols, rng):
+    """Symbols in a row, and what to look for next: each is found at or after the one before."""
+    memory = rng.integers(0, symbols, size=(number, length))
+    wanted, places = np.zeros((2, number, steps), "int64")
+    for n in range(number):
+        at = 0
+        for i in range(steps):
+            later = memory[n, at:]
+            others = later[later != wanted[n, i - 1]] if i else later
+            wanted[n, i] = rng.choice(others if len(others) else later)
+            at = places[n, i] = at + np.argmax(later == wanted[n, i])
+    return wanted, memory, places
+
+
+def test_trains_soft_with_noise_and_is_right_when_hard():
+    """Each symbol has a sign, and the answer is that of the next symbol wanted."""
+    keras.utils.set_random_seed(0)
+    symbols, rng = 4, np.random.default_rng(0)
+
+    def batch(number):
+        wanted, memory, places = errands(number, 11, 3, symbols, rng)
+        signs = rng.choice([-1.0, 1.0], size=(number, 11, 1))
+        one_hot = np.eye(symbols)
+        inputs = [one_hot[wanted], np.concatenate([one_hot[memory], signs], axis=-1)]
+        return inputs, np.take_along_axis(signs, places[..., None], axis=1), places
+
+    query, value = keras.Input((None, symbols)), keras.Input((None, symbols + 1))
+    context, weights = MonotonicAttention(16)(query, value, return_attention_scores=True)
+    model = keras.Model([query, value], keras.layers.Dense(1)(context))
+    model.compile(keras.optimizers.Adam(0.03), "mse")
+    inputs, answers, _ = batch(512)
+    model.fit(inputs, answers, epochs=15, verbose=0)
+    inputs, answers, places = batch(64)
+    weights = keras.Model([query, value], weights).predict(inputs, verbose=0)
+    assert (weights == np.eye(11)[places]).all(-1).mean() > 0.95
+    assert (np.sign(model.predict(inputs, verbose=0)) == answers).mean() > 0.95
