@@ -333,42 +333,31 @@ def test_the_decoder_decodes_step_by_step_what_the_whole_pass_says(attention):
 # What they are for
 
 
-def copier(attention, symbols):
-    """Copies memories that all begin alike, and in which any symbol may come again."""
-    inputs, memory = keras.Input((None, 1)), keras.Input((None, symbols))
-    rnn = AttentionRNN(keras.layers.GRUCell(8), attention)
-    outputs, weights = rnn(inputs, memory, return_attention_scores=True)
-    copied = keras.layers.Dense(symbols, activation="softmax")(outputs)
-    model = keras.Model([inputs, memory], copied)
-    model.compile(keras.optimizers.Adam(0.03), "categorical_crossentropy")
-    return model, keras.Model([inputs, memory], [copied, weights])
-
-
 @pytest.mark.parametrize("attention", [AdditiveAttention, LocationSensitiveAttention])
 def test_location_sensitive_attention_learns_to_go_along_the_memory(attention):
-    """To copy symbols of which many are alike, one must know where one was."""
+    """Where queries are all alike and symbols come again, one must know where one was.
+
+    The map itself is the target: learnt from what is copied alone, it depends on the luck of the
+    first weights.
+    """
     keras.utils.set_random_seed(0)
     symbols, rng = 5, np.random.default_rng(7)
 
     def batch(number, length):
         tokens = rng.integers(1, symbols, size=(number, length))
-        tokens[:, 0] = 0
-        return np.zeros((number, length, 1), "float32"), np.eye(symbols, dtype="float32")[tokens]
+        tokens[:, 0] = 0  # the one symbol that tells its place
+        return [np.ones((number, length, 1), "float32"), np.eye(symbols, dtype="float32")[tokens]]
 
+    query, value = keras.Input((None, 1)), keras.Input((None, symbols))
     sizes = {} if attention is AdditiveAttention else {"filters": 4, "kernel_size": 3}
-    model, look = copier(attention(16, **sizes), symbols)
-    for _ in range(4):
-        x, y = batch(512, 8)
-        model.fit([x, y], y, batch_size=32, epochs=3, verbose=0)
-    # Longer memories than it has ever seen.
-    x, y = batch(64, 12)
-    copied, weights = look.predict([x, y], verbose=0)
-    right = (copied.argmax(-1) == y.argmax(-1)).mean()
+    _, weights = attention(16, **sizes)(query, value, return_attention_scores=True)
+    model = keras.Model([query, value], weights)
+    model.compile(keras.optimizers.Adam(0.05), "categorical_crossentropy")
+    model.fit(batch(256, 6), np.tile(np.eye(6), (256, 1, 1)), epochs=4, verbose=0)
+    # Memories twice as long as it has ever seen.
+    weights = model.predict(batch(64, 12), verbose=0)
     diagonal = (weights.argmax(-1) == np.arange(12)).mean()
-    if attention is AdditiveAttention:
-        assert right < 0.6 and diagonal < 0.3
-    else:
-        assert right > 0.95 and diagonal > 0.95
+    assert diagonal < 0.3 if attention is AdditiveAttention else diagonal > 0.95
 
 
 def repetition(weights):
