@@ -101,7 +101,7 @@ def test_gradients_of_the_recurrence_are_finite(score):
 
     def loss():
         tensors = ops.convert_to_tensor(scores), ops.convert_to_tensor(alignment)
-        return ops.sum(layer.normalize(*tensors, None, True) * target)
+        return ops.sum(layer.normalize(*tensors, None, True) * ops.convert_to_tensor(target))
 
     found = gradients(loss, [scores, alignment])
     assert all(np.isfinite(gradient).all() for gradient in found)
