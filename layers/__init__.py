@@ -10,10 +10,13 @@ from .attention_pooling import AttentionPooling
 from .attention_rnn import AttentionRNN
 from .block_sparse_attention import BlockSparseAttention
 from .conformer_block import ConformerBlock
+from .coverage_attention import CoverageAttention
 from .linear_attention import LinearAttention
 from .local_attention import LocalAttention
+from .location_sensitive_attention import LocationSensitiveAttention
 from .luong_attention import LuongAttention
 from .masking import AttentionMask, causal_mask, combine_masks, masked_softmax
+from .monotonic_attention import MonotonicAttention
 from .multi_head_attention import MultiHeadAttention
 from .patch_embedding import PatchEmbedding
 from .position_embedding import PositionEmbedding, sinusoids
@@ -31,9 +34,12 @@ __all__ = [
     "AttentionRNN",
     "BlockSparseAttention",
     "ConformerBlock",
+    "CoverageAttention",
     "LinearAttention",
     "LocalAttention",
+    "LocationSensitiveAttention",
     "LuongAttention",
+    "MonotonicAttention",
     "MultiHeadAttention",
     "PatchEmbedding",
     "PositionEmbedding",

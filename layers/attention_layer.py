@@ -112,8 +112,6 @@ class AttentionLayer(keras.layers.Layer):
         return_attention_scores=False,
         training=None,
     ):
-        key_shape = None if key is None else key.shape
-        check_ranks(self, query=query.shape, value=value.shape, key=key_shape)
         mask = AttentionMask(
             query_mask=query_mask,
             value_mask=value_mask,
@@ -121,14 +119,21 @@ class AttentionLayer(keras.layers.Layer):
             attention_mask=attention_mask,
             use_causal_mask=use_causal_mask,
         )
+        return self._call(query, value, key, mask, return_attention_scores, training)
+
+    def _call(self, query, value, key, mask, return_attention_scores, training, **options):
+        """`call` with all masks as one; `options` are those of a mechanism's `attend`."""
+        key_shape = None if key is None else key.shape
+        check_ranks(self, query=query.shape, value=value.shape, key=key_shape)
         output, weights = self.attend(
             query,
             self.project_memory(value, key),
             mask=mask,
             training=training,
             return_attention_scores=return_attention_scores,
+            **options,
         )
-        carry_mask(output, query_mask)
+        carry_mask(output, mask.queries)
         return (output, weights) if return_attention_scores else output
 
     def sample_dropout(self, shape, training=None):

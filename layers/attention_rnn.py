@@ -1,9 +1,11 @@
 import keras
 from keras import ops
 
+from .aligned_attention import AlignedAttention
 from .masking import combine_masks
 from .serialization import register
 from .shapes import check_ranks
+from .step_loop import run_steps
 
 
 @register
@@ -20,9 +22,13 @@ class AttentionRNN(keras.layers.Layer):
     Without input feeding the cell sees `x_t` alone, and all steps attend at once after the loop.
     Keys are projected once, outside the loop.
 
+    A mechanism that depends on where the step before looked, such as `CoverageAttention`, attends
+    inside the loop in any case, and its alignment is one more state, the last.
+
     Args:
         cell: A Keras RNN cell, such as `keras.layers.LSTMCell(512)` or `keras.layers.GRUCell(512)`.
-        attention: A single-head mechanism, such as `AdditiveAttention(256)`.
+        attention: A single-head mechanism, such as `AdditiveAttention(256)` or
+            `LocationSensitiveAttention(256)`.
         input_feeding: Whether the cell sees the context of the step before.
         return_sequences: Whether to return the output of all steps, or the last one.
         return_state: Whether to return the final states.
@@ -33,8 +39,8 @@ class AttentionRNN(keras.layers.Layer):
         memory: `(B, S, M)`, what to attend to; or `(B / K, S, M)`, if each K sequences, side by
             side in `inputs`, share one.
         memory_mask: boolean `(B, S)`, True = attend.
-        initial_state: the flat list of states as returned, or those of the cell alone; zeros if
-            `None`.
+        initial_state: the flat list of states as returned, or the first of them: those of the cell
+            alone, or these and the context. The others begin as `get_initial_state` has them.
         return_attention_scores: whether to return the weights.
 
     Dropout of the attention weights is drawn once a sequence and kept for all its steps, as Keras's
@@ -42,8 +48,8 @@ class AttentionRNN(keras.layers.Layer):
 
     Returns:
         The output `(B, T, units + M)`, or `(B, units + M)` without `return_sequences`; the weights
-        `(B, T, S)` if asked for; then the states if `return_state`: the cell's, and the last
-        context `(B, M)`.
+        `(B, T, S)` if asked for; then the states if `return_state`: the cell's, the last
+        context `(B, M)` and, of a mechanism that has one, the alignment `(B, S)`.
 
     References:
         - [Bahdanau, Cho and Bengio, 2015](https://arxiv.org/abs/1409.0473)
@@ -110,20 +116,26 @@ class AttentionRNN(keras.layers.Layer):
         dropout_mask = self.attention.sample_dropout(weights_shape, training)
         self._sample_cell_dropout(inputs, states, training)
 
-        if self.input_feeding:
+        if self.input_feeding or self._is_aligned:
 
-            def step(x, states):
+            def step(inputs, states):
+                x, noise = inputs
                 outputs, weights, states = self.step(
-                    x, projected, states, mask=mask, training=training, dropout_mask=dropout_mask
+                    x, projected, states, mask, training, dropout_mask, noise
                 )
-                return ops.concatenate([outputs, weights], axis=-1), states
+                return [outputs, weights], states
 
-            steps, *states = self._loop(step, inputs, states)
-            size = self._units + memory.shape[-1]
-            hidden, context = steps[:, :, : self._units], steps[:, :, self._units : size]
-            weights = steps[:, :, size:]
+            noise = None
+            if self._is_aligned:
+                noise = self.attention.sample_noise((rows, length, key_length), training)
+            (outputs, weights), states = run_steps(step, [inputs, noise], states)
         else:
-            hidden, *states = self._loop(self._call_cell, inputs, states[:-1])
+
+            def step(inputs, states):
+                hidden, states = self._call_cell(*inputs, states)
+                return [hidden], states
+
+            (hidden,), states = run_steps(step, [inputs], states[:-1])
             query = ops.reshape(hidden, (examples, -1, self._units))
             if dropout_mask is not None:
                 dropout_mask = ops.repeat(dropout_mask, length, axis=1)
@@ -133,8 +145,8 @@ class AttentionRNN(keras.layers.Layer):
             context = ops.reshape(context, (rows, length, memory.shape[-1]))
             weights = ops.reshape(weights, (rows, length, key_length))
             states.append(context[:, -1])
+            outputs = ops.concatenate([hidden, context], axis=-1)
 
-        outputs = ops.concatenate([hidden, context], axis=-1)
         results = [outputs if self.return_sequences else outputs[:, -1]]
         if return_attention_scores:
             results.append(weights)
@@ -142,7 +154,7 @@ class AttentionRNN(keras.layers.Layer):
             results.extend(states)
         return tuple(results) if len(results) > 1 else results[0]
 
-    def step(self, inputs, memory, states, mask=None, training=None, dropout_mask=None):
+    def step(self, inputs, memory, states, mask=None, training=None, dropout_mask=None, noise=None):
         """One step of the loop, for decoding a token at a time.
 
         Args:
@@ -153,40 +165,74 @@ class AttentionRNN(keras.layers.Layer):
             mask: boolean, broadcastable to `(B, K, S)`, or `None`.
             training: whether dropout is active.
             dropout_mask: of the attention weights.
+            noise: on the scores `(B * K, S)`, of a mechanism that trains with it.
 
         Returns:
             The output `(B * K, units + M)`, the weights `(B * K, S)` and the new states.
         """
-        *cell_states, context = states
+        cell_states, (context, *alignment) = self._split(states)
         if self.input_feeding:
             inputs = ops.concatenate([inputs, context], axis=-1)
         hidden, cell_states = self._call_cell(inputs, cell_states)
         examples = ops.shape(memory[0])[0]
         query = ops.reshape(hidden, (examples, -1, self._units))
-        context, weights = self.attention.attend(
-            query, memory, mask, training=training, dropout_mask=dropout_mask
-        )
-        rows = ops.shape(hidden)[0]
+        rows, key_length = ops.shape(hidden)[0], ops.shape(memory[0])[1]
+        options = {"mask": mask, "training": training, "dropout_mask": dropout_mask}
+        if self._is_aligned:
+            by_example = (examples, -1, key_length)
+            noise = None if noise is None else ops.reshape(noise, by_example)
+            context, weights, after = self.attention.attend_step(
+                query, memory, ops.reshape(alignment[0], by_example), noise=noise, **options
+            )
+            alignment = [ops.reshape(after, (rows, key_length))]
+        else:
+            context, weights = self.attention.attend(query, memory, **options)
         context = ops.reshape(context, (rows, context.shape[-1]))
-        weights = ops.reshape(weights, (rows, ops.shape(weights)[-1]))
-        return ops.concatenate([hidden, context], axis=-1), weights, (*cell_states, context)
+        weights = ops.reshape(weights, (rows, key_length))
+        outputs = ops.concatenate([hidden, context], axis=-1)
+        return outputs, weights, (*cell_states, context, *alignment)
 
-    def get_initial_state(self, batch_size, memory_dim):
-        """Zeros: the cell's states and the context, a flat list."""
+    def get_initial_state(self, batch_size, memory_dim, key_length=None):
+        """The cell's states, the context and, if the attention has one, the alignment: a flat list.
+
+        All zeros, but for the alignment where the mechanism begins with another. `key_length`, S,
+        is needed for that one alone.
+        """
         states = self.cell.get_initial_state(batch_size=batch_size)
         context = ops.zeros((batch_size, memory_dim), dtype=self.compute_dtype)
-        return [*keras.tree.flatten(states), context]
+        states = [*keras.tree.flatten(states), context]
+        if not self._is_aligned:
+            return states
+        if key_length is None:
+            raise ValueError(
+                f"The alignment of {type(self.attention).__name__} is as long as the memory: "
+                "`get_initial_state` needs `key_length`."
+            )
+        return [*states, self.attention.initial_alignment(batch_size, key_length)]
 
     def _initial_states(self, inputs, memory, initial_state):
-        states = self.get_initial_state(ops.shape(inputs)[0], memory.shape[-1])
+        rows, key_length = ops.shape(inputs)[0], ops.shape(memory)[1]
+        states = self.get_initial_state(rows, memory.shape[-1], key_length)
         given = [] if initial_state is None else keras.tree.flatten(initial_state)
-        if len(given) not in (0, len(states) - 1, len(states)):
+        cell_states, others = self._split(states)
+        if given and not len(cell_states) <= len(given) <= len(states):
+            others = " or the ".join(["context", "context and the alignment"][: len(others)])
             raise ValueError(
-                f"`initial_state` must hold the cell's {len(states) - 1} states, or these and the "
-                f"context. Received {len(given)} tensors."
+                f"`initial_state` must hold the cell's {len(cell_states)} states, or these and the "
+                f"{others}. Received {len(given)} tensors."
             )
+        dtypes = [state.dtype for state in states]
         states[: len(given)] = given
-        return [ops.cast(state, self.compute_dtype) for state in states]
+        return [ops.cast(*pair) for pair in zip(states, dtypes, strict=True)]
+
+    @property
+    def _is_aligned(self):
+        return isinstance(self.attention, AlignedAttention)
+
+    def _split(self, states):
+        """The states of the cell, and the others."""
+        number = len(keras.tree.flatten(self.cell.state_size))
+        return states[:number], states[number:]
 
     def _call_cell(self, inputs, states):
         states = keras.tree.pack_sequence_as(self.cell.state_size, list(states))
@@ -197,7 +243,7 @@ class AttentionRNN(keras.layers.Layer):
         """Draws the cell's dropout masks outside the loop, where a seed may change."""
         x = inputs[:, 0]
         if self.input_feeding:
-            x = ops.concatenate([x, states[-1]], axis=-1)
+            x = ops.concatenate([x, self._split(states)[1][0]], axis=-1)
         for cell in getattr(self.cell, "cells", [self.cell]):
             h = states[0]
             states = states[len(keras.tree.flatten(cell.state_size)) :]
@@ -208,14 +254,6 @@ class AttentionRNN(keras.layers.Layer):
                     cell.get_dropout_mask(x)
                     cell.get_recurrent_dropout_mask(h)
             x = h  # Of the size of this cell's output, the next one's input.
-
-    def _loop(self, step, inputs, states):
-        """`step(x, states) -> output, states` over time; returns all outputs, then the states."""
-        cell = _StepCell(step, [state.shape[-1] for state in states], self.compute_dtype)
-        loop = keras.layers.RNN(
-            cell, return_sequences=True, return_state=True, dtype=self.dtype_policy
-        )
-        return loop(inputs, initial_state=list(states))
 
     def compute_mask(self, inputs, previous_mask):
         return previous_mask if self.return_sequences else None
@@ -240,6 +278,8 @@ class AttentionRNN(keras.layers.Layer):
         if self.return_state:
             sizes = keras.tree.flatten(self.cell.state_size)
             results.extend(spec(batch, state) for state in (*sizes, memory.shape[-1]))
+            if self._is_aligned:
+                results.append(keras.KerasTensor((batch, memory.shape[1]), dtype="float32"))
         return tuple(results) if len(results) > 1 else results[0]
 
     def get_config(self):
@@ -258,16 +298,3 @@ class AttentionRNN(keras.layers.Layer):
         for part in ("cell", "attention"):
             config[part] = keras.saving.deserialize_keras_object(config[part])
         return cls(**config)
-
-
-class _StepCell:
-    """A function as a cell: the loop of `keras.layers.RNN` trains on every backend, and in XLA."""
-
-    def __init__(self, step, state_size, compute_dtype):
-        self.call = step
-        self.state_size = state_size
-        self.compute_dtype = compute_dtype
-
-    def __call__(self, inputs, states):
-        output, states = self.call(inputs, states)
-        return output, list(states)

@@ -20,7 +20,8 @@ class RecurrentDecoder(keras.layers.Layer):
     Args:
         vocabulary_size: V.
         dim: Size of the state and of the embedding.
-        attention: A single-head name of `layers.mechanisms()`, sized `dim // 2`, or a layer.
+        attention: A single-head name of `layers.mechanisms()`, sized `dim // 2`, or a layer, such
+            as `CoverageAttention(256)`.
         dropout: On the embedding and before the logits.
         word_dropout: Share of the tokens that training hides from the decoder, so that it looks at
             the memory rather than guess from what was said.
@@ -125,9 +126,9 @@ class RecurrentDecoder(keras.layers.Layer):
         """Where decoding begins: the projected memory, and the first states of all candidates."""
         rows = ops.shape(memory)[0] * candidates
         states = self._first_states(memory, memory_mask, rows)
-        context = ops.zeros((rows, memory.shape[-1]), dtype=states[0].dtype)
+        others = self.rnn.get_initial_state(rows, memory.shape[-1], ops.shape(memory)[1])
         mask = None if memory_mask is None else ops.cast(memory_mask, "bool")[:, None]
-        return (self.rnn.attention.project_memory(memory), mask), [*states, context]
+        return (self.rnn.attention.project_memory(memory), mask), [*states, *others[len(states) :]]
 
     def step(self, tokens, index, memory, state):
         """One token `(B * K,)` of each candidate: logits `(B * K, V)`, weights, new state."""

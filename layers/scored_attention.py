@@ -32,15 +32,20 @@ class ScoredAttention(AttentionLayer):
         return_attention_scores=True,
     ):
         keys, values = memory
-        mask = AttentionMask.of(mask).rows(0, ops.shape(query)[1], ops.shape(keys)[1])
-        if mask is not None and len(mask.shape) > 3:
-            raise ValueError(
-                f"{type(self).__name__} has no heads: `attention_mask` must broadcast to "
-                f"(batch, query length, key length). Received a mask of shape {tuple(mask.shape)}"
-            )
+        mask = self._merge(mask, query, keys)
         weights = ops.cast(masked_softmax(self.score(query, keys), mask), self.compute_dtype)
         context = ops.matmul(self._drop(weights, training, dropout_mask), values)
         return context, weights
+
+    def _merge(self, mask, query, keys):
+        """Boolean, broadcastable to `(B, T, S)`, or `None`."""
+        merged = AttentionMask.of(mask).rows(0, ops.shape(query)[1], ops.shape(keys)[1])
+        if merged is not None and len(merged.shape) > 3:
+            raise ValueError(
+                f"{type(self).__name__} has no heads: `attention_mask` must broadcast to "
+                f"(batch, query length, key length). Received a mask of shape {tuple(merged.shape)}"
+            )
+        return merged
 
     def _output_dim(self, query_shape, value_shape):
         return value_shape[-1]

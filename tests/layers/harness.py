@@ -70,7 +70,8 @@ class Promises:
         for masks in ({}, mechanism.masks(), {"use_causal_mask": True}):
             _, weights = attend(layer, inputs, **masks)
             _, expected = mechanism.expected(layer, inputs, **masks)
-            close(weights.sum(-1), expected.sum(-1).round(), policy)
+            total = expected.sum(-1)
+            close(weights.sum(-1), total if mechanism.partial_rows else total.round(), policy)
             assert weights.min() >= 0
 
     def test_weights_are_those_before_dropout(self, mechanism):
@@ -94,7 +95,9 @@ class Promises:
         output, weights = attend(layer, inputs, **mask)
         rows = weights if mechanism.heads is None else weights.swapaxes(1, 2)
         assert not rows[empty].any()
-        close(rows[~empty].sum(-1), 1, policy)
+        assert (rows[~empty].sum(-1) > 0).all()
+        if not mechanism.partial_rows:
+            close(rows[~empty].sum(-1), 1, policy)
         np.testing.assert_allclose(
             output[empty],
             np.broadcast_to(mechanism.empty_output(layer), output[empty].shape),
@@ -223,6 +226,12 @@ class Promises:
         mask = np.array([[True] * 5, [True, True, False, True, False]])
         output, weights = attend(layer, inputs, query_mask=mask)
         plain_output, plain_weights = attend(layer, inputs)
+        if mechanism.recurrent:  # to the queries that are left, a masked one might as well not be
+            left = {**inputs, "query": inputs["query"][1:, mask[1]]}
+            left["value"] = inputs["value"][1:]
+            plain_output[1, mask[1]], plain_weights[1, mask[1]] = (
+                x[0] for x in attend(layer, left)
+            )
         empty = np.broadcast_to(mechanism.empty_output(layer), output.shape)
         close(output, np.where(mask[:, :, None], plain_output, empty))
         rows = mask[:, :, None] if mechanism.heads is None else mask[:, None, :, None]

@@ -39,6 +39,8 @@ class Mechanism:
         key_dim: Width of the keys, where they are given.
         self_attention_only: Whether queries and keys must be as many as each other.
         takes_attention_mask: Whether an `attention_mask` has a meaning.
+        recurrent: Whether the weights of a query depend on those of the queries before it.
+        partial_rows: Whether a row of weights may sum to less than one.
     """
 
     name: str
@@ -55,6 +57,8 @@ class Mechanism:
     key_dim: int = 19
     self_attention_only: bool = False
     takes_attention_mask: bool = True
+    recurrent: bool = False
+    partial_rows: bool = False
 
     @property
     def value_length(self):

@@ -68,6 +68,131 @@ def additive(layer, query, value, key, mask):
     return weights @ value, weights
 
 
+def aligned(layer, query, value, key, mask, alignment, score, normalize, after):
+    """One query after the other; a row without any key leaves the alignment as it was.
+
+    `score(i, alignment)` gives the scores of query `i`, `normalize(scores, alignment, mask)` its
+    weights, and `after(alignment, weights)` the next alignment.
+    """
+    shape = (query.shape[0], query.shape[1], key.shape[1])
+    mask, weights = np.broadcast_to(mask, shape), np.zeros(shape)
+    for i in range(query.shape[1]):
+        weights[:, i] = normalize(score(i, alignment), alignment, mask[:, i])
+        alignment = np.where(
+            mask[:, i].any(-1, keepdims=True), after(alignment, weights[:, i]), alignment
+        )
+    return weights @ np.asarray(value, "float64"), weights
+
+
+def additive_energy(layer, query, key):
+    """Returns i -> W q_i + V k_j + b."""
+    queries = dense(layer.query_projection, np.asarray(query, "float64"))
+    keys = dense(layer.key_projection, np.asarray(key, "float64"))
+    return lambda i: queries[:, i, None] + keys
+
+
+def location_sensitive(layer, query, value, key, mask, alignment=None):
+    """Chorowski et al. 2015, equations 8 and 9: f_i = F * a_{i-1}, v^T tanh(W s + V h + U f + b).
+
+    The convolution is over an odd number of keys, or one more to the right than to the left.
+    """
+    energy = additive_energy(layer, query, key)
+    kernel = np.asarray(layer.location_convolution.get_weights()[0], "float64")[:, 0]
+    size, (batch, length) = len(kernel), key.shape[:2]
+    left = (size - 1) // 2
+
+    def score(i, alignment):
+        features = np.zeros((batch, length, kernel.shape[1]))
+        for j in range(length):
+            for offset in range(size):
+                if 0 <= j + offset - left < length:
+                    features[:, j] += alignment[:, j + offset - left, None] * kernel[offset]
+        hidden = np.tanh(energy(i) + dense(layer.location_projection, features))
+        return dense(layer.score_projection, hidden)[..., 0]
+
+    def after(alignment, weights):
+        return alignment + weights if layer.cumulative else weights
+
+    alignment = np.zeros((batch, length)) if alignment is None else alignment
+    return aligned(
+        layer,
+        query,
+        value,
+        key,
+        mask,
+        alignment,
+        score,
+        lambda e, _, m: masked_softmax(e, m),
+        after,
+    )
+
+
+def coverage(layer, query, value, key, mask, alignment=None):
+    """See et al. 2017, equations 10 and 11: e_i = v^T tanh(W_h h + W_s s + w_c c_i + b)."""
+    energy = additive_energy(layer, query, key)
+    w_c = np.asarray(layer.coverage_projection.get_weights()[0], "float64")[0]
+
+    def score(i, alignment):
+        hidden = np.tanh(energy(i) + alignment[..., None] * w_c)
+        return dense(layer.score_projection, hidden)[..., 0]
+
+    alignment = np.zeros(key.shape[:2]) if alignment is None else alignment
+    return aligned(
+        layer,
+        query,
+        value,
+        key,
+        mask,
+        alignment,
+        score,
+        lambda e, _, m: masked_softmax(e, m),
+        np.add,
+    )
+
+
+def monotonic_weights(stop, before):
+    """Raffel et al. 2017, equations 11 to 13, key by key: `stop` is p_i, `before` is a_{i-1}."""
+    weights, arrived = np.zeros_like(before), np.zeros(before.shape[:-1])
+    for j in range(before.shape[-1]):
+        arrived = arrived + before[..., j]
+        weights[..., j] = stop[..., j] * arrived
+        arrived = (1 - stop[..., j]) * arrived
+    return weights
+
+
+def monotonic_scores(layer, query, key):
+    """Raffel et al. 2017, equation 16: g v^T tanh(W s + V h + b) / |v| + r, of all queries."""
+    energy = additive_energy(layer, query, key)
+    v = np.asarray(layer.score_projection.get_weights()[0], "float64")[:, 0]
+    g, r = (float(np.asarray(w)) for w in (layer.score_scale, layer.score_bias))
+    scores = [g * np.tanh(energy(i)) @ v / np.linalg.norm(v) + r for i in range(query.shape[1])]
+    return np.stack(scores, axis=1)
+
+
+def monotonic(layer, query, value, key, mask, alignment=None, mode=None):
+    """Raffel et al. 2017, soft or hard."""
+    scores, mode = monotonic_scores(layer, query, key), mode or layer.mode
+
+    def normalize(scores, before, mask):
+        stop = 1 / (1 + np.exp(-scores)) if mode == "soft" else (scores > 0).astype("float64")
+        return monotonic_weights(np.where(mask, stop, 0), before)
+
+    if alignment is None:
+        alignment = np.zeros(key.shape[:2])
+        alignment[:, 0] = 1
+    return aligned(
+        layer,
+        query,
+        value,
+        key,
+        mask,
+        alignment,
+        lambda i, _: scores[:, i],
+        normalize,
+        lambda before, weights: weights,
+    )
+
+
 def luong(layer, query, value, key, mask):
     """Luong et al. 2015, equation 8: score(h_t, h_s) by dot, general and concat."""
     query, value, key = (np.asarray(x, "float64") for x in (query, value, key))
