@@ -32,15 +32,7 @@ _FAMILIES = {
 _OPTIONS = {"local": {"window": WINDOW}, "luong_concat": {"units": ADDITIVE_DIM}}
 _CAUSAL = ("multi_head", "linear", "local")
 # Numbers held for each pair of a query and a key; mechanisms that are not here hold none.
-_PER_PAIR = {
-    "multi_head": HEADS,
-    "grouped_query": HEADS,
-    "multi_query": HEADS,
-    "luong_dot": 1,
-    "luong_general": 1,
-    "luong_concat": ADDITIVE_DIM,
-    "additive": ADDITIVE_DIM,
-}
+_PER_PAIR = dict.fromkeys(("additive", "luong_concat", "luong_dot", "luong_general"), 1)
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,22 @@ HARD = Mechanism(
 by_name = {"ids": lambda mechanism: mechanism.name}
 
 
-@pytest.mark.parametrize("mechanism", MECHANISMS, **by_name)
+@pytest.mark.parametrize("mechanism", MECHANISMS[:1], **by_name)
 class TestMechanisms(Promises):
     pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mechanism", MECHANISMS[1:], **by_name)
+class TestOthers(Promises):
+    pass
+
+
+@pytest.mark.parametrize("with_key", [False, True])
+@pytest.mark.parametrize("use_causal_mask", [False, True])
+@pytest.mark.parametrize("mechanism", MECHANISMS[1:], **by_name)
+def test_others_equal_the_numpy_reference(mechanism, use_causal_mask, with_key):
+    Promises().test_equals_the_numpy_reference(mechanism, with_key, use_causal_mask)
 
 
 def carried(mechanism, weights):

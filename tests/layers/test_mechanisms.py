@@ -144,9 +144,17 @@ class TestMechanisms(Promises):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mechanism", VARIANTS, ids=lambda mechanism: mechanism.name)
 class TestVariants(Promises):
     pass
+
+
+@pytest.mark.parametrize("with_key", [False, True])
+@pytest.mark.parametrize("use_causal_mask", [False, True])
+@pytest.mark.parametrize("mechanism", VARIANTS, ids=lambda mechanism: mechanism.name)
+def test_variants_equal_the_numpy_reference(mechanism, use_causal_mask, with_key):
+    Promises().test_equals_the_numpy_reference(mechanism, with_key, use_causal_mask)
 
 
 def test_every_mechanism_is_under_the_harness():

@@ -104,7 +104,11 @@ def equal(found, expected, name):
         close(one[name], other[name])
 
 
-@pytest.fixture(scope="module", params=[functional, Subclassed], ids=["functional", "subclassed"])
+@pytest.fixture(
+    scope="module",
+    params=[functional, pytest.param(Subclassed, marks=pytest.mark.slow)],
+    ids=["functional", "subclassed"],
+)
 def model(request):
     """A model after one step of training, and its outputs before."""
     keras.utils.set_random_seed(0)

@@ -1,0 +1,37 @@
+"""Scores in blocks beside the plain formula: values and gradients."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from layers import AdditiveAttention, LuongAttention, tanh_scores
+from tests.layers.backend import gradients, randomise, to_numpy
+from tests.layers.mechanism import close
+
+B, T, S, U = 2, 5, 7, 11
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "make", [lambda: AdditiveAttention(U), lambda: LuongAttention("concat", units=U)]
+)
+def test_blocks_equal_the_plain_formula(monkeypatch, make, rows):
+    rng = np.random.default_rng(1)
+    arrays = [rng.normal(size=(B, n, d)).astype("float32") for n, d in ((T, 13), (S, 17))]
+    found = []
+    for few, elements in ((T, 0), (0, rows * B * S * U)):
+        monkeypatch.setattr(tanh_scores, "FEW_ROWS", few)
+        monkeypatch.setattr(tanh_scores, "ELEMENTS", elements)
+        layer = make()
+        layer.build(*(array.shape for array in arrays))
+        randomise(layer)
+        sources = [keras.Variable(array) for array in arrays]
+
+        def loss(layer=layer, sources=sources):
+            return ops.sum(ops.sin(layer(*map(ops.convert_to_tensor, sources))))
+
+        slopes = gradients(loss, [*sources, *layer.trainable_variables])
+        found.append([to_numpy(layer(*arrays)), *slopes])
+    for one, other in zip(*found, strict=True):
+        close(one, other)
