@@ -38,7 +38,8 @@ class AttentionRNN(keras.layers.Layer):
         inputs: `(B, T, E)`.
         memory: `(B, S, M)`, what to attend to; or `(B / K, S, M)`, if each K sequences, side by
             side in `inputs`, share one.
-        memory_mask: boolean `(B, S)`, True = attend.
+        memory_mask: boolean `(B, S)`, True = attend. Where it is fully masked, weights and context
+            are zero.
         initial_state: the flat list of states as returned, or the first of them: those of the cell
             alone, or these and the context. The others begin as `get_initial_state` has them.
         return_attention_scores: whether to return the weights.
@@ -50,6 +51,14 @@ class AttentionRNN(keras.layers.Layer):
         The output `(B, T, units + M)`, or `(B, units + M)` without `return_sequences`; the weights
         `(B, T, S)` if asked for; then the states if `return_state`: the cell's, the last
         context `(B, M)` and, of a mechanism that has one, the alignment `(B, S)`.
+
+    Example:
+    >>> rnn = AttentionRNN(keras.layers.LSTMCell(8), AdditiveAttention(4))
+    >>> output, weights = rnn(
+    ...     np.ones((2, 5, 3)), np.ones((2, 7, 6)), return_attention_scores=True
+    ... )
+    >>> tuple(output.shape), tuple(weights.shape)
+    ((2, 5, 14), (2, 5, 7))
 
     References:
         - [Bahdanau, Cho and Bengio, 2015](https://arxiv.org/abs/1409.0473)

@@ -40,7 +40,7 @@ class BlockSparseAttention(SparseAttention):
     >>> tuple(layer(x, x).shape)
     (2, 10, 16)
     >>> ops.convert_to_numpy(layer.attention_pattern(10)).sum(axis=1).tolist()
-    [10, 10, 6, 6, 6, 6, 6, 6, 6, 6]
+    [10, 10, 4, 4, 6, 6, 6, 6, 6, 6]
 
     Reference:
         [Zaheer et al., 2020](https://arxiv.org/abs/2007.14062)

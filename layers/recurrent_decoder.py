@@ -31,11 +31,20 @@ class RecurrentDecoder(keras.layers.Layer):
     Call arguments:
         tokens: `(B, T)`, integers.
         memory: `(B, S, M)`, or `(B / K, S, M)` if each K sequences, side by side, share one.
-        memory_mask: boolean, `(B, S)` or `(B / K, S)`.
+        memory_mask: boolean, `(B, S)` or `(B / K, S)`. Where it is fully masked, weights and
+            context are zero.
         return_attention_scores: whether to return the weights `(B, T, S)` as well.
 
     Returns:
         Logits `(B, T, V)`, and the weights if asked for.
+
+    Example:
+    >>> decoder = RecurrentDecoder(vocabulary_size=11, dim=8)
+    >>> logits, weights = decoder(
+    ...     np.ones((2, 5), "int32"), np.ones((2, 7, 6)), return_attention_scores=True
+    ... )
+    >>> tuple(logits.shape), tuple(weights.shape)
+    ((2, 5, 11), (2, 5, 7))
 
     References:
         - [Bahdanau, Cho and Bengio, 2015](https://arxiv.org/abs/1409.0473)

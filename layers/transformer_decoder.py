@@ -123,13 +123,14 @@ class TransformerDecoder(keras.layers.Layer):
         for block in self.blocks:
             # Projected first, since several sequences may share a memory.
             projected = block.project_memory(memory)
-            x, block_weights = block(
+            x = block(
                 x,
                 projected,
                 memory_mask=memory_mask,
-                return_attention_scores=True,
+                return_attention_scores=return_attention_scores,
                 training=training,
             )
+            x, block_weights = x if return_attention_scores else (x, None)
             weights.append(block_weights)
         logits = self._logits(x)
         return (logits, _mean(weights)) if return_attention_scores else logits

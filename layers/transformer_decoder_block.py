@@ -2,7 +2,7 @@ import keras
 from keras import ops
 from keras.src.backend import get_keras_mask
 
-from .masking import combine_masks
+from .masking import AttentionMask
 from .serialization import register
 from .shapes import check_ranks
 from .transformer_block import TransformerBlock, serialize_attention
@@ -96,6 +96,11 @@ class TransformerDecoderBlock(TransformerBlock):
             self.cross_attention = self._make_attention(
                 self.cross_attention_mechanism, x_shape, tuple(memory_shape), "cross_attention"
             )
+            if getattr(self.cross_attention, "position", None):
+                raise ValueError(
+                    "`cross_attention` has no positions: those of the target and those of the "
+                    f"memory are not on one axis. Received: {self.cross_attention.position!r}"
+                )
         self._build_mlp(x_shape)
         self.built = True
 
@@ -143,7 +148,9 @@ class TransformerDecoderBlock(TransformerBlock):
         if memory is not None:
             h = self.cross_attention_norm(x) if self.norm_first else x
             if projected:
-                attended, weights = self._attend_projected(h, memory, memory_mask, training)
+                attended, weights = self._attend_projected(
+                    h, memory, memory_mask, return_attention_scores, training
+                )
             else:
                 attended = self.cross_attention(
                     h,
@@ -163,7 +170,7 @@ class TransformerDecoderBlock(TransformerBlock):
             results.append(cache)
         return tuple(results) if len(results) > 1 else results[0]
 
-    def _attend_projected(self, query, memory, memory_mask, training):
+    def _attend_projected(self, query, memory, memory_mask, return_attention_scores, training):
         """Attends to a projected memory; the candidates of an example stand as its queries."""
         keys = memory[0]
         rows, length, dim = ops.shape(query)
@@ -171,11 +178,17 @@ class TransformerDecoderBlock(TransformerBlock):
         mask = None
         # Of a pair Keras fills in a pair of implicit masks; a projected memory has none.
         if memory_mask is not None and not isinstance(memory_mask, (tuple, list)):
-            mask = combine_masks(1, memory_mask.shape[1], value_mask=memory_mask)
+            mask = AttentionMask(value_mask=memory_mask)
         attended, weights = self.cross_attention.attend(
-            ops.reshape(query, (examples, -1, dim)), memory, mask, training=training
+            ops.reshape(query, (examples, -1, dim)),
+            memory,
+            mask,
+            training=training,
+            return_attention_scores=return_attention_scores,
         )
         attended = ops.reshape(attended, (rows, length, attended.shape[-1]))
+        if not return_attention_scores:
+            return attended, None
         if len(weights.shape) == 4:
             heads, key_length = weights.shape[1], ops.shape(weights)[3]
             weights = ops.reshape(weights, (examples, heads, -1, length, key_length))

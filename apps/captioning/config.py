@@ -12,6 +12,10 @@ MECHANISMS = (
     "multi_head",
     "grouped_query",
     "multi_query",
+    "local",
+    "block_sparse",
+    "linear",
+    "performer",
 )
 
 _RANGES = {
@@ -158,11 +162,12 @@ class Config:
         return self.attention or {"rnn": "additive", "transformer": "multi_head"}[self.decoder]
 
     def __post_init__(self):
-        if self.decoder == "rnn" and self.mechanism in (
-            "multi_head",
-            "grouped_query",
-            "multi_query",
-        ):
+        if self.mechanism in ("local", "block_sparse"):
+            raise ValueError(
+                f"--attention {self.attention} is self-attention, so that words cannot look at a "
+                "picture with it"
+            )
+        if self.decoder == "rnn" and self.mechanism in MECHANISMS[4:]:
             raise ValueError(
                 f"--attention {self.attention} has heads, which the rnn decoder cannot use; "
                 "take additive or luong_*, or --decoder transformer"

@@ -20,9 +20,7 @@ def test_every_name_works_without_options(name):
 def test_options_go_to_the_constructor(name):
     layer = layers.get(name, dim=24, num_heads=4, dropout=0.25, seed=7, name="look")
     assert (layer.dropout, layer.seed, layer.name) == (0.25, 7, "look")
-    assert layer.num_heads == (
-        4 if name in ("multi_head", "grouped_query", "multi_query") else None
-    )
+    assert layer.num_heads == (None if name.startswith(("additive", "luong")) else 4)
     assert layers.get(name, 24, 4).get_config().keys() == layer.get_config().keys()
 
 

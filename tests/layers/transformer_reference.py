@@ -11,6 +11,9 @@ REFERENCES = {
     layers.AdditiveAttention: reference.additive,
     layers.LuongAttention: reference.luong,
     layers.MultiHeadAttention: reference.multi_head,
+    layers.LocalAttention: reference.sparse,
+    layers.BlockSparseAttention: reference.sparse,
+    layers.LinearAttention: reference.linear,
 }
 
 

@@ -65,7 +65,13 @@ def test_the_mechanism_goes_with_the_decoder():
     assert Config(decoder="transformer", attention="additive").mechanism == "additive"
 
 
-@pytest.mark.parametrize("mechanism", ["multi_head", "grouped_query", "multi_query"])
+@pytest.mark.parametrize("mechanism", ["local", "block_sparse"])
+def test_words_need_a_mechanism_that_looks_elsewhere(mechanism):
+    with pytest.raises(ValueError, match=f"--attention {mechanism} is self-attention"):
+        Config(decoder="transformer", attention=mechanism)
+
+
+@pytest.mark.parametrize("mechanism", ["multi_head", "grouped_query", "multi_query", "linear"])
 def test_heads_do_not_fit_the_recurrent_decoder(mechanism):
     with pytest.raises(ValueError, match=f"--attention {mechanism} has heads"):
         Config(decoder="rnn", attention=mechanism)
