@@ -12,9 +12,9 @@ from apps.captioning.evaluate import describe, make_generator
 from pipelines import scenes, training
 from tests.apps.captioning import tiny
 
-FITTING = [(decoder, name) for decoder in ("rnn", "transformer") for name in MECHANISMS]
-FITTING = [pair for pair in FITTING if pair[0] == "transformer" or "_query" not in pair[1]]
-FITTING.remove(("rnn", "multi_head"))
+SINGLE_HEAD = ("additive", "luong_dot", "luong_general", "luong_concat")
+FITTING = [("rnn", name) for name in SINGLE_HEAD]
+FITTING += [("transformer", x) for x in MECHANISMS if x not in ("local", "block_sparse")]
 
 VOCABULARY = 40
 TOKENS = np.array([[[1, 7, 8, 9], [1, 5, 2, 0]], [[1, 9, 8, 2], [0, 0, 0, 0]]], "int32")
