@@ -70,21 +70,16 @@ HARD = Mechanism(
 by_name = {"ids": lambda mechanism: mechanism.name}
 
 
-@pytest.mark.parametrize("mechanism", MECHANISMS[:1], **by_name)
-class TestMechanisms(Promises):
-    pass
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("mechanism", MECHANISMS[1:], **by_name)
-class TestOthers(Promises):
+@pytest.mark.parametrize("mechanism", MECHANISMS, **by_name)
+class TestMechanisms(Promises):
     pass
 
 
 @pytest.mark.parametrize("with_key", [False, True])
 @pytest.mark.parametrize("use_causal_mask", [False, True])
-@pytest.mark.parametrize("mechanism", MECHANISMS[1:], **by_name)
-def test_others_equal_the_numpy_reference(mechanism, use_causal_mask, with_key):
+@pytest.mark.parametrize("mechanism", MECHANISMS, **by_name)
+def test_each_equals_the_numpy_reference(mechanism, use_causal_mask, with_key):
     Promises().test_equals_the_numpy_reference(mechanism, with_key, use_causal_mask)
 
 
@@ -177,6 +172,7 @@ def test_the_alignment_keeps_its_precision(mechanism, policy):
     assert keras.backend.standardize_dtype(after.dtype) == "float32"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mechanism", MECHANISMS, **by_name)
 def test_trains_in_xla_and_at_lengths_unknown_beforehand(mechanism):
     """The loop, the convolution and the recurrence have gradients under every compiler."""

@@ -139,7 +139,18 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(chunked_attention, "ELEMENTS", 2 * B * 6 * S)
 
 
-@pytest.mark.parametrize("mechanism", MECHANISMS, ids=lambda mechanism: mechanism.name)
+# One of each class is under the whole harness in every run, the others in the slow one.
+SECOND = ("luong_general", "multi_query", "performer")
+
+
+@pytest.mark.parametrize(
+    "mechanism",
+    [
+        pytest.param(mechanism, marks=[pytest.mark.slow] * (mechanism.name in SECOND))
+        for mechanism in MECHANISMS
+    ],
+    ids=lambda mechanism: mechanism.name,
+)
 class TestMechanisms(Promises):
     pass
 
@@ -152,7 +163,11 @@ class TestVariants(Promises):
 
 @pytest.mark.parametrize("with_key", [False, True])
 @pytest.mark.parametrize("use_causal_mask", [False, True])
-@pytest.mark.parametrize("mechanism", VARIANTS, ids=lambda mechanism: mechanism.name)
+@pytest.mark.parametrize(
+    "mechanism",
+    [*VARIANTS, *(mechanism for mechanism in MECHANISMS if mechanism.name in SECOND)],
+    ids=lambda mechanism: mechanism.name,
+)
 def test_variants_equal_the_numpy_reference(mechanism, use_causal_mask, with_key):
     Promises().test_equals_the_numpy_reference(mechanism, with_key, use_causal_mask)
 

@@ -161,6 +161,7 @@ def test_a_saved_model_predicts_equal(loaded, expected, name):
     equal(loaded, expected, name)
 
 
+@pytest.mark.slow
 @only_tensorflow
 @pytest.mark.parametrize("name", BRANCHES)
 def test_a_saved_model_of_tensorflow_serves_equal(served, expected, name):
@@ -193,6 +194,7 @@ def onnx(tmp_path_factory):
     return run_onnx(model, str(tmp_path_factory.mktemp("onnx") / "model.onnx")), expected
 
 
+@pytest.mark.slow
 @only_tensorflow
 @pytest.mark.parametrize("name", list(BRANCHES))
 def test_onnx_equals_the_model(onnx, name):
