@@ -13,7 +13,8 @@ class BlockSparseAttention(SparseAttention):
     Positions are cut into blocks of `block_size`. A block of queries sees `window_blocks` blocks
     around itself, the first `global_blocks`, and `random_blocks` others; the global blocks see all.
     Among these keys, weights are those of `MultiHeadAttention`, whose weights it takes. Time and
-    memory are linear in the length.
+    memory are linear in the length, but for the draw of the random blocks: a number for each pair
+    of blocks.
 
     The random blocks follow from `seed` by arithmetic: they are the same after saving and on every
     backend. They are drawn from the blocks before the window, other than in the paper, where they

@@ -83,7 +83,7 @@ class AttentionMask:
         return self.causal and whole and all(part is None for part in parts)
 
     def pad_rows(self, extra):
-        """The same mask with `extra` more queries, which see nothing they are asked to."""
+        """The same mask with `extra` more queries, for the rows that fill up a last block."""
 
         def pad(mask, axis):
             if mask is None or mask.shape[axis] == 1:
