@@ -12,7 +12,8 @@ PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check
 UV := uv==0.13.9
 INSTALL := $(PYTHON) -m uv pip install --python $(PYTHON) --compile-bytecode
-PYTEST := $(PYTHON) -m pytest
+# A process a core; each holds a backend, so no more than memory carries.
+PYTEST := $(PYTHON) -m pytest -n auto --maxprocesses 4
 
 # One stamp per set of packages. It is written last, so an interrupted install is done again.
 BASE := $(VENV)/.installed-tensorflow

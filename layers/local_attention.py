@@ -85,8 +85,8 @@ class LocalAttention(SparseAttention):
         near = ops.logical_and(column - row >= -side, column - row <= after)
         allowed = ops.logical_and(near[None], (positions >= self.global_tokens)[:, None])
         if self.global_tokens:
-            tokens = ops.minimum(self.global_tokens, blocks * self.block)
-            tokens = ops.broadcast_to(ops.arange(tokens)[None], (blocks, tokens))
+            tokens = ops.arange(blocks * self.block)[None, : self.global_tokens]
+            tokens = ops.repeat(tokens, blocks, axis=0)
             positions = ops.concatenate([positions, tokens], axis=1)
             everyone = ops.ones((blocks, self.block, ops.shape(tokens)[1]), dtype="bool")
             allowed = ops.concatenate([allowed, everyone], axis=2)
