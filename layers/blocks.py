@@ -57,13 +57,13 @@ class RowBlocks:
     def each(self, step, *state):
         """`step(i, *state) -> state` for every block; returns the last state."""
 
-        def body(i, before, *state):
+        def body(i, *state):
             state = step(i, *state)
-            # TensorFlow would run ten blocks at a time and hold the memory of all: the next one but
-            # one waits for this one.
-            after = sum(ops.reshape(ops.cast(x, "float32"), (-1,))[0] for x in state)
-            return (i + ops.where(ops.isnan(before), 1, 1), after, *state)
+            # TensorFlow would run ten blocks at a time and hold the memory of all: the next one
+            # waits for this one.
+            done = sum(ops.cast(ops.reshape(x, (-1,))[0], "float32") for x in state)
+            return (i + ops.where(ops.isnan(done), 1, 1), *state)
 
-        start = ops.convert_to_tensor(0, dtype="int32"), ops.zeros(())
-        _, _, *state = ops.while_loop(lambda i, *_: i < self.count, body, (*start, *state))
+        start = ops.convert_to_tensor(0, dtype="int32")
+        _, *state = ops.while_loop(lambda i, *_: i < self.count, body, (start, *state))
         return state

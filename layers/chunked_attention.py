@@ -6,8 +6,8 @@ from .blocks import RowBlocks
 from .dot_product import attention_weights, group, ungroup, weighted_sum
 from .relative_position import diagonal_sums
 
-# Weights held at a time: 2^22 float32 are 16 MiB, enough rows for the products to be fast.
-ELEMENTS = 2**22
+# Weights held at a time: 2^23 float32 are 32 MiB, enough rows for the products to be fast.
+ELEMENTS = 2**23
 
 
 def chunked_attention(query, key, value, mask, bias=None, dropout=0.0, seed=None):
@@ -39,11 +39,11 @@ def chunked_attention(query, key, value, mask, bias=None, dropout=0.0, seed=None
         """Where the biases of block `i` lie: those of the last queries come first."""
         return (0, (blocks.count - 1 - i) * blocks.rows), (num_heads, blocks.rows + key_length - 1)
 
-    def weights_of(query, key, bias, i):
+    def weights_of(query, columns, bias, i):
         """The weights of block `i`, and what dropout multiplies them with."""
         merged = mask.rows(i * blocks.rows, blocks.rows, key_length)
         here = ops.slice(bias, *distances(i)) if biased else None
-        weights = attention_weights(blocks.get(query, i), key, merged, here)
+        weights = attention_weights(blocks.get(query, i), columns, merged, here)
         if not dropout:
             return weights, None
         kept = random.uniform(ops.shape(weights), seed=_BlockSeed(seed, i)) >= dropout
@@ -51,13 +51,13 @@ def chunked_attention(query, key, value, mask, bias=None, dropout=0.0, seed=None
 
     @ops.custom_gradient
     def attention(query, key, value, bias):
-        padded = blocks.pad(query)
+        padded, columns = blocks.pad(query), ops.swapaxes(key, 2, 3)
         if biased and not blocks.whole:
             before = ops.zeros((num_heads, blocks.extra), dtype=bias.dtype)
             bias = ops.concatenate([before, bias], axis=1)
 
         def forward(i, output):
-            weights, kept = weights_of(padded, key, bias, i)
+            weights, kept = weights_of(padded, columns, bias, i)
             weights = weights if kept is None else weights * kept
             return (blocks.put(output, i, weighted_sum(ops.cast(weights, dtype), value)),)
 
@@ -68,12 +68,12 @@ def chunked_attention(query, key, value, mask, bias=None, dropout=0.0, seed=None
             upstream = args[0] if upstream is None else upstream
             product = ops.cast(upstream, "float32") * ops.cast(output, "float32")
             inner = blocks.pad(ops.sum(product, axis=-1, keepdims=True))
-            upstream = blocks.pad(upstream)
+            upstream, value_columns = blocks.pad(upstream), ops.swapaxes(value, 2, 3)
 
             def backward(i, d_query, d_key, d_value, d_bias):
-                weights, kept = weights_of(padded, key, bias, i)
+                weights, kept = weights_of(padded, columns, bias, i)
                 slope = blocks.get(upstream, i)
-                d_scores = ops.matmul(group(slope, kv_heads), ops.swapaxes(value, 2, 3))
+                d_scores = ops.matmul(group(slope, kv_heads), value_columns)
                 d_scores = ops.cast(ungroup(d_scores, num_heads), "float32")
                 dropped = weights
                 if kept is not None:

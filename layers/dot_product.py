@@ -30,7 +30,7 @@ def attention_weights(query, key, mask=None, bias=None):
 
     Args:
         query: `(B, N, T, H)`, scaled.
-        key: `(B, N_kv, S, H)`.
+        key: `(B, N_kv, H, S)`, transposed: for a product on a CPU, better once than for each block.
         mask: boolean, broadcastable to `(B, T, S)` or `(B, N, T, S)`, or `None`.
         bias: of each distance, `(N, T + S - 1)`, for `toeplitz`; or `None`.
 
@@ -38,7 +38,7 @@ def attention_weights(query, key, mask=None, bias=None):
         `(B, N, T, S)`.
     """
     num_heads, length = query.shape[1], ops.shape(query)[2]
-    scores = ops.matmul(group(query, key.shape[1]), ops.swapaxes(key, 2, 3))
+    scores = ops.matmul(group(query, key.shape[1]), key)
     scores = ungroup(scores, num_heads)
     if bias is not None:
         scores = ops.cast(scores, "float32") + toeplitz(bias, length)

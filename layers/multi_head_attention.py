@@ -213,7 +213,9 @@ class MultiHeadAttention(ProjectedAttention):
         implementation = self._implementation(query, keys, dropping)
 
         def dense():
-            weights = attention_weights(query, keys, mask.rows(0, length, key_length), bias)
+            weights = attention_weights(
+                query, ops.swapaxes(keys, 2, 3), mask.rows(0, length, key_length), bias
+            )
             weights = ops.cast(weights, self.compute_dtype)
             return weighted_sum(self._drop(weights, training, dropout_mask), values), weights
 
@@ -233,7 +235,9 @@ class MultiHeadAttention(ProjectedAttention):
             scores = ops.shape(query)[0] * self.num_heads * length * key_length
             context = ops.cond(scores <= DENSE_SCORES, lambda: dense()[0], chunked)
         if return_attention_scores and weights is None:
-            weights = attention_weights(query, keys, mask.rows(0, length, key_length), bias)
+            weights = attention_weights(
+                query, ops.swapaxes(keys, 2, 3), mask.rows(0, length, key_length), bias
+            )
             weights = ops.cast(weights, self.compute_dtype)
         return self.output_projection(ops.swapaxes(context, 1, 2)), weights
 

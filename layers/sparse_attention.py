@@ -81,7 +81,9 @@ class SparseAttention(ProjectedAttention):
         merged = mask.rows(0, length, length)
         if merged is not None:
             pattern = ops.logical_and(pattern if len(merged.shape) == 3 else pattern[None], merged)
-        return ops.cast(attention_weights(query, keys, pattern), self.compute_dtype)
+        return ops.cast(
+            attention_weights(query, ops.swapaxes(keys, 2, 3), pattern), self.compute_dtype
+        )
 
     def _attend_in_blocks(self, query, keys, values, mask, training):
         batch, heads, length, _ = ops.shape(query)
@@ -125,6 +127,8 @@ class SparseAttention(ProjectedAttention):
             return context
         first = query[:, :, : self.seeing_all]
         merged = mask.rows(0, ops.shape(first)[2], length)
-        weights = ops.cast(attention_weights(first, keys, merged), self.compute_dtype)
+        weights = ops.cast(
+            attention_weights(first, ops.swapaxes(keys, 2, 3), merged), self.compute_dtype
+        )
         above = weighted_sum(self.weights_dropout(weights, training=training), values)
         return ops.concatenate([above, context[:, :, self.seeing_all :]], axis=2)
