@@ -54,16 +54,22 @@ class RowBlocks:
         """What was put, `(..., T, X)`, without the rows after the first T."""
         return ops.moveaxis(x if self.whole else x[: self.length], 0, -2)
 
-    def each(self, step, *state):
-        """`step(i, *state) -> state` for every block; returns the last state."""
+    def each(self, step, *state, ahead=0):
+        """`step(i, *state) -> state` for every block; returns the last state.
+
+        Args:
+            step: of one block.
+            *state: what the first block is given.
+            ahead: How many blocks may begin before one is done. Each holds memory of its own, and
+                TensorFlow would begin ten.
+        """
 
         def body(i, *state):
-            state = step(i, *state)
-            # TensorFlow would run ten blocks at a time and hold the memory of all: the next one
-            # waits for this one.
+            waiting, state = state[:ahead], step(i, *state[ahead:])
             done = sum(ops.cast(ops.reshape(x, (-1,))[0], "float32") for x in state)
-            return (i + ops.where(ops.isnan(done), 1, 1), *state)
+            earliest, *waiting = (*waiting, done)
+            return (i + ops.where(ops.isnan(earliest), 1, 1), *waiting, *state)
 
-        start = ops.convert_to_tensor(0, dtype="int32")
-        _, *state = ops.while_loop(lambda i, *_: i < self.count, body, (start, *state))
-        return state
+        start = ops.convert_to_tensor(0, dtype="int32"), *[ops.zeros(())] * ahead
+        _, *state = ops.while_loop(lambda i, *_: i < self.count, body, (*start, *state))
+        return state[ahead:]

@@ -4,7 +4,7 @@ from keras import ops
 
 from .blocks import RowBlocks
 
-ELEMENTS = 2**18  # Of the hidden layer held at a time; 1 MiB stays in a core's cache.
+ELEMENTS = 2**20  # Of the hidden layer in one block; two are held at a time.
 FEW_ROWS = 16  # Candidates of one decoding step: not worth a loop.
 
 
@@ -42,7 +42,7 @@ def tanh_scores(query, key, kernel):
             return (blocks.put(output, i, part),)
 
         output = blocks.empty((batch, key_length), query.dtype)
-        output = blocks.joined(*blocks.each(forward, output))
+        output = blocks.joined(*blocks.each(forward, output, ahead=1))
 
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
@@ -61,7 +61,8 @@ def tanh_scores(query, key, kernel):
                 return d_query, d_key + ops.cast(part, "float32"), d_kernel
 
             zeros = [ops.zeros(ops.shape(x), dtype="float32") for x in (key, kernel)]
-            d_query, d_key, d_kernel = blocks.each(backward, blocks.empty((batch, units)), *zeros)
+            d_query = blocks.empty((batch, units))
+            d_query, d_key, d_kernel = blocks.each(backward, d_query, *zeros, ahead=1)
             slope, v = ops.cast(upstream, "float32"), ops.cast(kernel, "float32")[:, 0]
             d_query = v * (ops.sum(slope, axis=2)[..., None] - blocks.joined(d_query))
             d_key = v * (ops.sum(slope, axis=1)[..., None] - d_key)
