@@ -32,46 +32,60 @@ def chunked_attention(query, key, value, mask, bias=None, dropout=0.0, seed=None
     batch, num_heads, length, _ = ops.shape(query)
     key_length, kv_heads = ops.shape(key)[2], key.shape[1]
     dtype, biased = query.dtype, bias is not None
-    blocks = RowBlocks(length, batch * num_heads * key_length, ELEMENTS)
-    mask = mask if blocks.whole else mask.pad_rows(blocks.extra)
+    row = batch * num_heads * key_length
+    blocks = RowBlocks(length, row, ELEMENTS)
+    # Forward holds less than backward does; but dropout is drawn for a block, the same in both.
+    forward_blocks = blocks if dropout else RowBlocks(length, row, 2 * ELEMENTS)
 
-    def distances(i):
+    def distances(blocks, i):
         """Where the biases of block `i` lie: those of the last queries come first."""
         return (0, (blocks.count - 1 - i) * blocks.rows), (num_heads, blocks.rows + key_length - 1)
 
-    def weights_of(query, columns, bias, i):
-        """The weights of block `i`, and what dropout multiplies them with."""
-        merged = mask.rows(i * blocks.rows, blocks.rows, key_length)
-        here = ops.slice(bias, *distances(i)) if biased else None
-        weights = attention_weights(blocks.get(query, i), columns, merged, here)
-        if not dropout:
-            return weights, None
-        kept = random.uniform(ops.shape(weights), seed=_BlockSeed(seed, i)) >= dropout
-        return weights, ops.cast(kept, "float32") / (1 - dropout)
+    def pad_bias(blocks, bias):
+        if blocks.whole or not biased:
+            return bias
+        before = ops.zeros((num_heads, blocks.extra), dtype=bias.dtype)
+        return ops.concatenate([before, bias], axis=1)
+
+    def by_blocks(blocks, query, columns, bias):
+        """A function of `i`: the weights of block `i`, and what dropout multiplies them with."""
+        query, bias = blocks.pad(query), pad_bias(blocks, bias)
+        padded_mask = mask if blocks.whole else mask.pad_rows(blocks.extra)
+
+        def weights_of(i):
+            merged = padded_mask.rows(i * blocks.rows, blocks.rows, key_length)
+            here = ops.slice(bias, *distances(blocks, i)) if biased else None
+            weights = attention_weights(blocks.get(query, i), columns, merged, here)
+            if not dropout:
+                return weights, None
+            kept = random.uniform(ops.shape(weights), seed=_BlockSeed(seed, i)) >= dropout
+            return weights, ops.cast(kept, "float32") / (1 - dropout)
+
+        return weights_of
 
     @ops.custom_gradient
     def attention(query, key, value, bias):
-        padded, columns = blocks.pad(query), ops.swapaxes(key, 2, 3)
-        if biased and not blocks.whole:
-            before = ops.zeros((num_heads, blocks.extra), dtype=bias.dtype)
-            bias = ops.concatenate([before, bias], axis=1)
+        columns = ops.swapaxes(key, 2, 3)
+        weights_of = by_blocks(forward_blocks, query, columns, bias)
 
         def forward(i, output):
-            weights, kept = weights_of(padded, columns, bias, i)
+            weights, kept = weights_of(i)
             weights = weights if kept is None else weights * kept
-            return (blocks.put(output, i, weighted_sum(ops.cast(weights, dtype), value)),)
+            part = weighted_sum(ops.cast(weights, dtype), value)
+            return (forward_blocks.put(output, i, part),)
 
-        output = blocks.empty((batch, num_heads, value.shape[3]), dtype)
-        output = blocks.joined(*blocks.each(forward, output))
+        output = forward_blocks.empty((batch, num_heads, value.shape[3]), dtype)
+        output = forward_blocks.joined(*forward_blocks.each(forward, output))
 
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
             product = ops.cast(upstream, "float32") * ops.cast(output, "float32")
             inner = blocks.pad(ops.sum(product, axis=-1, keepdims=True))
             upstream, value_columns = blocks.pad(upstream), ops.swapaxes(value, 2, 3)
+            weights_of, padded = by_blocks(blocks, query, columns, bias), blocks.pad(query)
 
             def backward(i, d_query, d_key, d_value, d_bias):
-                weights, kept = weights_of(padded, columns, bias, i)
+                weights, kept = weights_of(i)
                 slope = blocks.get(upstream, i)
                 d_scores = ops.matmul(group(slope, kv_heads), value_columns)
                 d_scores = ops.cast(ungroup(d_scores, num_heads), "float32")
@@ -80,7 +94,7 @@ def chunked_attention(query, key, value, mask, bias=None, dropout=0.0, seed=None
                     dropped, d_scores = weights * kept, d_scores * kept
                 d_scores = weights * (d_scores - blocks.get(inner, i))
                 if biased:
-                    start, shape = distances(i)
+                    start, shape = distances(blocks, i)
                     sums = diagonal_sums(ops.sum(d_scores, axis=0))
                     sums = ops.slice(d_bias, start, shape) + sums
                     d_bias = ops.slice_update(d_bias, start, sums)
@@ -91,7 +105,8 @@ def chunked_attention(query, key, value, mask, bias=None, dropout=0.0, seed=None
                 return d_query, d_key, d_value, d_bias
 
             # What is summed over many blocks is summed in float32.
-            zeros = [ops.zeros(ops.shape(x), dtype="float32") for x in (key, value, bias)]
+            summed = key, value, pad_bias(blocks, bias)
+            zeros = [ops.zeros(ops.shape(x), dtype="float32") for x in summed]
             d_query = blocks.empty((batch, num_heads, query.shape[3]))
             d_query, d_key, d_value, d_bias = blocks.each(backward, d_query, *zeros)
             if biased and not blocks.whole:
