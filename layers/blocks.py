@@ -10,13 +10,15 @@ class RowBlocks:
         length: T.
         row_elements: what one row takes, in elements.
         elements: what one block may take.
+        most: rows of the largest block; by default T.
     """
 
-    def __init__(self, length, row_elements, elements):
+    def __init__(self, length, row_elements, elements, most=None):
         if isinstance(row_elements, int) and isinstance(length, int):
-            self.rows = max(1, min(elements // row_elements, length))
+            self.rows = max(1, min(elements // row_elements, length, most or length))
         else:
-            self.rows = ops.clip(elements // row_elements, 1, length)
+            most = length if most is None else ops.minimum(length, most)
+            self.rows = ops.clip(elements // row_elements, 1, most)
         self.length = length
         self.count = (length + self.rows - 1) // self.rows
         self.padded = self.count * self.rows

@@ -6,8 +6,9 @@ from .blocks import RowBlocks
 from .dot_product import attention_weights, group, ungroup, weighted_sum
 from .relative_position import diagonal_sums
 
-# Weights held at a time: 2^23 float32 are 32 MiB, enough rows for the products to be fast.
-ELEMENTS = 2**23
+# Queries of a block: products of more rows are faster, but backward holds three arrays of weights.
+ROWS = {"forward": 512, "backward": 128}
+ELEMENTS = 2**25  # 128 MiB of float32: of a large batch, blocks have fewer rows.
 
 
 def chunked_attention(query, key, value, mask, bias=None, dropout=0.0, seed=None):
@@ -33,9 +34,9 @@ def chunked_attention(query, key, value, mask, bias=None, dropout=0.0, seed=None
     key_length, kv_heads = ops.shape(key)[2], key.shape[1]
     dtype, biased = query.dtype, bias is not None
     row = batch * num_heads * key_length
-    blocks = RowBlocks(length, row, ELEMENTS)
+    blocks = RowBlocks(length, row, ELEMENTS, ROWS["backward"])
     # Forward holds less than backward does; but dropout is drawn for a block, the same in both.
-    forward_blocks = blocks if dropout else RowBlocks(length, row, 2 * ELEMENTS)
+    forward_blocks = blocks if dropout else RowBlocks(length, row, ELEMENTS, ROWS["forward"])
 
     def distances(blocks, i):
         """Where the biases of block `i` lie: those of the last queries come first."""
