@@ -1,6 +1,6 @@
 """Scores a finished run on a whole split: `python -m apps.captioning.evaluate --run FOLDER`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from apps.captioning.config import Config, Evaluation
@@ -12,11 +12,7 @@ def main(argv=None):
     """Reads the flags and evaluates."""
     arguments = console.parse(Evaluation, argv, prog="python -m apps.captioning.evaluate")
     folder = Path(arguments.run)
-    config = arguments.applied_to(runs.load(folder, Config))
-    if arguments.dataset is not None:
-        config = replace(config, dataset=arguments.dataset)
-    if arguments.data_dir is not None:
-        config = replace(config, data_dir=arguments.data_dir)
+    config = console.override(runs.load(folder, Config), arguments)
     console.select_device(arguments.device, config.op_threads)
     with console.quiet_start():
         import tensorflow  # noqa: F401

@@ -13,7 +13,7 @@ def main(argv=None):
     if not arguments.input:
         raise console.UserError("--input is missing: a picture, or a folder of pictures")
     folder = Path(arguments.run)
-    config = arguments.applied_to(runs.load(folder, Config))
+    config = console.override(runs.load(folder, Config), arguments)
     files = pictures_of(Path(arguments.input).expanduser())
     output = Path(arguments.output or folder / "predictions")
     console.select_device(arguments.device, config.op_threads)
