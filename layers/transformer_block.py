@@ -1,5 +1,7 @@
 """What the Transformer and the Conformer blocks share."""
 
+import math
+
 import keras
 from keras import activations, ops
 
@@ -189,11 +191,22 @@ class TransformerBlock(AttentionBlock):
         }
 
 
+@ops.custom_gradient
 def _gelu(x):
-    """GELU by erf: TensorFlow's own takes erfc, for half precision, and has no form in ONNX."""
-    if x.dtype != "float32":
-        return activations.gelu(x)
-    return 0.5 * x * (1.0 + ops.erf(x * 0.5**0.5))
+    """GELU by erf in float32, with its gradient in the precision of `x`.
+
+    TensorFlow's own has no form in ONNX, and in half precision takes erfc, which is three times as
+    slow.
+    """
+    share = 0.5 * (1.0 + ops.erf(ops.cast(x, "float32") * 0.5**0.5))
+    share = ops.cast(share, x.dtype)
+
+    def gradient(*args, upstream=None):
+        upstream = args[0] if upstream is None else upstream
+        density = ops.exp(x * x * -0.5) * (2 * math.pi) ** -0.5
+        return upstream * (share + x * density)
+
+    return x * share, gradient
 
 
 def serialize_attention(attention):
