@@ -129,12 +129,14 @@ def _layout(words: int) -> tuple[int, int]:
 
 
 def _explain(attention: AttentionMap) -> str:
+    what = attention.axes[0]
     if not attention.words:
-        return "No words."
+        return f"No {what}s."
     even = 1 / attention.weights[0].size
     return (
-        "Dark: no attention. Light: the word's most attended cell (framed; its share of the word's "
-        f"attention on the right), or four times an even spread ({even:.1%}) where that is more."
+        f"Dark: no attention. Light: the {what}'s most attended cell (framed; its share of the "
+        f"{what}'s attention on the right), or four times an even spread ({even:.1%}) where that "
+        "is more."
     )
 
 
