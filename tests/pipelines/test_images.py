@@ -222,7 +222,7 @@ class TestCachedPixels:
         read = []
         load = images.load
         monkeypatch.setattr(
-            images, "load", lambda file, size: (read.append(file), load(file, size))[1]
+            images, "load", lambda file, *rest: (read.append(file), load(file, *rest))[1]
         )
         files[3].write_bytes(saved(plain("L", 99), "PNG").getvalue())
         plain("RGB", RED).save(files[0])
