@@ -3,7 +3,9 @@
 import keras
 from keras import activations, ops
 
+from .layer_scale import LayerScale
 from .registry import get
+from .stochastic_depth import StochasticDepth
 
 
 class AttentionBlock(keras.layers.Layer):
@@ -128,6 +130,8 @@ class TransformerBlock(AttentionBlock):
         norm_first=True,
         activation="gelu",
         dropout=0.0,
+        layer_scale=None,
+        stochastic_depth=0.0,
         norm_epsilon=1e-6,
         seed=None,
         **kwargs,
@@ -143,26 +147,46 @@ class TransformerBlock(AttentionBlock):
             **kwargs,
         )
         self.norm_first = norm_first
+        self.layer_scale = layer_scale
+        self.stochastic_depth = stochastic_depth
+        self.depth = StochasticDepth(
+            stochastic_depth, seed=seed, dtype=self.dtype_policy, name="stochastic_depth"
+        )
+
+    def _make_scale(self, shape, name):
+        if self.layer_scale is None:
+            return None
+        scale = LayerScale(self.layer_scale, dtype=self.dtype_policy, name=name)
+        scale.build(shape)
+        return scale
 
     def _build_mlp(self, shape):
         self.mlp_norm = self._make_norm(shape, "mlp_norm")
         self.mlp_hidden = self._make_dense(self.mlp_dim, shape, "mlp_hidden", self.activation)
         hidden_shape = (*shape[:-1], self.mlp_dim)
         self.mlp_output = self._make_dense(shape[-1], hidden_shape, "mlp_output")
+        self.mlp_scale = self._make_scale(shape, "mlp_scale")
         self.residual_dropout = self._make_dropout()
 
-    def _add(self, x, branch, norm, training):
+    def _add(self, x, branch, scale, norm, training):
         """Adds a branch to the residual path, and normalizes the sum unless `norm_first`."""
-        x = x + self.residual_dropout(branch, training=training)
+        branch = self.residual_dropout(branch, training=training)
+        branch = branch if scale is None else scale(branch)
+        x = x + self.depth(branch, training=training)
         return x if self.norm_first else norm(x)
 
     def _mlp(self, x, training):
         hidden = self.mlp_hidden(self.mlp_norm(x) if self.norm_first else x)
         hidden = self.residual_dropout(hidden, training=training)
-        return self._add(x, self.mlp_output(hidden), self.mlp_norm, training)
+        return self._add(x, self.mlp_output(hidden), self.mlp_scale, self.mlp_norm, training)
 
     def get_config(self):
-        return {**super().get_config(), "norm_first": self.norm_first}
+        return {
+            **super().get_config(),
+            "norm_first": self.norm_first,
+            "layer_scale": self.layer_scale,
+            "stochastic_depth": self.stochastic_depth,
+        }
 
 
 def _gelu(x):
