@@ -29,13 +29,14 @@ def read_splits(folder: str | Path) -> dict[str, list[dict]]:
         UserError: There are no pictures in folders.
     """
     folder = Path(folder)
-    splits = {}
-    for split, names in SPLIT_FOLDERS.items():
-        there = next((folder / name for name in names if (folder / name).is_dir()), None)
-        if there is not None and (rows := _rows(folder, there)):
-            splits[split] = rows
-    if not splits and (rows := _rows(folder, folder)):
-        splits = {"train": rows}
+    there = {
+        split: next((folder / name for name in names if (folder / name).is_dir()), None)
+        for split, names in SPLIT_FOLDERS.items()
+    }
+    if not any(there.values()):
+        there["train"] = folder
+    splits = {split: _rows(folder, path) for split, path in there.items() if path}
+    splits = {split: rows for split, rows in splits.items() if rows}
     if "train" not in splits:
         raise UserError(
             f"{folder} has neither train.jsonl nor pictures in train/, in a folder for each class"
