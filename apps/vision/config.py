@@ -101,6 +101,8 @@ class Config:
     """Dropout rate in the blocks."""
     backbone: str | None = None
     """A pretrained network to fine-tune: a Keras Applications name, or a KerasHub preset."""
+    start: str | None = None
+    """The folder of a finished run to go on from, whose pictures may be of another size."""
 
     crop: int = 1
     """Pixels of padding around the picture before a crop of its own size; 0 for none."""
