@@ -66,7 +66,7 @@ class Config:
     name: str | None = None
     """Name of the run, runs/vision/NAME; the time by default."""
 
-    model: Literal["vit", "compact"] = "vit"
+    model: Literal["vit", "compact"] = "compact"
     """A Vision Transformer, or the compact one: a convolutional tokenizer and fewer blocks."""
     size: Literal["nano", "tiny", "small", "base"] = "nano"
     """Gives dim, depth, num_heads and mlp_ratio where those are not given."""
@@ -75,7 +75,7 @@ class Config:
     image_size: int | None = None
     """Width and height of the pictures, in pixels; by default those of the data set, at most 64."""
     patch_size: int | None = None
-    """Width and height of a patch; by default an eighth of the picture, at most 16."""
+    """Width and height of a patch; by default an eighth of the picture, from 2 to 16."""
     dim: int | None = None
     """Model size D."""
     depth: int | None = None
@@ -114,18 +114,18 @@ class Config:
     """Strength of these operations, 0 to 10."""
     erasing: float = 0.0
     """Share of training pictures of which a random rectangle is erased."""
-    mixup: float = 0.0
+    mixup: float = 0.2
     """Alpha of MixUp; 0 for none. With CutMix as well, half of the pictures get each."""
     cutmix: float = 0.0
     """Alpha of CutMix; 0 for none."""
 
     epochs: int = 60
     """Passes over the training pictures."""
-    batch_size: int = 64
+    batch_size: int = 32
     """Pictures in a batch."""
     steps_per_execution: int = 1
     """Steps that TensorFlow runs without Python in between: short ones are faster so."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     """Peak of warm-up and cosine decay."""
     warmup_steps: int = 100
     """Steps of linear warm-up."""
@@ -135,7 +135,7 @@ class Config:
     """Largest global norm of the gradients."""
     label_smoothing: float = 0.1
     """Share of the target spread over all classes."""
-    ema: float = 0.99
+    ema: float = 0.98
     """Momentum of the moving average of the weights that is scored and saved; 0 for none."""
     patience: int = 100
     """Epochs without a better validation accuracy before training stops."""
@@ -144,15 +144,13 @@ class Config:
     seed: int = 0
     """Of weights, order and augmentation."""
 
-    test_flip: bool = False
-    """Average the probabilities of a picture and its mirror image when scoring and predicting."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the computation; weights stay float32."""
     xla: Literal["auto", "on", "off"] = "auto"
     """Compile the steps with XLA; auto: where Keras does so of itself, on an accelerator."""
     device: Literal["cpu", "gpu", "auto"] = "auto"
     """Where to train; gpu without one is an error."""
-    op_threads: int | None = None
+    op_threads: int | None = 1
     """Cores that share one operation of TensorFlow, None for all: a small model is fastest with 1,
     as several of its operations run at a time."""
 
@@ -184,7 +182,7 @@ class Scoring:
 
     run: str = "runs/vision/latest"
     """The folder of the run."""
-    test_flip: bool | None = None
+    test_flip: bool = False
     """Average the probabilities of a picture and its mirror image."""
     batch_size: int | None = None
     """Pictures classified at once."""
@@ -224,6 +222,7 @@ _CIFAR = {
     "flip": True,
     "batch_size": 128,
     "ema": 0.999,
+    "op_threads": None,
 }
 
 PRESETS = {
@@ -234,6 +233,7 @@ PRESETS = {
         epochs=30,
         warmup_steps=1_000,
         learning_rate=1e-3,
+        mixup=0.0,
         stochastic_depth=0.1,
     ),
     "cifar10-gpu": Config(

@@ -93,7 +93,8 @@ def class_names(rows):
     """
 
     def parts(name):
-        return [(not part.isdigit(), part.zfill(20)) for part in re.findall(r"\d+|\D+", name)]
+        found = re.findall(r"(\d+)|(\D+)", name)
+        return [(0, int(digits), "") if digits else (1, 0, text) for digits, text in found]
 
     names = sorted({row["label"] for row in rows}, key=lambda name: (parts(name), name))
     if len(names) < 2:
@@ -131,7 +132,7 @@ def fit_sizes(config, rows):
         size = -(-min(side, LARGEST) // multiple) * multiple
     if patch is None:
         fitting = [side for side in range(1, 17) if size % side == 0]
-        patch = min(fitting, key=lambda side: (abs(side - size / 8), -side))
+        patch = min(fitting, key=lambda side: (abs(side - max(size / 8, 2)), -side))
     try:
         return replace(config, image_size=size, patch_size=patch)
     except ValueError as error:

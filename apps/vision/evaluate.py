@@ -24,7 +24,8 @@ def main(argv=None):
     data.check_labels(rows, names, arguments.split)
     *_, size, channels = classifier.tokenizer.input_shape
     split = data.open_split(rows, size, channels)
-    evaluate(folder, config, classifier, names, split, arguments.split)
+    flip = arguments.test_flip
+    evaluate(folder, config, classifier, names, split, arguments.split, test_flip=flip)
 
 
 def load(folder):
@@ -39,20 +40,22 @@ def load(folder):
     return runs.load_model(folder), names
 
 
-def make_scorer(classifier, config):
+def make_scorer(classifier, test_flip=False):
     """A model from pixels to probabilities; with `test_flip`, the mean over both mirror images."""
     import keras
 
     pixels = keras.Input(classifier.tokenizer.input_shape[1:])
     softmax = keras.layers.Softmax(dtype="float32")
     probabilities = softmax(classifier(pixels))
-    if config.test_flip:
+    if test_flip:
         mirrored = keras.ops.flip(pixels, axis=2)
         probabilities = (probabilities + softmax(classifier(mirrored))) / 2
     return keras.Model(pixels, probabilities)
 
 
-def evaluate(folder, config, classifier, names, split, split_name, training_seconds=None):
+def evaluate(
+    folder, config, classifier, names, split, split_name, training_seconds=None, test_flip=False
+):
     """Scores a split, prints the metrics, and writes all that is to be seen of them into the run.
 
     These are `metrics.json`, and of the split a line for each picture, a table of the classes, the
@@ -62,7 +65,7 @@ def evaluate(folder, config, classifier, names, split, split_name, training_seco
     from pipelines import classification
     from pipelines.confusion_pictures import draw_confusion
 
-    scorer, labels = make_scorer(classifier, config), split.labels(names)
+    scorer, labels = make_scorer(classifier, test_flip), split.labels(names)
     probabilities = scorer.predict(data.picture_batches(split, config.batch_size), verbose=0)
     matrix = classification.confusion_matrix(labels, probabilities.argmax(axis=1), len(names))
     classes = classification.class_scores(matrix, names)

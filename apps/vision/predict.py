@@ -26,10 +26,10 @@ def main(argv=None):
     if arguments.device == "gpu":
         console.require_gpu()
     classifier, names = load(folder)
-    predict(config, classifier, names, files, output)
+    predict(classifier, names, files, output, config.batch_size, arguments.test_flip)
 
 
-def predict(config, classifier, names, files, output):
+def predict(classifier, names, files, output, batch_size, test_flip=False):
     """Prints the likeliest classes of each picture, and draws what was looked at.
 
     A single picture that cannot be read is an error; of a folder it is skipped, with a line.
@@ -38,11 +38,11 @@ def predict(config, classifier, names, files, output):
 
     from apps.vision.evaluate import draw, likeliest, make_scorer
 
-    scorer = make_scorer(classifier, config)
+    scorer = make_scorer(classifier, test_flip)
     *_, size, channels = classifier.tokenizer.input_shape
     shown, seen, captions = [], [], []
-    for start in range(0, len(files), config.batch_size):
-        batch = files[start : start + config.batch_size]
+    for start in range(0, len(files), batch_size):
+        batch = files[start : start + batch_size]
         readable, pixels = load_batch(batch, size, channels, alone=len(files) == 1)
         if not readable:
             continue

@@ -46,7 +46,7 @@ def train(config):
     labels = validation.labels(names)
 
     classifier = make_classifier(config, channels, len(names))
-    scorer = make_scorer(classifier, config)
+    scorer = make_scorer(classifier)
 
     folder = runs.create("vision", config)
     runs.write_json(folder / "labels.json", names)

@@ -78,8 +78,7 @@ def test_a_configuration_survives_json():
 
 
 def test_a_finished_run_is_used_as_it_was_configured():
-    config = Config(dataset="a", batch_size=3, test_flip=True, device="gpu")
+    config = Config(dataset="a", batch_size=3, device="gpu")
     assert console.override(config, Prediction(input="x")) == replace(config, device="auto")
-    given = Evaluation(dataset="b", batch_size=5, test_flip=False, device="gpu")
-    expected = replace(config, dataset="b", batch_size=5, test_flip=False)
-    assert console.override(config, given) == expected
+    given = Evaluation(dataset="b", batch_size=5, device="gpu")
+    assert console.override(config, given) == replace(config, dataset="b", batch_size=5)
