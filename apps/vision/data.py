@@ -175,7 +175,7 @@ def training_batches(split, names, config):
 
     def example(number, pictures):
         seeds = tf.random.split([config.seed, tf.cast(number, tf.int32)], 4)
-        pixels = _gather(split, pictures)
+        pixels = _read(split, pictures)
         pixels = augmentation.crop_and_flip(pixels, seeds[0], config.crop, config.flip)
         pixels = tf.cast(pixels, tf.float32)
         if config.rand_augment:
@@ -194,14 +194,17 @@ def training_batches(split, names, config):
 def picture_batches(split, batch_size):
     """The pixels of all pictures of a split, in order, each once."""
     numbers = tf.data.Dataset.range(len(split.rows)).batch(batch_size)
-    return streams.finish(numbers.map(lambda i: tf.cast(_gather(split, i), tf.float32)))
+    return streams.finish(numbers.map(lambda i: tf.cast(_read(split, i), tf.float32)))
 
 
-def _gather(split, pictures):
-    """The pixels of some pictures, uint8."""
+def gather(split, pictures):
+    """The pixels of some pictures, given by their places, uint8."""
+    return cache.gather(split.pixels, split.numbers[pictures])
 
-    def read(pictures):
-        return cache.gather(split.pixels, split.numbers[pictures])
 
-    pixels = tf.numpy_function(read, [pictures], tf.uint8, stateful=False)
+def _read(split, pictures):
+    """As `gather`, inside `tf.data`."""
+    pixels = tf.numpy_function(
+        lambda pictures: gather(split, pictures), [pictures], tf.uint8, stateful=False
+    )
     return tf.ensure_shape(pixels, (None, *split.pixels.shape[1:]))

@@ -58,7 +58,7 @@ def evaluate(folder, config, classifier, names, split, split_name, training_seco
     These are `metrics.json`, and of the split a line for each picture, a table of the classes, the
     confusion matrix, and maps.
     """
-    from apps.vision import data, maps
+    from apps.vision import data
     from pipelines import classification
     from pipelines.confusion_pictures import draw_confusion
 
@@ -67,6 +67,7 @@ def evaluate(folder, config, classifier, names, split, split_name, training_seco
     matrix = classification.confusion_matrix(labels, probabilities.argmax(axis=1), len(names))
     classes = classification.class_scores(matrix, names)
     print_classes(classes)
+    metrics = classification.score(probabilities, labels)
     report = runs.write_report(
         folder,
         dataset=config.dataset,
@@ -74,15 +75,64 @@ def evaluate(folder, config, classifier, names, split, split_name, training_seco
         examples=len(split.rows),
         training_seconds=training_seconds,
         parameters=classifier.count_params(),
-        metrics=classification.score(probabilities, labels),
+        metrics=metrics,
     )
     write_predictions(folder / f"predictions_{split_name}.jsonl", probabilities, names, split)
     classification.write_class_scores(folder / f"classes_{split_name}.csv", classes)
     draw_confusion(folder / f"confusion_{split_name}.png", matrix, names)
-    truth = [row["label"] for row in split.rows]
-    page = maps.draw(folder / "maps", classifier, split.files, probabilities, names, truth)
+    page = draw_some(folder / "maps", classifier, split, probabilities, names, metrics)
     console.console.print(f"maps: {page}", highlight=False, soft_wrap=True)
     return report
+
+
+def draw_some(folder, classifier, split, probabilities, names, metrics, most=24):
+    """Draws what was looked at in some pictures of a split, a third of them mistaken ones."""
+    import numpy as np
+
+    from apps.vision import data
+
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != split.labels(names))[: most // 3]
+    even = np.linspace(0, len(split.rows) - 1, most - len(wrong)).astype(int)
+    shown = np.union1d(wrong, even)
+    captions = [
+        f"{split.rows[i]['label']}, taken for {likeliest(probabilities[i], names)}" for i in shown
+    ]
+    files = [split.files[i] for i in shown]
+    file_names = [f"{i:05d}-{file.stem}" for i, file in zip(shown, files, strict=True)]
+    return draw(folder, classifier, data.gather(split, shown), files, file_names, captions, metrics)
+
+
+def draw(folder, classifier, pixels, files, names, captions, scores=None, drawn=8, at_once=8):
+    """Draws what was looked at.
+
+    Args:
+        folder: Where the maps go.
+        classifier: The model.
+        pixels: `(M, size, size, C)`, what it sees.
+        files: The pictures.
+        names: What the maps are called.
+        captions: What is said of the pictures.
+        scores: Metrics for the page.
+        drawn: How many pictures get a map in a file of its own.
+        at_once: Pictures whose weights, some megabytes each, are there at a time.
+
+    Returns:
+        The path of a page with all of them.
+    """
+    from apps.vision import maps
+    from pipelines import images
+
+    found = []
+    for start in range(0, len(files), at_once):
+        found += maps.look(classifier, pixels[start : start + at_once].astype("float32"))[1]
+    pictures = [images.load(file, 256) for file in files]
+    return maps.draw(folder, names, pictures, found, captions, scores, drawn)
+
+
+def likeliest(shares, names, most=3):
+    """The likeliest classes of one picture with their probabilities, as one line."""
+    places = sorted(range(len(names)), key=lambda place: -shares[place])[:most]
+    return ", ".join(f"{names[place]} {shares[place]:.1%}" for place in places)
 
 
 def print_classes(classes, most=20):

@@ -34,29 +34,32 @@ def predict(config, classifier, names, files, output):
 
     A single picture that cannot be read is an error; of a folder it is skipped, with a line.
     """
-    from apps.vision import maps
-    from apps.vision.evaluate import make_scorer
+    import numpy as np
+
+    from apps.vision.evaluate import draw, likeliest, make_scorer
 
     scorer = make_scorer(classifier, config)
     *_, size, channels = classifier.tokenizer.input_shape
-    shown = []
+    shown, seen, captions = [], [], []
     for start in range(0, len(files), config.batch_size):
         batch = files[start : start + config.batch_size]
         readable, pixels = load_batch(batch, size, channels, alone=len(files) == 1)
         if not readable:
             continue
-        for file, shares in zip(readable, scorer.predict_on_batch(pixels), strict=True):
+        probabilities = scorer.predict_on_batch(pixels.astype("float32"))
+        said = [likeliest(shares, names) for shares in probabilities]
+        for file, caption in zip(readable, said, strict=True):
             console.console.print(
-                f"{file}: {likeliest(shares, names)}",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
+                f"{file}: {caption}", markup=False, highlight=False, soft_wrap=True
             )
-            shown.append((file, shares))
+        shown, captions = shown + readable, captions + said
+        seen.append(pixels)
     if not shown:
         raise console.UserError("none of the pictures could be read")
     runs.make_folder(output)
-    page = maps.draw(output, classifier, *zip(*shown, strict=True), names)
+    pixels, file_names = np.concatenate(seen), [file.name for file in shown]
+    page = draw(output, classifier, pixels, shown, file_names, captions, drawn=len(shown))
+    page = output / f"{file_names[0]}.png" if len(files) == 1 else page
     console.console.print(f"what was looked at: {page}", highlight=False, soft_wrap=True)
 
 
@@ -75,13 +78,7 @@ def load_batch(files, size, channels, alone):
             if alone:
                 raise
             console.console.print(f"skipped: {error}", markup=False, soft_wrap=True)
-    return readable, np.array(pixels, "float32")
-
-
-def likeliest(shares, names, most=3):
-    """The likeliest classes with their probabilities, as one line."""
-    places = sorted(range(len(names)), key=lambda place: -shares[place])[:most]
-    return ", ".join(f"{names[place]} {shares[place]:.1%}" for place in places)
+    return readable, np.array(pixels)
 
 
 if __name__ == "__main__":
