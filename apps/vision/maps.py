@@ -1,15 +1,10 @@
 """What a classifier looked at: attention block by block, and rolled out, over the picture."""
 
-from pathlib import Path
-
 import numpy as np
 
-from pipelines import images
 from pipelines.attention_maps import AttentionMap, save_npz
 from pipelines.attention_pages import write_html
 from pipelines.attention_pictures import draw_png
-
-_SHOWN = 256  # Pixels of a picture under its maps.
 
 
 def look(classifier, pixels):
@@ -82,46 +77,26 @@ def rollout(blocks):
     return flow
 
 
-def draw(folder, classifier, files, probabilities, names, truth=None, pictures=8, on_page=24):
-    """Draws what was looked at in the first pictures: a PNG each, one page and the arrays of all.
+def draw(folder, names, pictures, maps, captions, scores=None, drawn=8):
+    """Writes maps into a folder: a PNG each of the first, one page and the arrays of all.
 
     Args:
         folder: Is made if need be.
-        classifier: A `VisionTransformer`.
-        files: Of the pictures.
-        probabilities: `(M, classes)`, of each file.
-        names: Of the classes.
-        truth: Names of the true classes, if known.
-        pictures: How many get a PNG of their own.
-        on_page: How many are on the page.
+        names: Of the files, one for each picture.
+        pictures: uint8 `(height, width, 3)`, of any size.
+        maps: Of `look`.
+        captions: What is said of each picture, such as its class.
+        scores: Metrics for the page.
+        drawn: How many get a PNG.
 
     Returns:
         The path of the page.
     """
-    files = [Path(file) for file in files[:on_page]]
-    *_, size, channels = classifier.tokenizer.input_shape
-    pixels = np.stack([images.load(file, size, channels) for file in files]).astype("float32")
-    _, maps = look(classifier, pixels)
-    captions = [
-        caption(shares, names, truth and truth[i])
-        for i, shares in enumerate(probabilities[: len(files)])
-    ]
-    entries = [
-        (images.load(file, _SHOWN), attention, text, [])
-        for file, attention, text in zip(files, maps, captions, strict=True)
-    ]
-    stems = [f"{i:02d}-{file.stem}" for i, file in enumerate(files)]
     folder.mkdir(parents=True, exist_ok=True)
-    for stem, (picture, attention, text, _) in list(zip(stems, entries, strict=True))[:pictures]:
-        draw_png(folder / f"{stem}.png", picture, attention, text)
-    save_npz(folder / "maps.npz", dict(zip(stems, maps, strict=True)))
+    entries = list(zip(pictures, maps, captions, [[]] * len(maps), strict=True))
+    for name, (picture, attention, caption, _) in list(zip(names, entries, strict=True))[:drawn]:
+        draw_png(folder / f"{name}.png", picture, attention, caption)
+    save_npz(folder / "maps.npz", dict(zip(names, maps, strict=True)))
     title = "What each layer looked at"
-    write_html(folder / "index.html", entries, title, what="layer")
+    write_html(folder / "index.html", entries, title, scores, what="layer")
     return folder / "index.html"
-
-
-def caption(shares, names, truth=None):
-    """What a picture was taken for, and what it shows if that is something else."""
-    best = int(np.argmax(shares))
-    other = "" if truth in (None, names[best]) else f"; it is {truth}"
-    return f"{names[best]}, {shares[best]:.0%}{other}"

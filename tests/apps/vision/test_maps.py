@@ -77,31 +77,28 @@ def test_backends_look_at_pictures(pool):
     assert (found[0].weights != found[1].weights).any()
 
 
-def test_captions():
-    assert maps.caption([0.1, 0.876], ["cat", "dog"]) == "dog, 88%"
-    assert maps.caption([0.1, 0.876], ["cat", "dog"], "dog") == "dog, 88%"
-    assert maps.caption([0.1, 0.876], ["cat", "dog"], "cat") == "dog, 88%; it is cat"
-
-
 def test_maps_are_drawn_as_pictures_a_page_and_arrays(tmp_path):
-    random, files = np.random.default_rng(0), []
-    for name in ("one/a.png", "two/a.png", "two/b.png"):
-        files.append(tmp_path / name)
-        files[-1].parent.mkdir(exist_ok=True)
-        Image.fromarray(random.integers(0, 256, (9, 9, 3), "uint8")).save(files[-1])
+    random = np.random.default_rng(0)
     config = Config(image_size=8, patch_size=2, dim=16, depth=2, num_heads=2)
-    classifier = model.build(config, 3, 2)
-    probabilities = np.array([[0.1, 0.9], [0.6, 0.4], [1.0, 0.0]])
-    truth = ["dog", "<dog>", "cat"]
+    pixels = random.integers(0, 256, (3, 8, 8, 3)).astype("float32")
+    _, found = maps.look(model.build(config, 3, 2), pixels)
     page = maps.draw(
-        tmp_path / "maps", classifier, files, probabilities, ["cat", "dog"], truth, pictures=2
+        tmp_path / "new" / "maps",
+        ["a", "b", "c"],
+        random.integers(0, 256, (3, 9, 7, 3), "uint8"),
+        found,
+        ["dog, 90%", "cat, 60%; it is <dog>", "cat"],
+        scores={"top_1": 0.5},
+        drawn=2,
     )
-    assert page == tmp_path / "maps" / "index.html"
-    drawn = sorted(path.name for path in page.parent.iterdir())
-    assert drawn == ["00-a.png", "01-a.png", "index.html", "maps.npz"]
-    arrays = load_npz(tmp_path / "maps" / "maps.npz")
-    assert list(arrays) == ["00-a", "01-a", "02-b"]
-    assert arrays["02-b"].words == ("block 1", "block 2", "rollout")
+    assert page == tmp_path / "new" / "maps" / "index.html"
+    written = sorted(path.name for path in page.parent.iterdir())
+    assert written == ["a.png", "b.png", "index.html", "maps.npz"]
+    arrays = load_npz(page.parent / "maps.npz")
+    assert list(arrays) == ["a", "b", "c"]
+    np.testing.assert_array_equal(arrays["c"].weights, found[2].weights)
+    with Image.open(page.parent / "a.png") as picture:
+        assert picture.width > 500
     text = page.read_text()
     assert "<h2>cat, 60%; it is &lt;dog&gt;</h2>" in text and "Point at a layer" in text
     data = json.loads(re.search(r'type="application/json">(.*?)</script>', text)[1])
