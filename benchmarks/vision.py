@@ -109,7 +109,8 @@ def table(results, batch_size):
     rows = [head, ["---", *["---:"] * (len(head) - 1)]]
     for name, result in results.items():
         rate = batch_size / statistics.median(result["seconds"])
-        ratios = [f"{result['ratios'][reference]:.2f}" for reference in references]
+        ratios = (result["ratios"].get(reference) for reference in references)
+        ratios = ["-" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
         rows.append([name, f"{rate:.1f}", f"{result['first_seconds']:.1f}", *ratios])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 

@@ -74,9 +74,9 @@ def _keras_step(model, batch_size, xla, ours):
 
     def step():
         if model.train_function is None:
-            model.fit(data, steps_per_epoch=1, verbose=0)
-        else:  # What `fit` calls, without what it does around an epoch.
-            float(model.train_function(batches)["loss"])
+            return model.fit(data, steps_per_epoch=1, verbose=0).history["loss"][0]
+        # What `fit` calls, without what it does around an epoch.
+        return float(model.train_function(batches)["loss"])
 
     return step
 
