@@ -5,7 +5,8 @@ PYTHON3 ?= python3
 ifndef BACKEND
 BACKEND := $(or $(KERAS_BACKEND),tensorflow)
 endif
-RUN ?= runs/captioning/latest
+# Of the target's own application, unless a run is given.
+RUN ?= runs/$(lastword $(subst -, ,$@))/latest
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -24,6 +25,7 @@ train-% evaluate-% predict-%: export KERAS_BACKEND = $(BACKEND)
 
 .DEFAULT_GOAL := help
 .PHONY: setup train-captioning evaluate-captioning predict-captioning
+.PHONY: train-vision evaluate-vision predict-vision
 .PHONY: test test-all test-backends bench lint format clean help
 
 setup: $(READY) ## Install into .venv (GPU=1: CUDA builds; BACKEND=jax|torch: that backend too)
@@ -37,6 +39,16 @@ evaluate-captioning: $(READY) ## Score a run on its test split (RUN=runs/caption
 predict-captioning: $(READY) ## Caption a picture or a folder of them (INPUT=, RUN=, ARGS=)
 	$(if $(INPUT),,$(error INPUT is missing: make predict-captioning INPUT=photo.jpg))
 	$(PYTHON) -m apps.captioning.predict --run "$(RUN)" --input "$(INPUT)" $(ARGS)
+
+train-vision: $(READY) ## Train, evaluate, draw maps (DATASET=, NAME=, ARGS="--attention linear")
+	$(PYTHON) -m apps.vision.train $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
+
+evaluate-vision: $(READY) ## Score a run on its test split (RUN=runs/vision/latest, ARGS=)
+	$(PYTHON) -m apps.vision.evaluate --run "$(RUN)" $(ARGS)
+
+predict-vision: $(READY) ## Name what a picture or a folder of them shows (INPUT=, RUN=, ARGS=)
+	$(if $(INPUT),,$(error INPUT is missing: make predict-vision INPUT=photo.jpg))
+	$(PYTHON) -m apps.vision.predict --run "$(RUN)" --input "$(INPUT)" $(ARGS)
 
 test: $(BASE) ## Run the fast tests on TensorFlow
 	KERAS_BACKEND=tensorflow $(PYTEST) -m "not slow" tests

@@ -6,12 +6,14 @@ weight, given one for the output. All run on the CPU, where every backend but JA
 
 import numpy as np
 
+from benchmarks import contenders
 
-def prepare(contender, backend, jit=False, precision="float32"):
+
+def prepare(name, backend, jit=False, precision="float32"):
     """Builds the layers of a contender once.
 
     Args:
-        contender: A `Contender`.
+        name: Of a `Contender`.
         backend: That of Keras in this process.
         jit: Whether TensorFlow compiles by XLA; JAX always does, PyTorch never.
         precision: "float32", or "bfloat16" for the computation with weights in float32.
@@ -19,6 +21,7 @@ def prepare(contender, backend, jit=False, precision="float32"):
     Returns:
         `make(length, mode)`, which returns a step for a sequence of that length.
     """
+    contender = contenders.find(name)
     if contender.framework == "torch":
         module = contender.build()
         return _maker(

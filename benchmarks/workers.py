@@ -5,6 +5,7 @@ So nothing that one contender leaves behind, threads, caches or memory, falls on
 
 import contextlib
 import gc
+import importlib
 import json
 import os
 import resource
@@ -32,11 +33,14 @@ class Worker:
         name: Of the contender.
         config: The configuration, of which `backend`, `jit`, `precision` and `memory_limit` count.
         torch: Whether PyTorch computes.
+        steps: The module whose `prepare(name, backend, jit, precision)` returns what makes a step
+            of the arguments of a request.
     """
 
-    def __init__(self, name, config, torch):
+    def __init__(self, name, config, torch, steps="benchmarks.steps"):
         settings = {
             "name": name,
+            "steps": steps,
             "backend": config.backend,
             "jit": config.jit,
             "precision": config.precision,
@@ -116,22 +120,20 @@ class Worker:
 class _Server:
     """The far side: builds the contender and answers."""
 
-    def __init__(self, name, backend, jit, precision, memory_limit):
-        from benchmarks import contenders, steps
-
-        self.make = steps.prepare(contenders.find(name), backend, jit, precision)
+    def __init__(self, name, steps, backend, jit, precision, memory_limit):
+        self.make = importlib.import_module(steps).prepare(name, backend, jit, precision)
         limit = memory("VmData") + int(memory_limit * 2**30)
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
 
-    def prepare(self, length, mode):
+    def prepare(self, **place):
         """Makes the step, and runs it once, or twice if it is short, to warm up."""
         self.step = None
         gc.collect()
-        self.step = self.make(length, mode)
-        if (answer := self.measure(0))["seconds"] < 2:
-            answer = self.measure(0)
-        return answer
+        self.step = self.make(**place)
+        answer = self.measure(0)
+        first = {"first_seconds": answer["seconds"]}
+        return {**(self.measure(0) if answer["seconds"] < 2 else answer), **first}
 
     def measure(self, at_least=SAMPLE_SECONDS):
         """Repeats the step until `at_least` seconds have passed; seconds for each."""

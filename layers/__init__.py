@@ -9,8 +9,11 @@ from .attention_layer import AttentionLayer
 from .attention_pooling import AttentionPooling
 from .attention_rnn import AttentionRNN
 from .block_sparse_attention import BlockSparseAttention
+from .class_token import ClassToken
 from .conformer_block import ConformerBlock
 from .coverage_attention import CoverageAttention
+from .grid_position_embedding import GridPositionEmbedding, resize_positions
+from .layer_scale import LayerScale
 from .linear_attention import LinearAttention
 from .local_attention import LocalAttention
 from .location_sensitive_attention import LocationSensitiveAttention
@@ -22,6 +25,7 @@ from .patch_embedding import PatchEmbedding
 from .position_embedding import PositionEmbedding, sinusoids
 from .recurrent_decoder import RecurrentDecoder
 from .registry import get, mechanisms
+from .stochastic_depth import StochasticDepth
 from .transformer_decoder import TransformerDecoder
 from .transformer_decoder_block import TransformerDecoderBlock
 from .transformer_encoder_block import TransformerEncoderBlock
@@ -33,8 +37,11 @@ __all__ = [
     "AttentionPooling",
     "AttentionRNN",
     "BlockSparseAttention",
+    "ClassToken",
     "ConformerBlock",
     "CoverageAttention",
+    "GridPositionEmbedding",
+    "LayerScale",
     "LinearAttention",
     "LocalAttention",
     "LocationSensitiveAttention",
@@ -44,6 +51,7 @@ __all__ = [
     "PatchEmbedding",
     "PositionEmbedding",
     "RecurrentDecoder",
+    "StochasticDepth",
     "TransformerDecoder",
     "TransformerDecoderBlock",
     "TransformerEncoderBlock",
@@ -52,5 +60,6 @@ __all__ = [
     "get",
     "masked_softmax",
     "mechanisms",
+    "resize_positions",
     "sinusoids",
 ]

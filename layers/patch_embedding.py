@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from .class_token import ClassToken
 from .serialization import register
 
 
@@ -57,7 +58,8 @@ class PatchEmbedding(keras.layers.Layer):
         self.projection = keras.layers.Dense(self.dim, dtype=self.dtype_policy, name="projection")
         self.projection.build((None, height * width * images_shape[-1]))
         if self.class_token:
-            self.token = self.add_weight(shape=(self.dim,), initializer="zeros", name="token")
+            self.token = ClassToken(dtype=self.dtype_policy, name="class_token")
+            self.token.build((None, None, self.dim))
         self.built = True
 
     def call(self, images):
@@ -70,11 +72,7 @@ class PatchEmbedding(keras.layers.Layer):
         # One product over all patches: see `scored_attention.project`.
         patches = self.projection(ops.reshape(patches, (-1, height * width * channels)))
         patches = ops.reshape(patches, (batch, rows * columns, self.dim))
-        if not self.class_token:
-            return patches
-        token = ops.cast(ops.convert_to_tensor(self.token), self.compute_dtype)
-        token = ops.broadcast_to(token, (batch, 1, self.dim))
-        return ops.concatenate([token, patches], axis=1)
+        return self.token(patches) if self.class_token else patches
 
     def compute_output_shape(self, images_shape):
         self._check(images_shape)

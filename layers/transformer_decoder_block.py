@@ -21,6 +21,9 @@ class TransformerDecoderBlock(TransformerBlock):
         norm_first: Whether normalization stands before each branch or after each sum.
         activation: Of the perceptron's hidden layer.
         dropout: On the branches, the hidden layer and, of mechanisms given by name, the weights.
+        layer_scale: What the learned factors of `LayerScale` on the branches start with; `None`
+            for no such factors.
+        stochastic_depth: Rate at which `StochasticDepth` leaves out branches in training.
         norm_epsilon: Of the layer normalizations.
         seed: Seed of the dropout.
         **kwargs: Of `keras.layers.Layer`.
@@ -66,6 +69,8 @@ class TransformerDecoderBlock(TransformerBlock):
         norm_first=True,
         activation="gelu",
         dropout=0.0,
+        layer_scale=None,
+        stochastic_depth=0.0,
         norm_epsilon=1e-6,
         seed=None,
         **kwargs,
@@ -77,6 +82,8 @@ class TransformerDecoderBlock(TransformerBlock):
             norm_first=norm_first,
             activation=activation,
             dropout=dropout,
+            layer_scale=layer_scale,
+            stochastic_depth=stochastic_depth,
             norm_epsilon=norm_epsilon,
             seed=seed,
             **kwargs,
@@ -90,6 +97,7 @@ class TransformerDecoderBlock(TransformerBlock):
         self.self_attention = self._make_attention(
             self.attention, x_shape, x_shape, "self_attention"
         )
+        self.self_attention_scale = self._make_scale(x_shape, "self_attention_scale")
         self.cross_attention = None
         if memory_shape is not None:
             self.cross_attention_norm = self._make_norm(x_shape, "cross_attention_norm")
@@ -101,6 +109,7 @@ class TransformerDecoderBlock(TransformerBlock):
                     "`cross_attention` has no positions: those of the target and those of the "
                     f"memory are not on one axis. Received: {self.cross_attention.position!r}"
                 )
+            self.cross_attention_scale = self._make_scale(x_shape, "cross_attention_scale")
         self._build_mlp(x_shape)
         self.built = True
 
@@ -143,7 +152,7 @@ class TransformerDecoderBlock(TransformerBlock):
             attended, cache = self.self_attention(
                 h, h, cache=cache, cache_index=cache_index, training=training, **masks
             )
-        x = self._add(x, attended, self.self_attention_norm, training)
+        x = self._add(x, attended, self.self_attention_scale, self.self_attention_norm, training)
         weights = None
         if memory is not None:
             h = self.cross_attention_norm(x) if self.norm_first else x
@@ -162,7 +171,9 @@ class TransformerDecoderBlock(TransformerBlock):
                 )
                 if return_attention_scores:
                     attended, weights = attended
-            x = self._add(x, attended, self.cross_attention_norm, training)
+            x = self._add(
+                x, attended, self.cross_attention_scale, self.cross_attention_norm, training
+            )
         results = [self._mlp(x, training)]
         if return_attention_scores:
             results.append(weights)

@@ -17,6 +17,9 @@ class TransformerEncoderBlock(TransformerBlock):
         norm_first: Whether normalization stands before each branch or after each sum.
         activation: Of the perceptron's hidden layer.
         dropout: On the branches, the hidden layer and, of a mechanism given by name, the weights.
+        layer_scale: What the learned factors of `LayerScale` on the branches start with; `None`
+            for no such factors.
+        stochastic_depth: Rate at which `StochasticDepth` leaves out branches in training.
         norm_epsilon: Of the layer normalizations.
         seed: Seed of the dropout.
         **kwargs: Of `keras.layers.Layer`.
@@ -41,6 +44,8 @@ class TransformerEncoderBlock(TransformerBlock):
     References:
         - [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762)
         - [Xiong et al., 2020](https://arxiv.org/abs/2002.04745)
+        - LayerScale: [Touvron et al., 2021](https://arxiv.org/abs/2103.17239)
+        - Stochastic depth: [Huang et al., 2016](https://arxiv.org/abs/1603.09382)
     """
 
     def build(self, x_shape):
@@ -50,6 +55,7 @@ class TransformerEncoderBlock(TransformerBlock):
         self.self_attention = self._make_attention(
             self.attention, x_shape, x_shape, "self_attention"
         )
+        self.self_attention_scale = self._make_scale(x_shape, "self_attention_scale")
         self._build_mlp(x_shape)
         self.built = True
 
@@ -57,6 +63,6 @@ class TransformerEncoderBlock(TransformerBlock):
         check_ranks(self, x=x.shape)
         h = self.self_attention_norm(x) if self.norm_first else x
         attended, weights = self._self_attend(h, mask, return_attention_scores, training)
-        x = self._add(x, attended, self.self_attention_norm, training)
+        x = self._add(x, attended, self.self_attention_scale, self.self_attention_norm, training)
         x = self._mlp(x, training)
         return (x, weights) if return_attention_scores else x

@@ -16,7 +16,7 @@ from pipelines.attention_pictures import COLORS, NO_ATTENTION, scale
 
 _TEMPLATE = Path(__file__).with_name("attention_page.html")
 _LARGEST = 512  # pixels, the longer side of an image in the page
-_NAMES = {"cider": "CIDEr"} | {f"bleu_{n}": f"BLEU-{n}" for n in range(1, 5)}
+_NAMES = {"cider": "CIDEr", **{f"bleu_{n}": f"BLEU-{n}" for n in range(1, 5)}}
 _ICONS = (
     '<svg class="start" width="14" height="14" viewBox="0 0 14 14"><path d="M4 2v10l8-5z"/></svg>'
     '<svg class="pause" width="14" height="14" viewBox="0 0 14 14">'
@@ -29,6 +29,7 @@ def write_html(
     examples: Iterable[tuple[np.ndarray, AttentionMap, str, Sequence[str]]],
     title: str = "What each word looked at",
     scores: Mapping[str, float] | None = None,
+    what: str = "word",
 ) -> None:
     """Writes one self-contained page of images, captions and what each word attended to.
 
@@ -43,10 +44,13 @@ def write_html(
             and its references (may be none).
         title: the heading.
         scores: metrics of the model, shown below it.
+        what: the name of what attends, where that is not the words of the caption: the caption then
+            stands above it.
     """
     articles, maps = [], []
     for image, attention, caption, references in examples:
-        articles.append(_article(image, attention, caption, references))
+        shown = "" if what == "word" else f"<h2>{html.escape(caption)}</h2>"
+        articles.append(_article(image, attention, caption, references, shown))
         maps.append(_pack(attention))
     data = {"colors": COLORS.tolist(), "none": NO_ATTENTION, "maps": maps}
     tiles = "".join(
@@ -56,6 +60,7 @@ def write_html(
     )
     page = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=html.escape(title),
+        what=html.escape(what),
         gradient=", ".join(f"#{color.tobytes().hex()}" for color in COLORS),
         scores=f"<dl>{tiles}</dl>" if tiles else "",
         articles="\n".join(articles),
@@ -65,7 +70,11 @@ def write_html(
 
 
 def _article(
-    image: np.ndarray, attention: AttentionMap, caption: str, references: Sequence[str]
+    image: np.ndarray,
+    attention: AttentionMap,
+    caption: str,
+    references: Sequence[str],
+    heading: str,
 ) -> str:
     picture = Image.fromarray(image)
     picture.thumbnail((_LARGEST, _LARGEST))
@@ -78,8 +87,8 @@ def _article(
         '<article>\n<div class="picture">'
         f'<img src="{_data_url(picture)}" width="{picture.width}" height="{picture.height}" '
         f'alt="{html.escape(caption)}"><canvas aria-hidden="true"></canvas></div>\n'
-        f'<div class="text"><div class="caption"><div class="words">{words}</div>'
-        f'<button type="button" class="play" aria-label="Play the words">{_ICONS}</button></div>\n'
+        f'<div class="text">{heading}<div class="caption"><div class="words">{words}</div>'
+        f'<button type="button" class="play" aria-label="Play all">{_ICONS}</button></div>\n'
         f'<div class="share" aria-live="polite"></div>\n{listed}</div>\n</article>'
     )
 

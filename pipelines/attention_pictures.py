@@ -1,15 +1,13 @@
 """Attention maps as one picture: what each word of a caption looked at, laid over the image."""
 
-import contextlib
-import logging
 import textwrap
 import unicodedata
-import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from pipelines import figures
 from pipelines.attention_maps import AttentionMap
 
 # Perceptually even, from dark to light: nine samples of matplotlib's "inferno".
@@ -30,17 +28,6 @@ COLORS = np.array(
 NO_ATTENTION = 160  # the grey level laid over an image for a word without weights
 _DPI = 100
 _PANEL, _GAP, _LABEL, _LINE = 184, 10, 28, 20  # pixels
-# Tried in this order for the glyphs of other scripts, as far as they are installed.
-_FONTS = (
-    "DejaVu Sans",
-    "Noto Sans CJK JP",
-    "Noto Sans Arabic",
-    "Noto Sans Devanagari",
-    "Noto Sans Thai",
-    "WenQuanYi Zen Hei",
-    "Droid Sans Fallback",
-    "Arial Unicode MS",
-)
 
 
 def overlay(image: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -142,12 +129,14 @@ def _layout(words: int) -> tuple[int, int]:
 
 
 def _explain(attention: AttentionMap) -> str:
+    what = attention.axes[0]
     if not attention.words:
-        return "No words."
+        return f"No {what}s."
     even = 1 / attention.weights[0].size
     return (
-        "Dark: no attention. Light: the word's most attended cell (framed; its share of the word's "
-        f"attention on the right), or four times an even spread ({even:.1%}) where that is more."
+        f"Dark: no attention. Light: the {what}'s most attended cell (framed; its share of the "
+        f"{what}'s attention on the right), or four times an even spread ({even:.1%}) where that "
+        "is more."
     )
 
 
@@ -174,14 +163,11 @@ def _width(text: str) -> float:
 
 def _render(path, canvas, texts, frames) -> None:
     """Writes the canvas with texts and frames on it; all positions are in its pixels."""
-    with _quiet():
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
+    with figures.quiet():
         from matplotlib.figure import Figure
-        from matplotlib.font_manager import fontManager
         from matplotlib.patches import Rectangle
 
-        installed = set(fontManager.get_font_names())
-        family = [font for font in _FONTS if font in installed]
+        family = figures.fonts()
         height, width = canvas.shape[:2]
         figure = Figure(dpi=_DPI)
         # Half a pixel more, since matplotlib rounds down.
@@ -195,20 +181,4 @@ def _render(path, canvas, texts, frames) -> None:
         for corner, (wide, high) in frames:
             style = {"fill": False, "edgecolor": "white", "linewidth": 0.8, "alpha": 0.9}
             axes.add_patch(Rectangle(corner, wide, high, **style))
-        agg = FigureCanvasAgg(figure)
-        agg.draw()
-        Image.fromarray(np.asarray(agg.buffer_rgba())[..., :3]).save(path, format="PNG")
-
-
-@contextlib.contextmanager
-def _quiet():
-    """Keeps matplotlib from reporting missing glyphs, fonts and caches on the terminal."""
-    logger = logging.getLogger("matplotlib")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r".*[Gg]lyph")
-            yield
-    finally:
-        logger.setLevel(level)
+        figures.save(figure, path)

@@ -111,6 +111,25 @@ def parse(
     return config_class(**{k: v for k, v in _values(config).items() if k != "preset"})
 
 
+def override(config: Config, arguments) -> Config:
+    """Returns a configuration with what a later command gives in place of its own.
+
+    Args:
+        config: The configuration of a finished run.
+        arguments: The dataclass of the later command. Of the fields that both have, those that are
+            not None count.
+
+    Raises:
+        UserError: They do not go together.
+    """
+    names = {field.name for field in dataclasses.fields(config)}
+    given = {k: v for k, v in vars(arguments).items() if k in names and v is not None}
+    try:
+        return dataclasses.replace(config, **given)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
 @contextlib.contextmanager
 def quiet_start() -> Iterator[None]:
     """Keeps the start-up lines of TensorFlow and JAX off the terminal.

@@ -19,8 +19,10 @@ from pipelines.console import UserError
 # What Pillow warns of (a large photograph, odd EXIF data) it reads; what it cannot read, it raises.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
+_GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 
-def load(source: str | Path | BinaryIO, size: int) -> np.ndarray:
+
+def load(source: str | Path | BinaryIO, size: int, channels: int = 3) -> np.ndarray:
     """Reads a picture in any format and mode that Pillow knows.
 
     The EXIF orientation is applied, deep greys are scaled to 8 bits, a transparent picture is laid
@@ -30,9 +32,10 @@ def load(source: str | Path | BinaryIO, size: int) -> np.ndarray:
     Args:
         source: Path of a file, or an open binary file.
         size: Width and height of the result.
+        channels: 3 for red, green and blue; 1 for the grey of them.
 
     Returns:
-        RGB pixels `(size, size, 3)`, uint8.
+        Pixels `(size, size, channels)`, uint8.
 
     Raises:
         UserError: The file is missing, empty, damaged or not a picture.
@@ -43,8 +46,9 @@ def load(source: str | Path | BinaryIO, size: int) -> np.ndarray:
             # A large JPEG is decoded at a half, quarter or eighth of its size: much faster.
             picture.draft(None, (2 * size, 2 * size))
             _turn_upright(picture)
-            picture = _to_rgb(picture).resize((size, size), Image.Resampling.BILINEAR)
-            return np.asarray(picture)
+            picture = _to_rgb(picture).convert("L" if channels == 1 else "RGB")
+            picture = picture.resize((size, size), Image.Resampling.BILINEAR)
+            return np.asarray(picture).reshape(size, size, channels)
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them raise.
         raise UserError(f"cannot read {name} as a picture: {_reason(error, source)}") from error
 
@@ -56,8 +60,41 @@ def dimensions(file: str | Path) -> tuple[int, int]:
         return picture.size
 
 
+def count_channels(files: Iterable[str | Path]) -> int:
+    """Returns 1 if all pictures that can be read are kept as grey ones, else 3."""
+    for file in files:
+        with contextlib.suppress(Exception), Image.open(file) as picture:
+            if picture.mode not in _GREY_MODES and not picture.mode.startswith("I;"):
+                return 3
+    return 1
+
+
+def endings() -> set[str]:
+    """Returns the endings, such as ".png", of the files that Pillow reads."""
+    Image.init()
+    return {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+
+
+def find(path: str | Path) -> list[Path]:
+    """Returns the picture itself, or all files of a folder that look like pictures.
+
+    Raises:
+        UserError: There is none.
+    """
+    path = Path(path).expanduser()
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise UserError(f"there is no picture or folder {path}")
+    known = endings()
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in known)
+    if not files:
+        raise UserError(f"there is no picture in {path}")
+    return files
+
+
 def batches(
-    files: Sequence[str | Path], size: int, batch_size: int = 32
+    files: Sequence[str | Path], size: int, batch_size: int = 32, channels: int = 3
 ) -> Iterator[tuple[list[int], np.ndarray]]:
     """Reads pictures in threads, ahead of whoever takes them.
 
@@ -65,12 +102,13 @@ def batches(
         files: The files to read.
         size: Width and height of the results.
         batch_size: Pictures in a batch; the last one has what is left.
+        channels: As for `load`.
 
     Yields:
-        Positions in `files` and the pixels there, uint8 `(b, size, size, 3)`; pictures that cannot
-        be read are left out.
+        Positions in `files` and the pixels there, uint8 `(b, size, size, channels)`; pictures that
+        cannot be read are left out.
     """
-    read = enumerate(_in_threads(files, size, ahead=4 * batch_size))
+    read = enumerate(_in_threads(files, size, channels, ahead=4 * batch_size))
     readable = ((position, pixels) for position, pixels in read if pixels is not None)
     while batch := list(itertools.islice(readable, batch_size)):
         positions, pixels = zip(*batch, strict=True)
@@ -78,7 +116,10 @@ def batches(
 
 
 def cached_pixels(
-    files: Sequence[str | Path], size: int, cache_dir: str | Path | None = None
+    files: Sequence[str | Path],
+    size: int,
+    cache_dir: str | Path | None = None,
+    channels: int = 3,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reads pictures once and keeps their pixels on disk.
 
@@ -86,26 +127,30 @@ def cached_pixels(
         files: The files to read.
         size: Width and height of the results.
         cache_dir: The cache folder; by default `cache.root()`.
+        channels: As for `load`.
 
     Returns:
-        A memory map `(M, size, size, 3)`, uint8, and the row of each file `(len(files),)`, int64,
-        -1 where the file cannot be read.
+        A memory map `(M, size, size, channels)`, uint8, and the row of each file
+        `(len(files),)`, int64, -1 where the file cannot be read.
     """
-    cache = RowCache(Path(cache_dir or root()) / "pixels", (size, size, 3), "uint8")
+    cache = RowCache(Path(cache_dir or root()) / "pixels", (size, size, channels), "uint8")
 
     def compute(positions: list[int]) -> Iterator[tuple[list[int], np.ndarray]]:
-        for chosen, pixels in batches([files[i] for i in positions], size, batch_size=256):
+        chosen_files = [files[i] for i in positions]
+        for chosen, pixels in batches(chosen_files, size, batch_size=256, channels=channels):
             yield [positions[i] for i in chosen], pixels
 
     return cache.rows([file_key(file) for file in files], compute, "reading pictures")
 
 
-def _in_threads(files: Iterable[str | Path], size: int, ahead: int) -> Iterator[np.ndarray | None]:
+def _in_threads(
+    files: Iterable[str | Path], size: int, channels: int, ahead: int
+) -> Iterator[np.ndarray | None]:
     """Yields the pixels of each file in order, None for an unreadable one."""
 
     def read(file: str | Path) -> np.ndarray | None:
         try:
-            return load(file, size)
+            return load(file, size, channels)
         except UserError:
             return None
 

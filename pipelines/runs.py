@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipelines.console import UserError
+from pipelines.console import UserError, console
 
 ROOT = Path("runs")
 
@@ -75,6 +75,62 @@ def load(folder, config_class):
         return config_class(**json.loads(config.read_text("utf-8")))
     except (TypeError, ValueError) as error:
         raise UserError(f"{config} is no configuration of this application: {error}") from error
+
+
+def load_model(folder):
+    """The model of a run; the modules that define its layers are to be imported before.
+
+    Raises:
+        UserError: if its file is damaged.
+    """
+    import keras
+
+    path = Path(folder) / "model.keras"
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} cannot be read: {reason}") from error
+
+
+def write_report(folder, dataset, split, examples, training_seconds, parameters, metrics):
+    """Writes `metrics.json` and prints the metrics.
+
+    Args:
+        folder: The run.
+        dataset: Name of the data set.
+        split: Name of its split.
+        examples: How many were scored.
+        training_seconds: What training took; `None` keeps what is written there.
+        parameters: Of the model.
+        metrics: Names to numbers.
+
+    Returns:
+        What was written.
+    """
+    path = Path(folder) / "metrics.json"
+    if training_seconds is None and path.is_file():
+        training_seconds = read_json(path).get("training_seconds")
+    report = {
+        "dataset": dataset,
+        "split": split,
+        "examples": examples,
+        "training_seconds": training_seconds,
+        "parameters": parameters,
+        "metrics": metrics,
+    }
+    write_json(path, report)
+    for name, value in metrics.items():
+        console.print(f"{name:>20}  {value:.3f}", highlight=False)
+    return report
+
+
+def make_folder(path):
+    """Makes a folder for what a run is to write, unless it is there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {path}: {error.strerror}") from error
 
 
 def write_json(path, value):

@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -112,15 +113,15 @@ def read_split(folder: str | Path, split: str, fields: Fields) -> list[dict]:
     return rows
 
 
-def read_splits(folder: str | Path, fields: Fields) -> dict[str, list[dict]]:
-    """Reads all three splits; one that has no file is cut from `train`, and a line says so.
-
-    A tenth of `train` is cut for each, chosen by a hash of the `file_name` (of the whole line where
-    there is none): the same whatever the order of the lines, and no file in two splits.
+def read_splits(
+    folder: str | Path, fields: Fields, label: str | None = None
+) -> dict[str, list[dict]]:
+    """Reads all three splits; one that has no file is cut from `train`, see `cut_missing`.
 
     Args:
         folder: A folder in the layout of this module.
         fields: As for `read_split`.
+        label: As for `cut_missing`.
 
     Returns:
         The rows of "train", "validation" and "test".
@@ -129,21 +130,44 @@ def read_splits(folder: str | Path, fields: Fields) -> dict[str, list[dict]]:
         UserError: As `read_split`; or too few lines to cut a split from.
     """
     folder = Path(folder)
-    rows = {"train": read_split(folder, "train", fields)}
-    keys = {_content_key(row) for row in rows["train"]}
-    count = max(1, round(HELD_OUT * len(keys)))
-    cut = []
+    there = [split for split in SPLITS if split == "train" or _split_path(folder, split)]
+    return cut_missing({split: read_split(folder, split, fields) for split in there}, folder, label)
+
+
+def cut_missing(
+    splits: Mapping[str, list[dict]], folder: str | Path, label: str | None = None
+) -> dict[str, list[dict]]:
+    """Cuts the splits that are missing from `train`, and a line says so.
+
+    A tenth of `train` is cut for each, chosen by a hash of the `file_name` (of the whole line where
+    there is none): the same whatever the order of the lines, and no file in two splits.
+
+    Args:
+        splits: The rows of "train" and of any other split.
+        folder: What messages call the data set.
+        label: A field of which no value may leave `train` altogether.
+
+    Returns:
+        The rows of "train", "validation" and "test".
+
+    Raises:
+        UserError: There are too few lines to cut a split from.
+    """
+    train = {}
+    for row in splits["train"]:
+        train.setdefault(_content_key(row), []).append(row)
+    count = max(1, round(HELD_OUT * len(train)))
+    rows, cut = dict(splits), []
     for split in SPLITS[1:]:
-        if _split_path(folder, split):
-            rows[split] = read_split(folder, split, fields)
+        if split in rows:
             continue
-        if count >= len(keys):
+        ranked = sorted(train, key=lambda key, split=split: _hash(f"{SEED}/{split}/{key}"))
+        held_out = set(_spare(ranked, train, label)[:count])
+        if not held_out or len(held_out) == len(train):
             raise UserError(f"{folder}: too few lines in train to cut a {split} split from it")
-        ranked = sorted(keys, key=lambda key, split=split: _hash(f"{SEED}/{split}/{key}"))
-        held_out = set(ranked[:count])
-        keys -= held_out
         rows[split] = [row for row in rows["train"] if _content_key(row) in held_out]
         rows["train"] = [row for row in rows["train"] if _content_key(row) not in held_out]
+        train = {key: value for key, value in train.items() if key not in held_out}
         cut.append(f"{split} ({len(rows[split]):,} lines)")
     if cut:
         console.print(f"{' and '.join(cut)} cut from train by a fixed seed", highlight=False)
@@ -167,6 +191,20 @@ def media(folder: str | Path, rows: Sequence[Mapping]) -> list[Path]:
     if paths and not any(os.path.isfile(path) for path in paths):
         raise UserError(f"none of the files that {folder} names is there, not even {paths[0]}")
     return paths
+
+
+def _spare(keys: Sequence[str], rows: Mapping[str, list[dict]], label: str | None) -> list[str]:
+    """Returns the keys that can all be taken away, in their order, and no label with them."""
+    if label is None:
+        return list(keys)
+    left = Counter(row[label] for key in keys for row in rows[key])
+    spare = []
+    for key in keys:
+        taken = Counter(row[label] for row in rows[key])
+        if all(left[value] > count for value, count in taken.items()):
+            left -= taken
+            spare.append(key)
+    return spare
 
 
 def _made_once(folder: Path, name: str, write: Callable[[Path], None]) -> Path:

@@ -86,7 +86,7 @@ class Export:
                         (folder / file_name).write_bytes(value)
                         value = file_name
                     row[field] = value
-                if all(row.values()):  # Some sets keep the captions of their test split secret.
+                if all(row.values()):  # Captions or labels of a test split may be kept secret.
                     lines.append(json.dumps(row, ensure_ascii=False) + "\n")
                 progress.advance(task)
         if lines:
@@ -117,7 +117,7 @@ class Export:
         if isinstance(feature, tfds.features.Image):
             return value
         if isinstance(feature, tfds.features.ClassLabel):
-            return feature.int2str(int(value))
+            return feature.int2str(int(value)) if value >= 0 else ""
         values = [value] if isinstance(value, bytes) else list(value)
         texts = [text for value in values if (text := value.decode("utf-8", "replace").strip())]
         return texts if self.fields[field] is list else " ".join(texts)

@@ -94,14 +94,15 @@ class TokenCrossentropy(keras.losses.Loss):
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
 
-class DecodedSelection(keras.callbacks.Callback):
-    """Decodes the validation split after each epoch, keeps the best weights, stops when none come.
+class BestEpoch(keras.callbacks.Callback):
+    """Scores the validation split after each epoch, keeps the best weights, stops when none come.
 
-    Stands after `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)` where there is one, so that it
-    decodes and saves the averages.
+    Of epochs with the same score the last is kept. Stands after
+    `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)` where there is one, so that it scores and
+    saves the averages.
 
     Args:
-        evaluate: A function without arguments that decodes and returns a dict of metrics.
+        evaluate: A function without arguments that scores the split and returns a dict of metrics.
         monitor: The metric to select by; larger is better.
         path: Where the best model is saved.
         patience: Epochs without a better one before training stops.
@@ -115,15 +116,18 @@ class DecodedSelection(keras.callbacks.Callback):
         self.patience = patience
         self.best = -math.inf
         self.best_epoch = 0
+        self.waited = 0
 
     def on_epoch_end(self, epoch, logs=None):
         model = self.model  # On JAX, asking for it writes the trained values back.
         metrics = self.evaluate()
         logs.update({f"val_{name}": value for name, value in metrics.items()})
-        if metrics[self.monitor] > self.best:
-            self.best, self.best_epoch = metrics[self.monitor], epoch
+        score = metrics[self.monitor]
+        self.waited = 0 if score > self.best else self.waited + 1
+        if score >= self.best:
+            self.best, self.best_epoch = score, epoch
             save_atomically(model, self.path)
-        elif epoch - self.best_epoch >= self.patience:
+        if self.waited and self.waited >= self.patience:
             model.stop_training = True
             console.print(
                 f"No better {self.monitor} for {self.patience} epochs: "
@@ -231,7 +235,7 @@ def show_progress(epochs, steps, batch_size, title="epoch"):
     return bar, EpochLine(bar)
 
 
-def make_callbacks(folder, epochs, steps, batch_size, decode, monitor, patience, averaged):
+def make_callbacks(folder, epochs, steps, batch_size, evaluate, monitor, patience, averaged):
     """The callbacks of a run, in the order in which they need one another.
 
     Args:
@@ -239,7 +243,7 @@ def make_callbacks(folder, epochs, steps, batch_size, decode, monitor, patience,
         epochs: Of the run.
         steps: Of an epoch.
         batch_size: Examples of a step.
-        decode: A function without arguments that decodes the validation split: a dict of metrics.
+        evaluate: A function without arguments that scores the validation split: a dict of metrics.
         monitor: The metric that selects the model.
         patience: Epochs without a better one before training stops.
         averaged: Whether the optimizer averages the weights.
@@ -248,7 +252,7 @@ def make_callbacks(folder, epochs, steps, batch_size, decode, monitor, patience,
     return [
         moving,
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if averaged else []),
-        DecodedSelection(decode, monitor, folder / "model.keras", patience),
+        BestEpoch(evaluate, monitor, folder / "model.keras", patience),
         keras.callbacks.CSVLogger(folder / "history.csv"),
         keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
         staying,

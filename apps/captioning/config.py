@@ -1,7 +1,10 @@
 """The configuration of a captioning run, read from the command line."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Literal
+
+from pipelines import ranges
+from pipelines.ranges import above, at_least, within
 
 DATASETS = ("scenes",)
 MECHANISMS = (
@@ -19,33 +22,18 @@ MECHANISMS = (
 )
 
 _RANGES = {
-    "at least 1": (
-        lambda value: value >= 1,
-        "image_size num_heads decoder_layers epochs batch_size captions_per_picture "
-        "steps_per_execution max_train beams top_k decode_batch_size op_threads",
-    ),
-    "at least 3": (lambda value: value >= 3, "max_tokens"),
-    "at least 8": (lambda value: value >= 8, "dim"),
-    "at least 300": (lambda value: value >= 300, "vocabulary_size"),
-    "at least 0": (
-        lambda value: value >= 0,
-        "encoder_layers warmup_steps weight_decay concept_weight concept_epochs patience "
-        "length_penalty",
-    ),
-    "greater than 0": (lambda value: value > 0, "learning_rate clip_norm temperature"),
-    "in [0, 1)": (lambda value: 0 <= value < 1, "dropout word_dropout label_smoothing ema"),
-    "in (0, 1]": (lambda value: 0 < value <= 1, "top_p"),
-    "in [0, 2^32)": (lambda value: 0 <= value < 2**32, "seed"),
+    at_least(1): "image_size num_heads decoder_layers epochs batch_size captions_per_picture "
+    "steps_per_execution max_train beams top_k decode_batch_size op_threads",
+    at_least(3): "max_tokens",
+    at_least(8): "dim",
+    at_least(300): "vocabulary_size",
+    at_least(0): "encoder_layers warmup_steps weight_decay concept_weight concept_epochs patience "
+    "length_penalty",
+    above(0): "learning_rate clip_norm temperature",
+    within("[0, 1)"): "dropout word_dropout label_smoothing ema",
+    within("(0, 1]"): "top_p",
+    within("[0, 4294967296)"): "seed",
 }
-
-
-def _check_ranges(config):
-    for description, (fits, names) in _RANGES.items():
-        for name in names.split():
-            value = getattr(config, name, None)
-            if value is not None and not fits(value):
-                flag = name.replace("_", "-")
-                raise ValueError(f"--{flag} must be {description}, not {value}")
 
 
 @dataclass(frozen=True)
@@ -172,7 +160,7 @@ class Config:
                 f"--attention {self.attention} has heads, which the rnn decoder cannot use; "
                 "take additive or luong_*, or --decoder transformer"
             )
-        _check_ranges(self)
+        ranges.check(self, _RANGES)
         if self.dim % self.num_heads:
             raise ValueError(f"--dim {self.dim} must be a multiple of --num-heads {self.num_heads}")
 
@@ -203,13 +191,7 @@ class Decoding:
     """Where to run; gpu without one is an error."""
 
     def __post_init__(self):
-        _check_ranges(self)
-
-    def applied_to(self, config):
-        """The configuration of the run with what is given here in place of its own."""
-        names = {field.name for field in fields(Config)} - {"device", "dataset", "data_dir"}
-        given = {name: value for name, value in vars(self).items() if name in names}
-        return replace(config, **{k: v for k, v in given.items() if v is not None})
+        ranges.check(self, _RANGES)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Scores a finished run on a whole split: `python -m apps.captioning.evaluate --run FOLDER`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from apps.captioning.config import Config, Evaluation
@@ -12,11 +12,7 @@ def main(argv=None):
     """Reads the flags and evaluates."""
     arguments = console.parse(Evaluation, argv, prog="python -m apps.captioning.evaluate")
     folder = Path(arguments.run)
-    config = arguments.applied_to(runs.load(folder, Config))
-    if arguments.dataset is not None:
-        config = replace(config, dataset=arguments.dataset)
-    if arguments.data_dir is not None:
-        config = replace(config, data_dir=arguments.data_dir)
+    config = console.override(runs.load(folder, Config), arguments)
     console.select_device(arguments.device, config.op_threads)
     with console.quiet_start():
         import tensorflow  # noqa: F401
@@ -32,18 +28,10 @@ def main(argv=None):
 
 def load(folder):
     """The captioner and the tokenizer of a run."""
-    import keras
-
     from apps.captioning import model  # noqa: F401
     from pipelines.text import Tokenizer
 
-    try:
-        return keras.saving.load_model(folder / "model.keras", compile=False), Tokenizer.load(
-            folder
-        )
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise console.UserError(f"{folder / 'model.keras'} cannot be read: {reason}") from error
+    return runs.load_model(folder), Tokenizer.load(folder)
 
 
 def evaluate(folder, config, captioner, tokenizer, split, split_name, training_seconds=None):
@@ -51,22 +39,17 @@ def evaluate(folder, config, captioner, tokenizer, split, split_name, training_s
     generator = make_generator(captioner, config)
     described = describe(generator, split, tokenizer, config.decode_batch_size)
     metrics = score(described, split)
-    path = folder / "metrics.json"
-    if training_seconds is None and path.is_file():
-        training_seconds = runs.read_json(path).get("training_seconds")
-    report = {
-        "dataset": config.dataset,
-        "split": split_name,
-        "examples": len(split.rows),
-        "training_seconds": training_seconds,
-        "parameters": captioner.count_params(),
-        "metrics": metrics,
-    }
-    runs.write_json(path, report)
+    report = runs.write_report(
+        folder,
+        dataset=config.dataset,
+        split=split_name,
+        examples=len(split.rows),
+        training_seconds=training_seconds,
+        parameters=captioner.count_params(),
+        metrics=metrics,
+    )
     write_captions(folder / f"captions_{split_name}.jsonl", described, split)
     page = draw(folder / "maps", described, split, metrics)
-    for name, value in metrics.items():
-        console.console.print(f"{name:>20}  {value:.3f}", highlight=False)
     console.console.print(f"maps: {page}", highlight=False, soft_wrap=True)
     return report
 

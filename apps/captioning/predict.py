@@ -12,9 +12,11 @@ def main(argv=None):
     arguments = console.parse(Prediction, argv, prog="python -m apps.captioning.predict")
     if not arguments.input:
         raise console.UserError("--input is missing: a picture, or a folder of pictures")
+    from pipelines import images
+
     folder = Path(arguments.run)
-    config = arguments.applied_to(runs.load(folder, Config))
-    files = pictures_of(Path(arguments.input).expanduser())
+    config = console.override(runs.load(folder, Config), arguments)
+    files = images.find(arguments.input)
     output = Path(arguments.output or folder / "predictions")
     console.select_device(arguments.device, config.op_threads)
     with console.quiet_start():
@@ -25,21 +27,6 @@ def main(argv=None):
         console.require_gpu()
     captioner, tokenizer = load(folder)
     predict(folder, config, captioner, tokenizer, files, output)
-
-
-def pictures_of(path):
-    """The picture itself, or all files of a folder that look like pictures."""
-    from PIL import Image
-
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise console.UserError(f"there is no picture or folder {path}")
-    endings = Image.registered_extensions()
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in endings)
-    if not files:
-        raise console.UserError(f"there is no picture in {path}")
-    return files
 
 
 def predict(folder, config, captioner, tokenizer, files, output):
@@ -70,7 +57,7 @@ def predict(folder, config, captioner, tokenizer, files, output):
                 console.console.print(f"skipped: {error}", markup=False, soft_wrap=True)
         if not readable:
             continue
-        make_folder(output)
+        runs.make_folder(output)
         inputs = np.stack([pixels for _, pixels in readable]).astype("float32")
         if frozen:
             inputs = backbones.compute_features(network.model, inputs).astype("float32")
@@ -94,14 +81,6 @@ def predict(folder, config, captioner, tokenizer, files, output):
     write_html(output / "index.html", entries)
     shown = output / (f"{files[0].name}.png" if len(files) == 1 else "index.html")
     console.console.print(f"what the words looked at: {shown}", highlight=False, soft_wrap=True)
-
-
-def make_folder(path):
-    """Makes a folder for the maps, unless it is there."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise console.UserError(f"cannot make the folder {path}: {error.strerror}") from error
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def train(config):
             epochs=config.epochs,
             steps=steps,
             batch_size=config.batch_size,
-            decode=lambda: score(
+            evaluate=lambda: score(
                 describe(greedy, validation, tokenizer, config.decode_batch_size), validation
             ),
             monitor=monitor,

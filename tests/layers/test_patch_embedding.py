@@ -40,7 +40,7 @@ def numpy_patches(layer, images):
     """Row by row, patch by patch."""
     kernel, bias = layer.projection.get_weights()
     height, width = layer.patch_size
-    found = [layer.token] if layer.class_token else []
+    found = [layer.token.token] if layer.class_token else []
     found = [np.repeat(to_numpy(token)[None], len(images), axis=0) for token in found]
     for top in range(0, images.shape[1], height):
         for left in range(0, images.shape[2], width):

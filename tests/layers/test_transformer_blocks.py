@@ -17,7 +17,7 @@ from tests.layers.backend import (
     seed_states,
     to_numpy,
 )
-from tests.layers.transformer_reference import numpy_decoder, numpy_encoder
+from tests.layers.transformer_reference import gelu, numpy_decoder, numpy_encoder
 
 B, T, S, N, D, MLP, MEMORY_DIM = 2, 5, 7, 6, 12, 17, 19
 POLICIES = ("float32", "mixed_float16", "mixed_bfloat16")
@@ -132,6 +132,51 @@ def test_an_activation_is_taken():
     block, (x, _) = encoder(activation="tanh"), data()
     assert np.abs(to_numpy(block(x)) - numpy_encoder(block, x)[0]).max() > 0.01
     assert block.get_config()["activation"] == "tanh"
+
+
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_layer_scale_multiplies_each_branch(norm_first):
+    options = {"norm_first": norm_first, "layer_scale": 0.3}
+    block, (x, memory) = encoder(**options), data()
+    assert len(block.weights) == 16 + 2
+    close(to_numpy(block(x)), numpy_encoder(block, x)[0])
+    block = decoder(**options)
+    assert len(block.weights) == 26 + 3
+    close(to_numpy(block(x, memory)), numpy_decoder(block, x, memory)[0])
+    fresh = TransformerEncoderBlock(N, MLP, layer_scale=0.3)
+    fresh.build((B, T, D))
+    np.testing.assert_allclose(to_numpy(fresh.mlp_scale.scale), np.full(D, 0.3), rtol=1e-6)
+
+
+def test_stochastic_depth_leaves_out_whole_branches_in_training():
+    block = encoder(stochastic_depth=0.5, seed=3)
+    x = np.repeat(data()[0][:1], 64, axis=0)
+    plain = to_numpy(block(x))
+    close(plain, numpy_encoder(block, x)[0])
+    found = to_numpy(block(x, training=True))
+    # Neither branch, either alone, or both: each with its double.
+    assert len(np.unique(found.round(4), axis=0)) == 4
+    assert (np.abs(found - x).max(axis=(1, 2)) < 1e-6).mean() == pytest.approx(0.25, abs=0.15)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_gelu_and_its_gradient_are_exact(policy):
+    block = TransformerEncoderBlock(N, MLP, dtype=policy)
+    block.build((B, T, D))
+    block.mlp_hidden.set_weights([np.eye(D, MLP), np.zeros(MLP)])
+    values = np.linspace(-6, 6, B * T * D).reshape(B, T, D)
+    x = keras.Variable(values, dtype="float32")
+    found = to_numpy(block.mlp_hidden(ops.convert_to_tensor(x)))[..., :D].astype("float64")
+    tolerance = {"float32": 1e-6, "mixed_float16": 2e-3, "mixed_bfloat16": 1e-2}[policy]
+    np.testing.assert_allclose(found, gelu(values), rtol=tolerance, atol=tolerance)
+
+    def total():
+        return ops.sum(ops.cast(block.mlp_hidden(ops.convert_to_tensor(x)), "float32"))
+
+    (slope,) = gradients(total, [x])
+    step = 1e-5
+    expected = (gelu(values + step) - gelu(values - step)) / (2 * step)
+    np.testing.assert_allclose(slope, expected, atol=4 * tolerance)
 
 
 # Masks
@@ -336,6 +381,8 @@ def test_config_has_every_argument_and_keeps_its_value(kind, as_layer):
         "norm_first": False,
         "activation": "tanh",
         "dropout": 0.1,
+        "layer_scale": 0.3,
+        "stochastic_depth": 0.2,
         "norm_epsilon": 1e-3,
         "seed": 3,
         **options,

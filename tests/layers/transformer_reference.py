@@ -27,11 +27,13 @@ def gelu(x):
     return 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
 
 
-def residual(block, norm, x, branch):
-    """x + f(norm(x)), or norm(x + f(x))."""
+def residual(block, name, x, branch):
+    """x + s f(norm(x)), or norm(x + s f(x)), with the factors s of LayerScale or 1."""
+    norm, scale = getattr(block, f"{name}_norm"), getattr(block, f"{name}_scale")
+    factors = 1 if scale is None else scale.get_weights()[0]
     if block.norm_first:
-        return x + branch(normalise(norm, x))
-    return normalise(norm, x + branch(x))
+        return x + factors * branch(normalise(norm, x))
+    return normalise(norm, x + factors * branch(x))
 
 
 def attend(layer, query, value, **masks):
@@ -51,8 +53,8 @@ def numpy_encoder(block, x, **masks):
     def mlp(h):
         return reference.dense(block.mlp_output, gelu(reference.dense(block.mlp_hidden, h)))
 
-    x = residual(block, block.self_attention_norm, np.asarray(x, "float64"), attention)
-    return residual(block, block.mlp_norm, x, mlp), weights[0]
+    x = residual(block, "self_attention", np.asarray(x, "float64"), attention)
+    return residual(block, "mlp", x, mlp), weights[0]
 
 
 def numpy_decoder(block, x, memory, mask=None, memory_mask=None):
@@ -76,10 +78,10 @@ def numpy_decoder(block, x, memory, mask=None, memory_mask=None):
     def mlp(h):
         return reference.dense(block.mlp_output, gelu(reference.dense(block.mlp_hidden, h)))
 
-    x = residual(block, block.self_attention_norm, np.asarray(x, "float64"), self_attention)
+    x = residual(block, "self_attention", np.asarray(x, "float64"), self_attention)
     if memory is not None:
-        x = residual(block, block.cross_attention_norm, x, look)
-    return residual(block, block.mlp_norm, x, mlp), weights
+        x = residual(block, "cross_attention", x, look)
+    return residual(block, "mlp", x, mlp), weights
 
 
 def silu(x):

@@ -273,3 +273,23 @@ def test_a_gpu_is_looked_for_by_the_backend_in_use(monkeypatch, backend):
     monkeypatch.setitem(console._GPU_FOUND, backend, lambda: False)
     with pytest.raises(console.UserError, match=f"the {backend} backend finds no GPU"):
         console.require_gpu()
+
+
+@dataclass(frozen=True)
+class Later:
+    """Uses what was trained."""
+
+    epochs: int | None = None
+    limit: int | None = None
+    run: str = "latest"
+
+
+def test_a_later_command_overrides_what_it_gives():
+    config = Config(epochs=3, limit=4)
+    assert console.override(config, Later()) == config
+    assert console.override(config, Later(limit=9)) == Config(epochs=3, limit=9)
+
+
+def test_what_overrides_must_fit(capsys):
+    line = error_line(capsys, console.override, Config(), Later(epochs=0))
+    assert line == "--epochs must be positive, not 0"

@@ -140,6 +140,21 @@ class TestLoad:
     def test_modes(self, mode, colour, expected):
         assert is_plain(images.load(saved(plain(mode, colour), "PNG"), SIZE), expected)
 
+    @pytest.mark.parametrize(
+        ("mode", "colour", "expected"),
+        [
+            ("L", 77, 77),
+            ("RGB", (255, 0, 0), 76),
+            ("LA", (0, 51), 204),
+            ("CMYK", (0, 0, 0, 255), 0),
+        ],
+    )
+    def test_as_grey(self, mode, colour, expected):
+        kind = "TIFF" if mode == "CMYK" else "PNG"
+        pixels = images.load(saved(plain(mode, colour), kind), SIZE, channels=1)
+        assert pixels.shape == (SIZE, SIZE, 1) and pixels.dtype == np.uint8
+        assert (pixels == expected).all()
+
     def test_a_transparent_colour(self):
         file = saved(plain("RGB", RED), "PNG", transparency=RED)
         assert is_plain(images.load(file, SIZE), WHITE)
@@ -222,7 +237,7 @@ class TestCachedPixels:
         read = []
         load = images.load
         monkeypatch.setattr(
-            images, "load", lambda file, size: (read.append(file), load(file, size))[1]
+            images, "load", lambda file, *rest: (read.append(file), load(file, *rest))[1]
         )
         files[3].write_bytes(saved(plain("L", 99), "PNG").getvalue())
         plain("RGB", RED).save(files[0])
@@ -233,3 +248,47 @@ class TestCachedPixels:
             (99, 99, 99),
             (10, 10, 10),
         ]
+
+
+class TestCountChannels:
+    def write(self, folder, *modes):
+        for number, mode in enumerate(modes):
+            plain(mode, 1).save(folder / f"{number}.tiff")
+        return [folder / f"{number}.tiff" for number in range(len(modes))]
+
+    def test_grey_as_long_as_none_is_in_colour(self, tmp_path):
+        assert images.count_channels(self.write(tmp_path, "L", "1", "I;16", "F")) == 1
+        assert images.count_channels(self.write(tmp_path, "L", "1", "RGB", "L")) == 3
+        assert images.count_channels(self.write(tmp_path, "P")) == 3
+
+    def test_what_cannot_be_read_does_not_count(self, tmp_path):
+        (tmp_path / "text.png").write_text("no picture")
+        files = [tmp_path / "text.png", tmp_path / "missing.png", *self.write(tmp_path, "L")]
+        assert images.count_channels(files) == 1
+
+    def test_it_stops_at_the_first_in_colour(self, tmp_path):
+        files = iter([*self.write(tmp_path, "L", "RGB"), "never opened"])
+        assert images.count_channels(files) == 3
+        assert next(files) == "never opened"
+
+
+class TestFind:
+    def test_a_file_or_the_pictures_of_a_folder(self, tmp_path):
+        for name in ("b.png", "a.JPG", "notes.txt"):
+            (tmp_path / name).touch()
+        assert images.find(tmp_path) == [tmp_path / "a.JPG", tmp_path / "b.png"]
+        assert images.find(str(tmp_path / "notes.txt")) == [tmp_path / "notes.txt"]
+
+    def test_nothing(self, tmp_path):
+        with pytest.raises(UserError, match="there is no picture in"):
+            images.find(tmp_path)
+        with pytest.raises(UserError, match=r"there is no picture or folder .*/none"):
+            images.find(tmp_path / "none")
+
+
+def test_grey_pixels_have_a_cache_of_their_own(tmp_path):
+    path = tmp_path / "red.png"
+    plain("RGB", RED).save(path)
+    for channels, expected in ((3, list(RED)), (1, [76])):
+        pixels, rows = images.cached_pixels([path], SIZE, tmp_path / "cache", channels=channels)
+        assert pixels[rows[0], 2, 3].tolist() == expected

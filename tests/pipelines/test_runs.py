@@ -157,3 +157,38 @@ class TestJson:
         with pytest.raises(OSError, match="disk full"):
             runs.write_json(path, {"a": 2})
         assert runs.read_json(path) == {"a": 1}
+
+
+REPORT = {
+    "dataset": "digits",
+    "split": "test",
+    "examples": 7,
+    "training_seconds": 2.5,
+    "parameters": 11,
+    "metrics": {"top_1": 0.875},
+}
+
+
+class TestReport:
+    def test_is_written_and_the_metrics_are_shown(self, inside, capsys):
+        assert runs.write_report(inside, **REPORT) == REPORT
+        assert runs.read_json(inside / "metrics.json") == REPORT
+        assert capsys.readouterr().out.split() == ["top_1", "0.875"]
+
+    def test_the_time_of_training_stays(self, inside):
+        runs.write_report(inside, **REPORT)
+        again = {**REPORT, "training_seconds": None, "examples": 5}
+        assert runs.write_report(inside, **again) == {**REPORT, "examples": 5}
+
+    def test_without_training(self, inside):
+        report = runs.write_report(inside, **{**REPORT, "training_seconds": None})
+        assert report["training_seconds"] is None
+
+
+def test_a_folder_is_made_unless_it_is_there(inside):
+    for _ in range(2):
+        runs.make_folder(inside / "a" / "b")
+    assert (inside / "a" / "b").is_dir()
+    (inside / "file").touch()
+    with pytest.raises(UserError, match=r"cannot make the folder .*/file/c: Not a directory"):
+        runs.make_folder(inside / "file" / "c")

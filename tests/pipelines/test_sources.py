@@ -172,6 +172,35 @@ class TestReadSplits:
             sources.read_splits(write_lines(tmp_path / "train.jsonl", ROWS[:2]), FIELDS)
 
 
+class TestLabelsThatStay:
+    @staticmethod
+    def rows(**counts):
+        names = [label for label, count in counts.items() for _ in range(count)]
+        return [{"file_name": f"{i}.png", "label": label} for i, label in enumerate(names)]
+
+    def test_every_label_keeps_a_line_in_train(self):
+        rows = self.rows(common=30, **{f"rare_{i}": 1 for i in range(20)})
+        splits = sources.cut_missing({"train": rows}, "here", label="label")
+        assert {row["label"] for row in splits["train"]} == {row["label"] for row in rows}
+        assert [len(splits[split]) for split in sources.SPLITS] == [40, 5, 5]
+        cut = [row["label"] for split in sources.SPLITS[1:] for row in splits[split]]
+        assert set(cut) == {"common"}
+        lost = sources.cut_missing({"train": rows}, "here")["train"]
+        assert {row["label"] for row in lost} < {row["label"] for row in rows}
+
+    def test_lines_of_one_file_go_together_or_stay(self):
+        rows = self.rows(common=3, rare=1)
+        rows[0]["file_name"] = rows[3]["file_name"]
+        splits = sources.cut_missing({"train": rows, "test": rows[:1]}, "here", label="label")
+        assert {row["label"] for row in splits["train"]} == {"common", "rare"}
+        assert splits["test"] == rows[:1] and len(splits["validation"]) == 1
+
+    def test_nothing_to_spare(self):
+        rows = self.rows(a=1, b=1, c=1)
+        with pytest.raises(UserError, match="here: too few lines in train to cut a validation"):
+            sources.cut_missing({"train": rows}, "here", label="label")
+
+
 class TestMedia:
     def test_some_may_be_missing_but_not_all(self, tmp_path):
         elsewhere = tmp_path / "elsewhere.png"
@@ -287,6 +316,7 @@ class TestTensorFlowDatasets:
         example = {"text": " caf\u00e9 ".encode(), "label": np.int64(1)}
         assert export._value("text", example) == "caf\u00e9"
         assert export._value("label", example) == "pos"
+        assert export._value("label", {"label": np.int64(-1)}) == ""
 
     def test_a_set_that_cannot_be_downloaded(self, coco, tmp_path, monkeypatch):
         import tensorflow_datasets as tfds

@@ -12,7 +12,7 @@ from rich.console import Console
 from pipelines import training
 from pipelines.text import PAD
 from pipelines.training import (
-    DecodedSelection,
+    BestEpoch,
     EpochLine,
     Progress,
     TokenCrossentropy,
@@ -228,23 +228,23 @@ class TestExecutions:
         np.testing.assert_allclose(runs[1], runs[0], rtol=1e-6)
 
 
-class TestDecodedSelection:
+class TestBestEpoch:
     def test_keeps_the_best_and_stops_after_its_patience(self, tmp_path, capsys):
         scores = Scores(0.1, 0.5, 0.4, 0.5, 0.9)
-        selection = DecodedSelection(scores, "cider", tmp_path / "model.keras", patience=2)
+        selection = BestEpoch(scores, "cider", tmp_path / "model.keras", patience=2)
         fit([selection], epochs=10, prepare=scores.watch)
-        assert len(scores.kernels) == 4  # The equal one of epoch 4 is no better one.
-        assert (selection.best, selection.best_epoch) == (0.5, 1)
-        np.testing.assert_array_equal(saved_kernel(tmp_path), scores.kernels[1])
+        assert len(scores.kernels) == 4  # The equal one of epoch 4 is no better one, but is kept.
+        assert (selection.best, selection.best_epoch) == (0.5, 3)
+        np.testing.assert_array_equal(saved_kernel(tmp_path), scores.kernels[3])
         assert np.abs(scores.kernels[1] - scores.kernels[3]).max() > 1e-3
         assert names(tmp_path) == ["model.keras"]
         assert capsys.readouterr().out.split("\n")[0] == (
-            "No better cider for 2 epochs: stopping; epoch 2 was the best."
+            "No better cider for 2 epochs: stopping; epoch 4 was the best."
         )
 
     def test_goes_on_while_it_gets_better(self, tmp_path):
         scores = Scores(0.1, 0.05, 0.2, 0.15, 0.3)
-        selection = DecodedSelection(scores, "cider", tmp_path / "model.keras", patience=2)
+        selection = BestEpoch(scores, "cider", tmp_path / "model.keras", patience=2)
         fit([selection], epochs=5, prepare=scores.watch)
         assert len(scores.kernels) == 5 and selection.best_epoch == 4
         np.testing.assert_array_equal(saved_kernel(tmp_path), scores.kernels[4])
@@ -252,7 +252,7 @@ class TestDecodedSelection:
     def test_the_model_is_there_after_the_first_epoch_whatever_it_scores(self, tmp_path):
         scores = Scores(0.0)
         fit(
-            [DecodedSelection(scores, "cider", tmp_path / "model.keras", 1)],
+            [BestEpoch(scores, "cider", tmp_path / "model.keras", 1)],
             prepare=scores.watch,
         )
         np.testing.assert_array_equal(saved_kernel(tmp_path), scores.kernels[0])
@@ -292,7 +292,7 @@ class TestCallbacks:
             epochs=epochs,
             steps=4,
             batch_size=2,
-            decode=scores,
+            evaluate=scores,
             monitor="cider",
             patience=patience,
             averaged=averaged,
@@ -304,7 +304,7 @@ class TestCallbacks:
         assert kinds == [
             Progress,
             *([keras.callbacks.SwapEMAWeights] if averaged else []),
-            DecodedSelection,  # After the averages are in.
+            BestEpoch,  # After the averages are in.
             keras.callbacks.CSVLogger,  # After the decoded metrics are in.
             keras.callbacks.TensorBoard,
             EpochLine,

@@ -4,7 +4,7 @@ import pytest
 
 from pipelines import scenes
 
-pytest.register_assert_rewrite("tests.apps.captioning.tiny")
+pytest.register_assert_rewrite("tests.apps.commands", "tests.apps.captioning.tiny")
 
 from tests.apps.captioning import tiny  # noqa: E402
 

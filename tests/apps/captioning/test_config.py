@@ -89,9 +89,9 @@ def test_a_preset_is_overridden_by_flags():
 
 
 def test_decoding_replaces_what_it_is_given():
-    config = Config(dataset="a", beams=3, decode="beam", seed=7, device="gpu")
+    config = Config(dataset="a", beams=3, decode="beam", seed=7, data_dir="c")
     decoding = Decoding(run="x", decode="sample", top_k=4, decode_batch_size=2)
-    changed = decoding.applied_to(config)
+    changed = console.override(config, decoding)
     expected = {**asdict(config), "decode": "sample", "top_k": 4, "decode_batch_size": 2}
     assert asdict(changed) == expected
-    assert Evaluation(dataset="b", data_dir="c").applied_to(config) == config
+    assert console.override(config, Evaluation(dataset="b")) == replace(config, dataset="b")

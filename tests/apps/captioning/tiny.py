@@ -1,17 +1,13 @@
-"""A captioner small enough for tests, and the ways to call its commands."""
+"""A captioner small enough for tests, and its commands."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-from dataclasses import dataclass
-from pathlib import Path
+import functools
 
-import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[3]
+from tests.apps import commands
+from tests.apps.commands import ROOT, flags, read_lines, refused, write_lines
+
+__all__ = ["ROOT", "flags", "read_lines", "refused", "write_lines"]
 
 SIZE = 48
 GRID = (4, 4)
@@ -35,63 +31,8 @@ SETTINGS = {
 }
 
 
-def flags(**settings):
-    """Settings as they are written on the command line."""
-    words = []
-    for name, value in settings.items():
-        flag = name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
-            words += [f"--{flag}", str(value)]
-    return words
-
-
-def start(command, *arguments, folder):
-    """Starts `python -m apps.captioning.COMMAND` in a folder, with pipes to both outputs."""
-    # A test run in the background ignores the interrupt key, and its children would inherit that.
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-m", f"apps.captioning.{command}", *map(str, arguments)],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a finished command left behind: exit status, outputs, and the folder it ran in."""
-
-    status: int
-    out: str
-    err: str
-    folder: Path
-
-    @property
-    def run(self):
-        return self.folder / "runs" / "captioning" / "tiny"
-
-
-def finish(command, *arguments, folder):
-    process = start(command, *arguments, folder=folder)
-    out, err = process.communicate(timeout=300)
-    return Result(process.returncode, out, err, Path(folder))
-
-
-def refused(main, arguments, capsys):
-    """The one line with which a command refuses its arguments."""
-    with pytest.raises(SystemExit) as exit_:
-        main([str(argument) for argument in arguments])
-    assert exit_.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: ")
-    return line
+start = functools.partial(commands.start, "captioning")
+finish = functools.partial(commands.finish, "captioning")
 
 
 def TinyNet(include_top, weights, input_shape):
@@ -109,14 +50,6 @@ def TinyNet(include_top, weights, input_shape):
 def preprocess_input(pixels, data_format):
     """Scales for `TinyNet`; found beside it, as in Keras Applications."""
     return pixels / 255.0
-
-
-def write_lines(path, rows):
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-
-
-def read_lines(path):
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 def write_pictures(folder, captions, splits=("train", "validation", "test")):

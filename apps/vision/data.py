@@ -1,0 +1,211 @@
+"""From a data set's name to batches of pictures and the classes they show."""
+
+import os
+import random
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import numpy as np
+import tensorflow as tf
+
+from apps.vision.config import Config
+from pipelines import (
+    augmentation,
+    cache,
+    class_folders,
+    digits,
+    images,
+    mixing,
+    sources,
+    streams,
+)
+from pipelines.console import UserError, console
+from pipelines.rand_augment import rand_augment
+
+FIELDS = {"file_name": str, "label": str}
+TFDS_FEATURES = {"file_name": ("image",), "label": ("label",)}
+LARGEST = 64  # pixels, of pictures whose size nobody gives
+BACKBONE_SIZE = 224
+
+
+@dataclass(frozen=True)
+class Split:
+    """The readable pictures of one split.
+
+    Attributes:
+        rows: The lines of the data set.
+        files: The picture of each line.
+        numbers: Its row in `pixels`, `(N,)`.
+        pixels: A memory map `(M, size, size, channels)`, uint8.
+    """
+
+    rows: list
+    files: list
+    numbers: np.ndarray
+    pixels: np.ndarray
+
+    def labels(self, names):
+        """The place of each picture's label in `names`, `(N,)`."""
+        places = {name: place for place, name in enumerate(names)}
+        return np.array([places[row["label"]] for row in self.rows], "int32")
+
+
+def read(config: Config) -> dict:
+    """All splits, as lists of rows, each with the `path` of its picture."""
+    folder = sources.locate(
+        config.dataset,
+        {"digits": digits.write},
+        version=digits.VERSION,
+        fields=FIELDS,
+        tfds_features=TFDS_FEATURES,
+        data_dir=config.data_dir,
+    )
+    if any((folder / f"train.jsonl{ending}").is_file() for ending in ("", ".gz")):
+        splits = sources.read_splits(folder, FIELDS, label="label")
+    else:
+        splits = class_folders.read_splits(folder)
+        splits = sources.cut_missing(splits, folder, label="label")
+    if config.max_train is not None:
+        splits["train"] = _some(splits["train"], config.max_train, config.seed)
+    return {
+        name: [
+            {**row, "path": path}
+            for row, path in zip(rows, sources.media(folder, rows), strict=True)
+        ]
+        for name, rows in splits.items()
+    }
+
+
+def _some(rows, count, seed):
+    """A random choice of rows, in their order; one of each label comes first of all."""
+    shuffled = random.Random(seed).sample(range(len(rows)), len(rows))
+    firsts = {rows[i]["label"]: i for i in reversed(shuffled)}
+    rest = [i for i in shuffled if firsts[rows[i]["label"]] != i]
+    return [rows[i] for i in sorted([*firsts.values(), *rest][:count])]
+
+
+def class_names(rows):
+    """The labels of the training pictures, in natural order: "2" comes before "10".
+
+    Raises:
+        UserError: There is but one.
+    """
+
+    def parts(name):
+        found = re.findall(r"(\d+)|(\D+)", name)
+        return [(0, int(digits), "") if digits else (1, 0, text) for digits, text in found]
+
+    names = sorted({row["label"] for row in rows}, key=lambda name: (parts(name), name))
+    if len(names) < 2:
+        raise UserError(f"all training pictures have the label '{names[0]}': there is no choice")
+    return names
+
+
+def check_labels(rows, names, split):
+    """Makes sure that a model of these classes can be scored on a split.
+
+    Such a label can never be right. To leave its pictures out would flatter the score, so that it
+    is for the user to decide.
+
+    Raises:
+        UserError: A picture has a label that training does not know.
+    """
+    unknown = Counter(row["label"] for row in rows if row["label"] not in set(names))
+    if unknown:
+        some = ", ".join(f"'{label}' ({count})" for label, count in unknown.most_common(5))
+        raise UserError(
+            f"{sum(unknown.values())} of {len(rows)} {split} pictures have a label that training "
+            f"does not know: {some}{', …' if len(unknown) > 5 else ''}; "
+            "rename it, remove them, or add such pictures to train"
+        )
+
+
+def fit_sizes(config, rows):
+    """The configuration with the sizes of picture and patch that suit these pictures."""
+    size, patch = config.image_size, config.patch_size
+    if size is None and config.backbone:
+        size = BACKBONE_SIZE
+    if size is None:
+        multiple = patch or 4
+        side = next(filter(None, (_longer_side(row["path"]) for row in rows)), LARGEST)
+        size = -(-min(side, LARGEST) // multiple) * multiple
+    if patch is None:
+        fitting = [side for side in range(1, 17) if size % side == 0]
+        patch = min(fitting, key=lambda side: (abs(side - max(size / 8, 2)), -side))
+    try:
+        return replace(config, image_size=size, patch_size=patch)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _longer_side(path):
+    try:
+        return max(images.dimensions(path))
+    except Exception:  # Of a damaged picture; `open_split` counts it.
+        return None
+
+
+def open_split(rows, size, channels) -> Split:
+    """Brings the pictures of a split into memory maps; unreadable ones are left out and counted.
+
+    Args:
+        rows: Of `read`.
+        size: Width and height in pixels.
+        channels: 1 or 3.
+    """
+    files = [row["path"] for row in rows]
+    pixels, numbers = images.cached_pixels(files, size, channels=channels)
+    readable = np.flatnonzero(numbers >= 0)
+    if len(readable) == 0:
+        raise UserError(f"none of the {len(files)} pictures can be read, the first is {files[0]}")
+    if len(readable) < len(files):
+        console.print(
+            f"{len(files) - len(readable)} of {len(files)} pictures cannot be read: skipped"
+        )
+    rows, files = [rows[i] for i in readable], [files[i] for i in readable]
+    return Split(rows, files, numbers[readable], pixels)
+
+
+def training_batches(split, names, config):
+    """An endless dataset of pixels `(B, size, size, C)` and targets `(B, classes)`; its steps.
+
+    Whatever is drawn at random depends on the seed and on the number of the batch alone.
+    """
+    labels, count = tf.constant(split.labels(names)), len(split.rows)
+
+    def example(number, pictures):
+        seeds = tf.random.split([config.seed, tf.cast(number, tf.int32)], 4)
+        pixels = _read(split, pictures)
+        pixels = augmentation.crop_and_flip(pixels, seeds[0], config.crop, config.flip)
+        pixels = tf.cast(pixels, tf.float32)
+        if config.rand_augment:
+            pixels = rand_augment(pixels, seeds[1], config.rand_augment, config.magnitude)
+        if config.erasing:
+            pixels = augmentation.random_erasing(pixels, seeds[2], config.erasing)
+        targets = tf.one_hot(tf.gather(labels, pictures), len(names))
+        return mixing.mix(pixels, targets, seeds[3], config.mixup, config.cutmix)
+
+    order = tf.data.Dataset.range(count).shuffle(count, seed=config.seed).repeat()
+    batches = order.batch(config.batch_size, drop_remainder=True).enumerate()
+    batches = batches.map(example, num_parallel_calls=os.cpu_count())
+    return streams.finish(batches), max(count // config.batch_size, 1)
+
+
+def picture_batches(split, batch_size):
+    """The pixels of all pictures of a split, in order, each once."""
+    numbers = tf.data.Dataset.range(len(split.rows)).batch(batch_size)
+    return streams.finish(numbers.map(lambda i: tf.cast(_read(split, i), tf.float32)))
+
+
+def gather(split, pictures):
+    """The pixels of some pictures, given by their places, uint8."""
+    return cache.gather(split.pixels, split.numbers[pictures])
+
+
+def _read(split, pictures):
+    """As `gather`, inside `tf.data`."""
+    pixels = tf.numpy_function(
+        lambda pictures: gather(split, pictures), [pictures], tf.uint8, stateful=False
+    )
+    return tf.ensure_shape(pixels, (None, *split.pixels.shape[1:]))

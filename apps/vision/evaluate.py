@@ -1,0 +1,181 @@
+"""Scores a finished run on a whole split: `python -m apps.vision.evaluate --run FOLDER`."""
+
+from pathlib import Path
+
+from apps.vision.config import Config, Evaluation
+from pipelines import console, runs
+
+
+@console.main
+def main(argv=None):
+    """Reads the flags and evaluates."""
+    arguments = console.parse(Evaluation, argv, prog="python -m apps.vision.evaluate")
+    folder = Path(arguments.run)
+    config = console.override(runs.load(folder, Config), arguments)
+    console.select_device(arguments.device, config.op_threads)
+    with console.quiet_start():
+        import tensorflow  # noqa: F401
+
+        from apps.vision import data
+    if arguments.device == "gpu":
+        console.require_gpu()
+    classifier, names = load(folder)
+    rows = data.read(config)[arguments.split]
+    data.check_labels(rows, names, arguments.split)
+    *_, size, channels = classifier.tokenizer.input_shape
+    split = data.open_split(rows, size, channels)
+    flip = arguments.test_flip
+    evaluate(folder, config, classifier, names, split, arguments.split, test_flip=flip)
+
+
+def load(folder):
+    """The classifier of a run and the names of its classes."""
+    from apps.vision import model  # noqa: F401
+
+    path = folder / "labels.json"
+    try:
+        names = runs.read_json(path)
+    except (OSError, ValueError) as error:
+        raise console.UserError(f"{path} cannot be read: {error}") from error
+    return runs.load_model(folder), names
+
+
+def make_scorer(classifier, test_flip=False):
+    """A model from pixels to probabilities; with `test_flip`, the mean over both mirror images."""
+    import keras
+
+    pixels = keras.Input(classifier.tokenizer.input_shape[1:])
+    softmax = keras.layers.Softmax(dtype="float32")
+    probabilities = softmax(classifier(pixels))
+    if test_flip:
+        mirrored = keras.ops.flip(pixels, axis=2)
+        probabilities = (probabilities + softmax(classifier(mirrored))) / 2
+    return keras.Model(pixels, probabilities)
+
+
+def evaluate(
+    folder, config, classifier, names, split, split_name, training_seconds=None, test_flip=False
+):
+    """Scores a split, prints the metrics, and writes all that is to be seen of them into the run.
+
+    These are `metrics.json`, and of the split a line for each picture, a table of the classes, the
+    confusion matrix, and maps.
+    """
+    from apps.vision import data
+    from pipelines import classification
+    from pipelines.confusion_pictures import draw_confusion
+
+    scorer, labels = make_scorer(classifier, test_flip), split.labels(names)
+    probabilities = scorer.predict(data.picture_batches(split, config.batch_size), verbose=0)
+    matrix = classification.confusion_matrix(labels, probabilities.argmax(axis=1), len(names))
+    classes = classification.class_scores(matrix, names)
+    print_classes(classes)
+    metrics = classification.score(probabilities, labels)
+    report = runs.write_report(
+        folder,
+        dataset=config.dataset,
+        split=split_name,
+        examples=len(split.rows),
+        training_seconds=training_seconds,
+        parameters=classifier.count_params(),
+        metrics=metrics,
+    )
+    write_predictions(folder / f"predictions_{split_name}.jsonl", probabilities, names, split)
+    classification.write_class_scores(folder / f"classes_{split_name}.csv", classes)
+    draw_confusion(folder / f"confusion_{split_name}.png", matrix, names)
+    page = draw_some(folder / "maps", classifier, split, probabilities, names, metrics)
+    console.console.print(f"maps: {page}", highlight=False, soft_wrap=True)
+    return report
+
+
+def draw_some(folder, classifier, split, probabilities, names, metrics, most=24):
+    """Draws what was looked at in some pictures of a split, a third of them mistaken ones."""
+    import numpy as np
+
+    from apps.vision import data
+
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != split.labels(names))[: most // 3]
+    even = np.linspace(0, len(split.rows) - 1, most - len(wrong)).astype(int)
+    shown = np.union1d(wrong, even)
+    captions = [
+        f"{split.rows[i]['label']}, taken for {likeliest(probabilities[i], names)}" for i in shown
+    ]
+    files = [split.files[i] for i in shown]
+    file_names = [f"{i:05d}-{file.stem}" for i, file in zip(shown, files, strict=True)]
+    return draw(folder, classifier, data.gather(split, shown), files, file_names, captions, metrics)
+
+
+def draw(folder, classifier, pixels, files, names, captions, scores=None, drawn=8, at_once=8):
+    """Draws what was looked at.
+
+    Args:
+        folder: Where the maps go.
+        classifier: The model.
+        pixels: `(M, size, size, C)`, what it sees.
+        files: The pictures.
+        names: What the maps are called.
+        captions: What is said of the pictures.
+        scores: Metrics for the page.
+        drawn: How many pictures get a map in a file of its own.
+        at_once: Pictures whose weights, some megabytes each, are there at a time.
+
+    Returns:
+        The path of a page with all of them.
+    """
+    from apps.vision import maps
+    from pipelines import images
+
+    found = []
+    for start in range(0, len(files), at_once):
+        found += maps.look(classifier, pixels[start : start + at_once].astype("float32"))[1]
+    pictures = [images.load(file, 256) for file in files]
+    return maps.draw(folder, names, pictures, found, captions, scores, drawn)
+
+
+def likeliest(shares, names, most=3):
+    """The likeliest classes of one picture with their probabilities, as one line."""
+    places = sorted(range(len(names)), key=lambda place: -shares[place])[:most]
+    return ", ".join(f"{names[place]} {shares[place]:.1%}" for place in places)
+
+
+def print_classes(classes, most=20):
+    """Prints the scores of the classes, the worst where there are many."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = classes
+    if len(classes) > most:
+        console.console.print(f"the {most} worst of {len(classes)} classes", highlight=False)
+        shown = sorted(classes, key=lambda row: row.f1)[:most]
+    table = Table("class", *("precision", "recall", "f1", "pictures"), box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in shown:
+        values = (f"{value:.3f}" for value in (row.precision, row.recall, row.f1))
+        table.add_row(Text(row.name), *values, f"{row.support:,}")
+    console.console.print(table, highlight=False)
+
+
+def write_predictions(path, probabilities, names, split):
+    """What each picture was taken for, a line each."""
+    import json
+
+    lines = [
+        json.dumps(
+            {
+                "file_name": row["file_name"],
+                "label": row["label"],
+                "predicted": names[best],
+                "probability": round(float(shares[best]), 4),
+            },
+            ensure_ascii=False,
+        )
+        for row, shares, best in zip(
+            split.rows, probabilities, probabilities.argmax(axis=1), strict=True
+        )
+    ]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""What a classifier looked at: attention block by block, and rolled out, over the picture."""
+
+import numpy as np
+
+from pipelines.attention_maps import AttentionMap, save_npz
+from pipelines.attention_pages import write_html
+from pipelines.attention_pictures import draw_png
+
+
+def look(classifier, pixels):
+    """Classifies pictures and tells what the classifier looked at.
+
+    Args:
+        classifier: A `VisionTransformer`.
+        pixels: `(B, size, size, C)`, 0 to 255; a few.
+
+    Returns:
+        Logits `(B, classes)`, and an `AttentionMap` for each picture, of the axes layer, row,
+        column: see `maps_of`.
+    """
+    import keras
+
+    logits, weights = classifier(pixels, return_attention_scores=True)
+    as_numpy = keras.ops.convert_to_numpy
+    blocks, pooling = (
+        as_numpy(keras.ops.cast(weights[name], "float32")) for name in ("blocks", "pooling")
+    )
+    learned = classifier.pool == "attention"
+    maps = [maps_of(*each, classifier.grid, learned) for each in zip(blocks, pooling, strict=True)]
+    return as_numpy(logits), maps
+
+
+def maps_of(blocks, pooling, grid, pooled_by_attention=False):
+    """The maps of one picture.
+
+    The vector that the head sees is gathered from the last block's tokens, by `pooling`: the class
+    token alone, all evenly, or as learned attention has it. A map is how much of what these tokens
+    attended to lies in each cell: in one block, the mean over its heads, or in all of them, rolled
+    out. The class token is no cell; the cells share its part.
+
+    Args:
+        blocks: Attention weights `(depth, N, T, T)`.
+        pooling: The part `(T,)` of each token in the vector.
+        grid: Rows and columns of the cells, which are the last tokens.
+        pooled_by_attention: Whether `pooling` is a map of its own: the last.
+    """
+    rows = [pooling @ block.mean(axis=0) for block in blocks] + [pooling @ rollout(blocks)]
+    names = [f"block {i}" for i in range(1, len(blocks) + 1)] + ["rollout"]
+    if pooled_by_attention:
+        rows.append(pooling)
+        names.append("pooling")
+    cells = np.stack(rows)[:, -grid[0] * grid[1] :]
+    total = cells.sum(axis=1, keepdims=True)
+    cells = np.divide(cells, total, out=np.zeros_like(cells), where=total > 0)
+    return AttentionMap(names, cells.reshape(-1, *grid), ("layer", "row", "column"))
+
+
+def rollout(blocks):
+    """How much of each input token is in each output token, Abnar and Zuidema (2020).
+
+    A block keeps half of a token, by the residual path, and mixes in half of what it attends to,
+    the mean over its heads: `A' = (A + I) / 2`. Blocks follow on each other: `A'_L ... A'_2 A'_1`.
+
+    Args:
+        blocks: Attention weights `(depth, N, T, T)`.
+
+    Returns:
+        `(T, T)`, rows that sum to one.
+
+    References:
+        - [Abnar and Zuidema, 2020](https://arxiv.org/abs/2005.00928)
+    """
+    flow = np.eye(blocks.shape[-1], dtype="float32")
+    for block in blocks:
+        mixed = block.mean(axis=0) + np.eye(len(flow), dtype="float32")
+        flow = mixed / mixed.sum(axis=-1, keepdims=True) @ flow
+    return flow
+
+
+def draw(folder, names, pictures, maps, captions, scores=None, drawn=8):
+    """Writes maps into a folder: a PNG each of the first, one page and the arrays of all.
+
+    Args:
+        folder: Is made if need be.
+        names: Of the files, one for each picture.
+        pictures: uint8 `(height, width, 3)`, of any size.
+        maps: Of `look`.
+        captions: What is said of each picture, such as its class.
+        scores: Metrics for the page.
+        drawn: How many get a PNG.
+
+    Returns:
+        The path of the page.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = list(zip(pictures, maps, captions, [[]] * len(maps), strict=True))
+    for name, (picture, attention, caption, _) in list(zip(names, entries, strict=True))[:drawn]:
+        draw_png(folder / f"{name}.png", picture, attention, caption)
+    save_npz(folder / "maps.npz", dict(zip(names, maps, strict=True)))
+    title = "What each layer looked at"
+    write_html(folder / "index.html", entries, title, scores, what="layer")
+    return folder / "index.html"

@@ -1,0 +1,85 @@
+"""Names what pictures show with a finished run: `python -m apps.vision.predict --input PATH`."""
+
+from pathlib import Path
+
+from apps.vision.config import Config, Prediction
+from pipelines import console, runs
+
+
+@console.main
+def main(argv=None):
+    """Reads the flags, classifies the pictures, and draws what was looked at."""
+    arguments = console.parse(Prediction, argv, prog="python -m apps.vision.predict")
+    if not arguments.input:
+        raise console.UserError("--input is missing: a picture, or a folder of pictures")
+    from pipelines import images
+
+    folder = Path(arguments.run)
+    config = console.override(runs.load(folder, Config), arguments)
+    files = images.find(arguments.input)
+    output = Path(arguments.output or folder / "predictions")
+    console.select_device(arguments.device, config.op_threads)
+    with console.quiet_start():
+        import tensorflow  # noqa: F401
+
+        from apps.vision.evaluate import load
+    if arguments.device == "gpu":
+        console.require_gpu()
+    classifier, names = load(folder)
+    predict(classifier, names, files, output, config.batch_size, arguments.test_flip)
+
+
+def predict(classifier, names, files, output, batch_size, test_flip=False):
+    """Prints the likeliest classes of each picture, and draws what was looked at.
+
+    A single picture that cannot be read is an error; of a folder it is skipped, with a line.
+    """
+    import numpy as np
+
+    from apps.vision.evaluate import draw, likeliest, make_scorer
+
+    scorer = make_scorer(classifier, test_flip)
+    *_, size, channels = classifier.tokenizer.input_shape
+    shown, seen, captions = [], [], []
+    for start in range(0, len(files), batch_size):
+        batch = files[start : start + batch_size]
+        readable, pixels = load_batch(batch, size, channels, alone=len(files) == 1)
+        if not readable:
+            continue
+        probabilities = scorer.predict_on_batch(pixels.astype("float32"))
+        said = [likeliest(shares, names) for shares in probabilities]
+        for file, caption in zip(readable, said, strict=True):
+            console.console.print(
+                f"{file}: {caption}", markup=False, highlight=False, soft_wrap=True
+            )
+        shown, captions = shown + readable, captions + said
+        seen.append(pixels)
+    if not shown:
+        raise console.UserError("none of the pictures could be read")
+    runs.make_folder(output)
+    pixels, file_names = np.concatenate(seen), [file.name for file in shown]
+    page = draw(output, classifier, pixels, shown, file_names, captions, drawn=len(shown))
+    page = output / f"{file_names[0]}.png" if len(files) == 1 else page
+    console.console.print(f"what was looked at: {page}", highlight=False, soft_wrap=True)
+
+
+def load_batch(files, size, channels, alone):
+    """The files that can be read, and their pixels; one that stands alone must be readable."""
+    import numpy as np
+
+    from pipelines import images
+
+    readable, pixels = [], []
+    for file in files:
+        try:
+            pixels.append(images.load(file, size, channels))
+            readable.append(file)
+        except console.UserError as error:
+            if alone:
+                raise
+            console.console.print(f"skipped: {error}", markup=False, soft_wrap=True)
+    return readable, np.array(pixels)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+import shutil
+
+import pytest
+
+pytest.register_assert_rewrite("tests.apps.commands", "tests.apps.vision.tiny")
+
+from tests.apps import commands  # noqa: E402
+from tests.apps.vision import tiny  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A run of `python -m apps.vision.train` on the built-in digits, as a user starts it."""
+    settings = {**tiny.SETTINGS, "max_train": 64, "mixup": 0.2, "rand_augment": 1, "erasing": 0.1}
+    flags = commands.flags(name="tiny", **settings)
+    result = tiny.finish("train", *flags, folder=tmp_path_factory.mktemp("work"))
+    assert result.status == 0, result.err
+    return result
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+    """The run alone, as it comes to another machine."""
+    return shutil.copytree(trained.run, tmp_path / "copied")

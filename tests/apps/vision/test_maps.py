@@ -1,0 +1,105 @@
+"""Maps by their formulas, and the pictures and page that they become."""
+
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from apps.vision import maps, model
+from apps.vision.config import Config
+from pipelines.attention_maps import load_npz
+
+DEPTH, N, GRID = 3, 2, (2, 3)
+
+
+def weights(tokens, seed=0):
+    random = np.random.default_rng(seed)
+    return random.dirichlet(np.ones(tokens), (DEPTH, N, tokens)).astype("float32")
+
+
+def test_rollout_is_the_product_of_the_blocks_with_their_residual_paths():
+    """Abnar and Zuidema 2020, section 3, term by term."""
+    blocks = weights(7)
+    first, second, third = ((block.mean(0) + np.eye(7)) / 2 for block in blocks)
+    found = maps.rollout(blocks)
+    np.testing.assert_allclose(found, third @ second @ first, atol=1e-6)
+    np.testing.assert_allclose(found.sum(-1), 1, atol=1e-6)
+    np.testing.assert_array_equal(maps.rollout(np.tile(np.eye(7), (DEPTH, N, 1, 1))), np.eye(7))
+
+
+def test_a_class_token_shows_what_it_attended_to():
+    blocks, token = weights(7), np.eye(7)[0]
+    found = maps.maps_of(blocks, token, GRID)
+    assert found.words == ("block 1", "block 2", "block 3", "rollout")
+    assert found.axes == ("layer", "row", "column")
+    np.testing.assert_allclose(found.weights.sum((1, 2)), 1, atol=1e-6)
+    row = blocks[1].mean(axis=0)[0, 1:]
+    np.testing.assert_allclose(found.weights[1].ravel(), row / row.sum(), atol=1e-6)
+    row = maps.rollout(blocks)[0, 1:]
+    np.testing.assert_allclose(found.weights[3].ravel(), row / row.sum(), atol=1e-6)
+
+
+def test_a_mean_shows_what_all_attended_to():
+    blocks = weights(6)
+    found = maps.maps_of(blocks, np.full(6, 1 / 6), GRID)
+    np.testing.assert_allclose(found.weights[0].ravel(), blocks[0].mean(axis=(0, 1)), atol=1e-6)
+
+
+def test_pooling_is_a_map_of_its_own():
+    blocks, pooling = weights(6), np.random.default_rng(3).dirichlet(np.ones(6))
+    found = maps.maps_of(blocks, pooling, GRID, pooled_by_attention=True)
+    assert found.words[-2:] == ("rollout", "pooling")
+    np.testing.assert_allclose(found.weights[-1].ravel(), pooling, atol=1e-6)
+    expected = pooling @ maps.rollout(blocks)
+    np.testing.assert_allclose(found.weights[-2].ravel(), expected, atol=1e-6)
+
+
+def test_a_token_that_attends_to_itself_alone_gives_an_empty_map():
+    alone = np.tile(np.eye(7), (DEPTH, N, 1, 1))
+    assert not maps.maps_of(alone, np.eye(7)[0], GRID).weights.any()
+
+
+@pytest.mark.parametrize("pool", ["token", "mean", "attention"])
+def test_backends_look_at_pictures(pool):
+    config = Config(image_size=8, patch_size=2, dim=16, depth=2, num_heads=2, pool=pool)
+    classifier = model.build(config, 1, 3)
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1)).astype("float32")
+    logits, found = maps.look(classifier, pixels)
+    np.testing.assert_allclose(
+        logits, keras.ops.convert_to_numpy(classifier(pixels)), rtol=1e-4, atol=1e-5
+    )
+    assert len(found) == 5
+    assert found[0].weights.shape == (3 + (pool == "attention"), 4, 4)
+    np.testing.assert_allclose([each.weights.sum((1, 2)) for each in found], 1, atol=1e-4)
+    assert (found[0].weights != found[1].weights).any()
+
+
+def test_maps_are_drawn_as_pictures_a_page_and_arrays(tmp_path):
+    random = np.random.default_rng(0)
+    config = Config(image_size=8, patch_size=2, dim=16, depth=2, num_heads=2)
+    pixels = random.integers(0, 256, (3, 8, 8, 3)).astype("float32")
+    _, found = maps.look(model.build(config, 3, 2), pixels)
+    page = maps.draw(
+        tmp_path / "new" / "maps",
+        ["a", "b", "c"],
+        random.integers(0, 256, (3, 9, 7, 3), "uint8"),
+        found,
+        ["dog, 90%", "cat, 60%; it is <dog>", "cat"],
+        scores={"top_1": 0.5},
+        drawn=2,
+    )
+    assert page == tmp_path / "new" / "maps" / "index.html"
+    written = sorted(path.name for path in page.parent.iterdir())
+    assert written == ["a.png", "b.png", "index.html", "maps.npz"]
+    arrays = load_npz(page.parent / "maps.npz")
+    assert list(arrays) == ["a", "b", "c"]
+    np.testing.assert_array_equal(arrays["c"].weights, found[2].weights)
+    with Image.open(page.parent / "a.png") as picture:
+        assert picture.width > 500
+    text = page.read_text()
+    assert "<h2>cat, 60%; it is &lt;dog&gt;</h2>" in text and "Point at a layer" in text
+    data = json.loads(re.search(r'type="application/json">(.*?)</script>', text)[1])
+    assert [entry["rows"] for entry in data["maps"]] == [4, 4, 4]

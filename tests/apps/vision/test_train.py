@@ -1,0 +1,204 @@
+"""Training and evaluation through the real commands."""
+
+import csv
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from apps.vision import evaluate, train
+from apps.vision.config import Config
+from pipelines import attention_maps, runs
+from tests.apps.commands import flags, read_lines
+from tests.apps.vision import tiny
+
+METRICS = {"top_1", "top_5", "macro_f1", "calibration_error"}
+
+
+def history(run):
+    with (run / "history.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+class TestTrain:
+    def test_says_what_it_does(self, trained):
+        assert trained.err == ""
+        assert re.search(
+            r"64 training pictures, 10 classes \(0, 1, 2, .*9\), [\d,]+ parameters, run ",
+            trained.out,
+        )
+        assert re.findall(r"^epoch (\d)/2  loss .* examples/s", trained.out, re.MULTILINE) == [
+            "1",
+            "2",
+        ]
+        assert re.search(r"^ *class +precision +recall +f1 +pictures *$", trained.out, re.MULTILINE)
+        assert re.search(r"^ *top_1  0\.\d{3}$", trained.out, re.MULTILINE)
+
+    def test_the_run_has_all_that_it_needs(self, trained):
+        names = {path.name for path in trained.run.iterdir()}
+        assert names == {
+            "config.json",
+            "labels.json",
+            "model.keras",
+            "history.csv",
+            "tensorboard",
+            "metrics.json",
+            "predictions_test.jsonl",
+            "classes_test.csv",
+            "confusion_test.png",
+            "maps",
+        }
+        assert runs.read_json(trained.run / "labels.json") == list("0123456789")
+        config = runs.load(trained.run, Config)
+        assert (config.image_size, config.patch_size, config.pool) == (8, 2, "attention")
+        assert (config.dim, config.depth, config.max_train) == (16, 2, 64)
+
+    def test_history_has_the_scores_of_each_epoch(self, trained):
+        rows = history(trained.run)
+        assert [row.keys() - {"epoch", "loss"} for row in rows] == 2 * [
+            {f"val_{name}" for name in METRICS}
+        ]
+
+    def test_the_report(self, trained):
+        report = runs.read_json(trained.run / "metrics.json")
+        assert (report["dataset"], report["split"], report["examples"]) == ("digits", "test", 364)
+        assert 0 < report["training_seconds"] < 300
+        parameters = re.search(r"([\d,]+) parameters", trained.out)[1]
+        assert report["parameters"] == int(parameters.replace(",", ""))
+        assert report["metrics"].keys() == METRICS
+        assert all(0 <= value <= 1 for value in report["metrics"].values())
+        assert report["metrics"]["top_5"] > report["metrics"]["top_1"]
+
+    def test_predictions_and_the_table_of_classes_agree_with_the_report(self, trained):
+        lines = read_lines(trained.run / "predictions_test.jsonl")
+        report = runs.read_json(trained.run / "metrics.json")
+        right = [line["label"] == line["predicted"] for line in lines]
+        assert np.mean(right) == pytest.approx(report["metrics"]["top_1"])
+        assert all(0.1 <= line["probability"] <= 1 for line in lines)
+        with (trained.run / "classes_test.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert [row["name"] for row in rows] == list("0123456789")
+        for row in rows:
+            mine = [line for line in lines if line["label"] == row["name"]]
+            assert int(row["support"]) == len(mine)
+            recall = np.mean([line["predicted"] == row["name"] for line in mine])
+            assert float(row["recall"]) == pytest.approx(recall, abs=1e-4)
+        with Image.open(trained.run / "confusion_test.png") as picture:
+            assert min(picture.size) > 300
+
+    def test_maps(self, trained):
+        maps = attention_maps.load_npz(trained.run / "maps" / "maps.npz")
+        lines = read_lines(trained.run / "predictions_test.jsonl")
+        assert len(maps) >= 16
+        for name, found in maps.items():
+            assert lines[int(name[:5])]["file_name"] == f"images/{name[6:]}.png"
+            assert found.words == ("block 1", "block 2", "rollout", "pooling")
+            assert found.weights.shape == (4, 4, 4)
+            np.testing.assert_allclose(found.weights.sum(axis=(1, 2)), 1, atol=1e-5)
+        drawn = {path.stem for path in (trained.run / "maps").glob("*.png")}
+        assert len(drawn) == 8 and drawn <= set(maps)
+        page = (trained.run / "maps" / "index.html").read_text("utf-8")
+        assert "taken for" in page and not re.search(r"(src|href)=\W*https?:", page)
+
+
+def test_it_learns_ten_pictures_by_heart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tiny.write_lines(tmp_path, list("abcde") * 2)
+    noise = np.random.default_rng(0).integers(0, 256, (10, 8, 8), "uint8")
+    for number, pixels in enumerate(noise):
+        Image.fromarray(pixels).save(folder / f"train-{number}.png")
+    lines = (folder / "train.jsonl").read_text()
+    for split, times in (("train", 20), ("validation", 1), ("test", 1)):
+        (folder / f"{split}.jsonl").write_text(times * lines)
+    settings = {**tiny.SETTINGS, "dim": 32, "batch_size": 10, "epochs": 4, "crop": 0, "mixup": 0}
+    train.main(flags(dataset=folder, name="ten", label_smoothing=0, **settings))
+    report = runs.read_json(tmp_path / "runs" / "vision" / "ten" / "metrics.json")
+    assert report["metrics"]["top_1"] == 1
+
+
+class TestEvaluate:
+    def test_gives_the_same_numbers_in_another_process(self, trained, copied):
+        before = runs.read_json(trained.run / "metrics.json")
+        for path in (copied / "maps", copied / "tensorboard"):
+            shutil.rmtree(path)
+        result = tiny.finish("evaluate", "--run", copied, folder=copied.parent)
+        assert (result.status, result.err) == (0, "")
+        assert runs.read_json(copied / "metrics.json") == before
+        assert (copied / "maps" / "index.html").is_file()
+
+    def test_the_saved_model_is_the_best_epoch(self, copied):
+        evaluate.main(["--run", str(copied), "--split", "validation", "--batch-size", "7"])
+        report = runs.read_json(copied / "metrics.json")
+        assert (report["split"], report["examples"]) == ("validation", 180)
+        best = max(history(copied)[::-1], key=lambda row: row["val_top_1"])
+        for name, value in report["metrics"].items():
+            assert value == pytest.approx(best[f"val_{name}"], abs=1e-4)
+        assert (copied / "classes_validation.csv").is_file()
+
+    def test_flipped_pictures_count_half(self, copied):
+        evaluate.main(["--run", str(copied), "--test-flip"])
+        flipped = read_lines(copied / "predictions_test.jsonl")
+        evaluate.main(["--run", str(copied)])
+        plain = read_lines(copied / "predictions_test.jsonl")
+        assert [line["file_name"] for line in flipped] == [line["file_name"] for line in plain]
+        assert flipped != plain
+
+    def test_another_data_set_in_colour(self, copied, tmp_path, monkeypatch):
+        folder = tiny.write_classes(tmp_path / "set", {"red": 3, "green": 2}, ("train", "test"))
+        for split in ("train", "test"):
+            (folder / split / "red").rename(folder / split / "3")
+            (folder / split / "green").rename(folder / split / "7")
+        evaluate.main(["--run", str(copied), "--dataset", str(folder)])
+        report = runs.read_json(copied / "metrics.json")
+        assert (report["dataset"], report["examples"]) == (str(folder), 5)
+
+
+def test_the_mean_over_both_mirror_images(trained):
+    classifier, _ = evaluate.load(trained.run)
+    pixels = np.random.default_rng(0).uniform(0, 255, (3, 8, 8, 1)).astype("float32")
+    plain = evaluate.make_scorer(classifier)
+    both = evaluate.make_scorer(classifier, test_flip=True).predict_on_batch(pixels)
+    expected = plain.predict_on_batch(pixels) + plain.predict_on_batch(pixels[:, :, ::-1].copy())
+    np.testing.assert_allclose(both, expected / 2, atol=1e-5)
+    np.testing.assert_allclose(both.sum(axis=1), 1, atol=1e-5)
+
+
+class TestGoingOn:
+    """`--start` takes the weights of another run."""
+
+    def test_with_pictures_of_another_size(self, trained, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        settings = {**tiny.SETTINGS, "max_train": 32, "epochs": 1, "learning_rate": 1e-9}
+        train.main(flags(name="on", start=trained.run, image_size=16, **settings))
+        config = runs.load(tmp_path / "runs" / "vision" / "on", Config)
+        assert config.image_size == 16
+        old, _ = evaluate.load(trained.run)
+        new, _ = evaluate.load(tmp_path / "runs" / "vision" / "on")
+        assert new.grid == (8, 8)
+        for before, after in zip(old.weights, new.weights, strict=True):
+            if "positions" not in before.path and "seed" not in before.path:
+                np.testing.assert_allclose(before, after, atol=1e-5, err_msg=before.path)
+
+    def test_of_another_model(self, trained, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        settings = {**tiny.SETTINGS, "max_train": 32, "dim": 8}
+        with pytest.raises(SystemExit) as exit_:
+            train.main(flags(name="on", start=trained.run, **settings))
+        assert exit_.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"error: --start {trained.run}: ")
+        assert not (tmp_path / "runs").exists()
+
+
+def test_a_vit_of_another_mechanism_in_colour_through_the_whole_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tiny.write_classes(tmp_path / "set", {"red": 12, "green": 12, "blue": 1})
+    settings = {**tiny.SETTINGS, "model": "vit", "attention": "additive", "pool": "mean"}
+    settings |= {"epochs": 1, "ema": 0, "flip": True, "cutmix": 1.0}
+    train.main(flags(dataset=folder, name="other", **settings))
+    run = tmp_path / "runs" / "vision" / "other"
+    assert runs.read_json(run / "labels.json") == ["blue", "green", "red"]
+    report = runs.read_json(run / "metrics.json")
+    assert report["examples"] == 2
