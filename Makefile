@@ -26,7 +26,7 @@ train-% evaluate-% predict-%: export KERAS_BACKEND = $(BACKEND)
 .DEFAULT_GOAL := help
 .PHONY: setup train-captioning evaluate-captioning predict-captioning
 .PHONY: train-vision evaluate-vision predict-vision
-.PHONY: test test-all test-backends bench lint format clean help
+.PHONY: test test-all test-backends bench bench-vision lint format clean help
 
 setup: $(READY) ## Install into .venv (GPU=1: CUDA builds; BACKEND=jax|torch: that backend too)
 
@@ -65,6 +65,9 @@ test-backends: $(VENV)/.installed-jax $(VENV)/.installed-torch ## Run layers and
 
 bench: $(READY) $(VENV)/.installed-torch ## Time and memory of the layers, beside Keras's and PyTorch's (ARGS=)
 	$(PYTHON) -m benchmarks.layers --backend $(BACKEND) $(ARGS)
+
+bench-vision: $(READY) $(VENV)/.installed-torch ## Training of a Vision Transformer, beside KerasHub's and PyTorch's (ARGS=)
+	$(PYTHON) -m benchmarks.vision $(ARGS)
 
 lint: $(BASE) ## Check style and formatting
 	$(PYTHON) -m ruff check .

@@ -137,7 +137,7 @@ def resize_positions(positions, grid, new_grid):
     Example:
     >>> row = np.array([[0.0], [1.0]])
     >>> print(ops.convert_to_numpy(resize_positions(row, (1, 2), (1, 4)))[:, 0].round(2))
-    [-0.11  0.26  0.74  1.11]
+    [-0.11  0.23  0.77  1.11]
     """
     rows, columns = (_bicubic(old, new) for old, new in zip(grid, new_grid, strict=True))
     cells = ops.reshape(ops.cast(positions, "float32"), (*grid, -1))

@@ -27,8 +27,8 @@ class StochasticDepth(keras.layers.Layer):
     Example:
     >>> branch = np.ones((1000, 5, 16))
     >>> kept = ops.convert_to_numpy(StochasticDepth(0.2, seed=1)(branch, training=True))
-    >>> sorted(set(kept.ravel().tolist())), 0.7 < kept.any(axis=(1, 2)).mean() < 0.9
-    ([0.0, 1.25], True)
+    >>> print(np.unique(kept), abs(kept.any(axis=(1, 2)).mean() - 0.8) < 0.1)
+    [0.   1.25] True
 
     Reference:
         [Huang et al., 2016](https://arxiv.org/abs/1603.09382)

@@ -24,7 +24,7 @@ def make_optimizer(
 ):
     """AdamW with linear warm-up, cosine decay to zero and clipping by the global norm.
 
-    Biases, gains and the tables of embeddings and positions do not decay.
+    Biases, gains, class tokens and the tables of embeddings and positions do not decay.
 
     Args:
         learning_rate: The peak, reached after `warmup_steps`.
@@ -49,7 +49,7 @@ def make_optimizer(
         ema_momentum=ema_momentum or 0.99,
         epsilon=1e-8,
     )
-    names = ["bias", "gamma", "beta", "scale", "embeddings", "positions"]
+    names = ["bias", "gamma", "beta", "scale", "embeddings", "positions", "token"]
     optimizer.exclude_from_weight_decay(var_names=names)
     return optimizer
 

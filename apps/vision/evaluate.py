@@ -98,7 +98,7 @@ def draw_some(folder, classifier, split, probabilities, names, metrics, most=24)
     even = np.linspace(0, len(split.rows) - 1, most - len(wrong)).astype(int)
     shown = np.union1d(wrong, even)
     captions = [
-        f"{split.rows[i]['label']}, taken for {likeliest(probabilities[i], names)}" for i in shown
+        f"{split.rows[i]['label']}, predicted {likeliest(probabilities[i], names)}" for i in shown
     ]
     files = [split.files[i] for i in shown]
     file_names = [f"{i:05d}-{file.stem}" for i, file in zip(shown, files, strict=True)]
@@ -135,7 +135,7 @@ def draw(folder, classifier, pixels, files, names, captions, scores=None, drawn=
 def likeliest(shares, names, most=3):
     """The likeliest classes of one picture with their probabilities, as one line."""
     places = sorted(range(len(names)), key=lambda place: -shares[place])[:most]
-    return ", ".join(f"{names[place]} {shares[place]:.1%}" for place in places)
+    return ", ".join(f"{names[place]} ({shares[place]:.1%})" for place in places)
 
 
 def print_classes(classes, most=20):

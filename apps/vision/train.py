@@ -74,6 +74,8 @@ def train(config):
         steps_per_execution=at_once,
         jit_compile={"auto": "auto", "on": True, "off": False}[config.xla],
     )
+    # Else it is built inside the first step, which TensorFlow then traces twice.
+    classifier.optimizer.build(classifier.trainable_variables)
 
     def score():
         pictures = data.picture_batches(validation, config.batch_size)

@@ -11,7 +11,7 @@ from apps.vision.config import MECHANISMS, Config
 from pipelines import backbones, training
 
 B, CLASSES = 3, 5
-SMALL = {"image_size": 12, "patch_size": 4, "dim": 16, "depth": 2, "num_heads": 2}
+SMALL = {"model": "vit", "image_size": 12, "patch_size": 4, "dim": 16, "depth": 2, "num_heads": 2}
 
 
 def to_numpy(x):
@@ -122,7 +122,7 @@ class TestForms:
 
     def test_sizes_are_those_of_the_papers(self):
         """DeiT-Ti has 5.7 million parameters (Touvron et al. 2021), CCT-7/3x1 3.76 (Hassani)."""
-        config = Config(size="tiny", image_size=224, patch_size=16)
+        config = Config(model="vit", size="tiny", image_size=224, patch_size=16)
         assert model.build(config, 3, 1000).count_params() == pytest.approx(5.7e6, rel=0.01)
         config = Config(model="compact", size="small", image_size=32, convolutions=1)
         assert model.build(config, 3, 10).count_params() == pytest.approx(3.76e6, rel=0.03)

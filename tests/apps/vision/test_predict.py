@@ -48,7 +48,7 @@ def test_a_folder_of_pictures_of_every_mode(trained, pictures, tmp_path, capsys)
     said = dict(re.findall(rf"^{pictures}/(.*?): (.+)$", out, re.MULTILINE))
     assert list(said) == READABLE
     for line in said.values():
-        shares = [float(share) for share in re.findall(r"\d ([\d.]+)%", line)]
+        shares = [float(share) for share in re.findall(r"\d \(([\d.]+)%\)", line)]
         assert len(shares) == 3 and shares == sorted(shares, reverse=True) and sum(shares) <= 100.1
     (skipped,) = re.findall(r"^skipped: (.*)", out, re.MULTILINE)
     assert skipped.startswith(f"cannot read {pictures}/broken.jpg as a picture: ")
@@ -56,7 +56,7 @@ def test_a_folder_of_pictures_of_every_mode(trained, pictures, tmp_path, capsys)
     assert f"what was looked at: {output / 'index.html'}" in out
 
     (first, *_) = read_lines(trained.run / "predictions_test.jsonl")
-    assert said["digit.png"].startswith(f"{first['predicted']} {first['probability']:.1%}")
+    assert said["digit.png"].startswith(f"{first['predicted']} ({first['probability']:.1%})")
 
     maps = attention_maps.load_npz(output / "maps.npz")
     assert list(maps) == READABLE
@@ -70,7 +70,7 @@ def test_one_picture_from_the_command_line(copied, pictures, tmp_path):
     result = tiny.finish("predict", "--input", picture, "--run", copied, folder=tmp_path)
     assert (result.status, result.err) == (0, "")
     said, shown = result.out.splitlines()
-    assert re.fullmatch(rf"{picture}: \d \d+\.\d%, \d \d+\.\d%, \d \d+\.\d%", said)
+    assert re.fullmatch(rf"{picture}: \d \(\d+\.\d%\)(, \d \(\d+\.\d%\)){{2}}", said)
     drawn = copied / "predictions" / "photo.jpg.png"
     assert shown == f"what was looked at: {drawn}" and drawn.is_file()
 

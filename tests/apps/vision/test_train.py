@@ -100,7 +100,7 @@ class TestTrain:
         drawn = {path.stem for path in (trained.run / "maps").glob("*.png")}
         assert len(drawn) == 8 and drawn <= set(maps)
         page = (trained.run / "maps" / "index.html").read_text("utf-8")
-        assert "taken for" in page and not re.search(r"(src|href)=\W*https?:", page)
+        assert ", predicted " in page and not re.search(r"(src|href)=\W*https?:", page)
 
 
 def test_it_learns_ten_pictures_by_heart(tmp_path, monkeypatch):
