@@ -45,7 +45,13 @@ def _ours():
     from apps.vision.config import Config
 
     config = Config(
-        image_size=IMAGE, patch_size=PATCH, dim=DIM, depth=DEPTH, num_heads=HEADS, mlp_ratio=4.0
+        model="vit",
+        image_size=IMAGE,
+        patch_size=PATCH,
+        dim=DIM,
+        depth=DEPTH,
+        num_heads=HEADS,
+        mlp_ratio=4.0,
     )
     return model.build(config, 3, CLASSES)
 

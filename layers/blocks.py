@@ -70,6 +70,7 @@ class RowBlocks:
             waiting, state = state[:ahead], step(i, *state[ahead:])
             done = sum(ops.cast(ops.reshape(x, (-1,))[0], "float32") for x in state)
             earliest, *waiting = (*waiting, done)
+            # One more, whatever it is: so the next block can only begin when `earliest` is there.
             return (i + ops.where(ops.isnan(earliest), 1, 1), *waiting, *state)
 
         start = ops.convert_to_tensor(0, dtype="int32"), *[ops.zeros(())] * ahead
