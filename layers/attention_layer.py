@@ -1,5 +1,7 @@
 """What every mechanism shares: the call contract, the masks, the dropout and the output spec."""
 
+import inspect
+
 import keras
 from keras import ops
 
@@ -39,6 +41,11 @@ class AttentionLayer(keras.layers.Layer):
     def __init__(self, dropout=0.0, seed=None, **kwargs):
         if not 0 <= dropout < 1:
             raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+        for name in inspect.signature(self.call).parameters.keys() & kwargs:
+            raise TypeError(
+                f"`{name}` is a call argument, not one of the constructor: "
+                f"layer(query, value, {name}=...)"
+            )
         super().__init__(**kwargs)
         self.supports_masking = True
         self.dropout = dropout

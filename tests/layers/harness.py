@@ -379,6 +379,11 @@ class Promises:
         assert len(seed_states(layer)) == 0
         assert len(seed_states(mechanism.build(dropout=0.5))) == 1
 
+    def test_a_call_argument_in_the_constructor_is_told_to_be_one(self, mechanism):
+        message = "`return_attention_scores` is a call argument, not one of the constructor"
+        with pytest.raises(TypeError, match=message):
+            mechanism.layer(**{**mechanism.options, "return_attention_scores": True})
+
     def test_config_has_every_constructor_argument(self, mechanism):
         names = set(mechanism.defaults())
         assert names <= set(mechanism.make().get_config())
