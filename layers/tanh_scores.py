@@ -5,6 +5,9 @@ from keras import ops
 from .blocks import RowBlocks
 
 ELEMENTS = 2**20  # Of the hidden layer in one block; two are held at a time.
+# Of the hidden layers that give one part of the scores: a block is put into its part, the part into
+# the whole, as TensorFlow copies all that it puts something into.
+PART = 2**27
 FEW_ROWS = 16  # Candidates of one decoding step: not worth a loop.
 
 
@@ -31,22 +34,23 @@ def tanh_scores(query, key, kernel):
 
     batch, length, _ = ops.shape(query)
     key_length = ops.shape(key)[1]
-    blocks = RowBlocks(length, batch * key_length * units, ELEMENTS)
+    row = batch * key_length * units
+    blocks, parts = RowBlocks(length, row, ELEMENTS), RowBlocks(length, row, PART)
+    blocks_of_part = RowBlocks(parts.rows, row, ELEMENTS)
 
     @ops.custom_gradient
     def scores(query, key, kernel):
-        padded = blocks.pad(query)
+        def of_block(query):
+            return _scores(_hidden(query, key), kernel)
 
-        def forward(i, output):
-            part = _scores(_hidden(blocks.get(padded, i), key), kernel)
-            return (blocks.put(output, i, part),)
+        def of_part(query):
+            return _by_blocks(of_block, query, key_length, blocks_of_part, ahead=1)
 
-        output = blocks.empty((batch, key_length), query.dtype)
-        output = blocks.joined(*blocks.each(forward, output, ahead=1))
+        output = _by_blocks(of_part, query, key_length, parts)
 
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
-            padded_slope = blocks.pad(upstream)
+            padded, padded_slope = blocks.pad(query), blocks.pad(upstream)
 
             def backward(i, d_query, d_key, d_kernel):
                 hidden = _hidden(blocks.get(padded, i), key)
@@ -71,6 +75,19 @@ def tanh_scores(query, key, kernel):
         return output, gradient
 
     return scores(query, key, kernel)
+
+
+def _by_blocks(compute, query, key_length, blocks, ahead=0):
+    """`compute` of blocks of the rows of a query `(B, T, U)`, as one: `(B, T, S)`."""
+    if isinstance(blocks.count, int) and blocks.count == 1:
+        return compute(query)
+    padded = blocks.pad(query)
+
+    def step(i, output):
+        return (blocks.put(output, i, compute(blocks.get(padded, i))),)
+
+    output = blocks.empty((ops.shape(query)[0], key_length), query.dtype)
+    return blocks.joined(*blocks.each(step, output, ahead=ahead))
 
 
 def _hidden(query, key):

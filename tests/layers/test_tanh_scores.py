@@ -12,17 +12,18 @@ from tests.layers.mechanism import close
 B, T, S, U = 2, 5, 7, 11
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 4])
+@pytest.mark.parametrize(("rows", "part"), [(1, 3), (1, 5), (2, 3), (2, 5), (3, 4), (4, 5)])
 @pytest.mark.parametrize(
     "make", [lambda: AdditiveAttention(U), lambda: LuongAttention("concat", units=U)]
 )
-def test_blocks_equal_the_plain_formula(monkeypatch, make, rows):
+def test_blocks_equal_the_plain_formula(monkeypatch, make, rows, part):
     rng = np.random.default_rng(1)
     arrays = [rng.normal(size=(B, n, d)).astype("float32") for n, d in ((T, 13), (S, 17))]
     found = []
     for few, elements in ((T, 0), (0, rows * B * S * U)):
         monkeypatch.setattr(tanh_scores, "FEW_ROWS", few)
         monkeypatch.setattr(tanh_scores, "ELEMENTS", elements)
+        monkeypatch.setattr(tanh_scores, "PART", part * B * S * U)
         layer = make()
         layer.build(*(array.shape for array in arrays))
         randomise(layer)
