@@ -53,8 +53,10 @@ predict-vision: $(READY) ## Name what a picture or a folder of them shows (INPUT
 test: $(BASE) ## Run the fast tests on TensorFlow
 	KERAS_BACKEND=tensorflow $(PYTEST) -m "not slow" tests
 
-test-all: $(BASE) ## Run every test on TensorFlow
+test-all: $(VENV)/.installed-jax $(VENV)/.installed-torch ## Run every test, the slow ones too; those of the layers on JAX and PyTorch as well
 	KERAS_BACKEND=tensorflow $(PYTEST) tests
+	KERAS_BACKEND=jax $(PYTEST) tests/layers
+	KERAS_BACKEND=torch $(PYTEST) tests/layers
 
 test-backends: $(VENV)/.installed-jax $(VENV)/.installed-torch ## Run layers and models on JAX and PyTorch, and layers against plain PyTorch
 	KERAS_BACKEND=jax $(PYTEST) -m "not slow" tests/layers

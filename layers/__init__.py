@@ -14,6 +14,7 @@ from .conformer_block import ConformerBlock
 from .coverage_attention import CoverageAttention
 from .grid_position_embedding import GridPositionEmbedding, resize_positions
 from .layer_scale import LayerScale
+from .leaks import sees_the_future
 from .linear_attention import LinearAttention
 from .local_attention import LocalAttention
 from .location_sensitive_attention import LocationSensitiveAttention
@@ -61,5 +62,6 @@ __all__ = [
     "masked_softmax",
     "mechanisms",
     "resize_positions",
+    "sees_the_future",
     "sinusoids",
 ]

@@ -1,10 +1,9 @@
 """What every mechanism shares: the call contract, the masks, the dropout and the output spec."""
 
-import inspect
-
 import keras
 from keras import ops
 
+from .call_arguments import refuse_call_arguments
 from .masking import AttentionMask, carry_mask
 from .shapes import check_ranks
 
@@ -41,11 +40,7 @@ class AttentionLayer(keras.layers.Layer):
     def __init__(self, dropout=0.0, seed=None, **kwargs):
         if not 0 <= dropout < 1:
             raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
-        for name in inspect.signature(self.call).parameters.keys() & kwargs:
-            raise TypeError(
-                f"`{name}` is a call argument, not one of the constructor: "
-                f"layer(query, value, {name}=...)"
-            )
+        refuse_call_arguments(self, kwargs)
         super().__init__(**kwargs)
         self.supports_masking = True
         self.dropout = dropout
@@ -86,6 +81,7 @@ class AttentionLayer(keras.layers.Layer):
         raise NotImplementedError
 
     num_heads = None  # With heads, weights have an axis for them.
+    self_attention_only = False
 
     # The contract.
 

@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from .call_arguments import refuse_call_arguments
 from .masking import masked_softmax
 from .scored_attention import project
 from .serialization import register
@@ -47,6 +48,7 @@ class AttentionPooling(keras.layers.Layer):
             raise ValueError(f"`units` must be a positive integer. Received: units={units}")
         if not 0 <= dropout < 1:
             raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+        refuse_call_arguments(self, kwargs)
         super().__init__(**kwargs)
         self.supports_masking = True
         self.units = units

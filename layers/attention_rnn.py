@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from .aligned_attention import AlignedAttention
+from .call_arguments import refuse_call_arguments
 from .masking import combine_masks
 from .serialization import register
 from .shapes import check_ranks
@@ -81,6 +82,7 @@ class AttentionRNN(keras.layers.Layer):
                 "`attention` must be a single-head attention layer, such as AdditiveAttention or "
                 f"LuongAttention. Received: attention={attention}"
             )
+        refuse_call_arguments(self, kwargs)
         super().__init__(**kwargs)
         self.supports_masking = True
         self.cell = cell

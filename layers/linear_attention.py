@@ -26,7 +26,8 @@ class LinearAttention(ProjectedAttention):
     - `favor`: `phi(x) = exp(w x - |x|^2 / 2)` with `num_features` orthogonal random vectors `w` and
       `x` over `H^(1/4)`: positive features, whose expectation is softmax attention (FAVOR+,
       Choromanski et al., 2021). They are drawn once, from `seed`, and saved, as a weight that is
-      not trained.
+      not trained. Exponents are taken from the largest over all keys: where they differ by more
+      than 87, the smaller ones are lost to float32, in causal attention as well.
 
     Args:
         num_heads: N.

@@ -1,5 +1,6 @@
 import keras
 from keras import initializers, ops
+from keras.src.backend import get_keras_mask
 
 from .chunked_attention import chunked_attention
 from .dot_product import attention_weights, weighted_sum
@@ -15,6 +16,7 @@ IMPLEMENTATIONS = ("auto", "dense", "chunked", "flash")
 
 # Up to here the weights fit in memory many times over, and computing them once is faster.
 DENSE_SCORES = 2**25
+LARGE_BATCH = 128  # Of an unknown number of examples, that many are to fit.
 
 
 @register
@@ -157,7 +159,17 @@ class MultiHeadAttention(ProjectedAttention):
         if cache_index is None:
             raise ValueError("`cache` needs `cache_index`, the number of positions it holds.")
         check_ranks(self, query=query.shape, value=value.shape, key=getattr(key, "shape", None))
+        # What Keras fills in is over the new positions, not over those of the cache.
+        if value_mask is get_keras_mask(value):
+            value_mask = None
+        if key is not None and key_mask is get_keras_mask(key):
+            key_mask = None
         max_length = cache[0].shape[2]
+        if isinstance(cache_index, int) and cache_index + value.shape[1] > max_length:
+            raise ValueError(
+                f"The cache has {max_length} positions. Received {value.shape[1]} more, "
+                f"with cache_index={cache_index}"
+            )
         for name, mask in (("value_mask", value_mask), ("key_mask", key_mask)):
             if mask is not None and mask.shape[1] != max_length:
                 raise ValueError(
@@ -267,8 +279,10 @@ class MultiHeadAttention(ProjectedAttention):
         batch, heads, length, _ = query.shape
         if None in (length, keys.shape[2]):
             return None
-        scores = (batch or 1) * heads * length * keys.shape[2]
-        return "dense" if scores <= DENSE_SCORES else "chunked"
+        scores = heads * length * keys.shape[2]
+        if batch is None and scores <= DENSE_SCORES < scores * LARGE_BATCH:
+            return None
+        return "dense" if (batch or 1) * scores <= DENSE_SCORES else "chunked"
 
     def _fused(self, query, keys, values, mask):
         """The backend's own kernel, made to give zero where nothing may be seen."""
@@ -340,8 +354,8 @@ def _has_fused_kernels(gpu=True):
     """Whether the backend has attention as one kernel, on the device that it computes on."""
     if keras.backend.backend() == "tensorflow":
         return False
-    return not gpu or any(name in str(_device()).lower() for name in ("cuda", "gpu", "rocm"))
-
-
-def _device():
-    return getattr(ops.convert_to_tensor(0.0), "device", "")
+    if not gpu:
+        return True
+    if keras.backend.backend() == "jax":  # Of a tensor inside `jit` no device is known.
+        return any(name.startswith("gpu") for name in keras.distribution.list_devices())
+    return "cuda" in str(ops.convert_to_tensor(0.0).device)

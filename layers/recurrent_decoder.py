@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from .attention_rnn import AttentionRNN
+from .call_arguments import refuse_call_arguments
 from .registry import get
 from .serialization import register
 from .transformer_block import serialize_attention
@@ -62,6 +63,7 @@ class RecurrentDecoder(keras.layers.Layer):
         seed=None,
         **kwargs,
     ):
+        refuse_call_arguments(self, kwargs)
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
         self.dim = dim

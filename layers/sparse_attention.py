@@ -16,6 +16,7 @@ class SparseAttention(ProjectedAttention):
     The output never needs the T x T weights; asked for, they are computed beside it.
     """
 
+    self_attention_only = True  # Its pattern lies along one sequence.
     block = None  # Queries of a block.
     seeing_all = 0
 

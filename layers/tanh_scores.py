@@ -8,7 +8,8 @@ ELEMENTS = 2**20  # Of the hidden layer in one block; two are held at a time.
 # Of the hidden layers that give one part of the scores: a block is put into its part, the part into
 # the whole, as TensorFlow copies all that it puts something into.
 PART = 2**27
-FEW_ROWS = 16  # Candidates of one decoding step: not worth a loop.
+# Candidates of one decoding step: not worth a loop, unless their sources are very long.
+FEW_ROWS, FEW_ELEMENTS = 16, 2**24
 
 
 def tanh_scores(query, key, kernel):
@@ -25,14 +26,11 @@ def tanh_scores(query, key, kernel):
     Returns:
         `(B, T, S)`.
     """
-    length, key_length, units = query.shape[1], key.shape[1], query.shape[2]
     kernel = ops.cast(kernel, query.dtype)
-    known = None not in (length, key_length)
-    elements = (query.shape[0] or 1) * length * key_length * units if known else None
-    if (length is not None and length <= FEW_ROWS) or (known and elements <= ELEMENTS):
+    if _is_small(query.shape, key.shape[1]):
         return _scores(_hidden(query, key), kernel)
 
-    batch, length, _ = ops.shape(query)
+    batch, length, units = ops.shape(query)
     key_length = ops.shape(key)[1]
     row = batch * key_length * units
     blocks, parts = RowBlocks(length, row, ELEMENTS), RowBlocks(length, row, PART)
@@ -75,6 +73,20 @@ def tanh_scores(query, key, kernel):
         return output, gradient
 
     return scores(query, key, kernel)
+
+
+def _is_small(query_shape, key_length):
+    """Whether the whole hidden layer may be kept, as far as sizes are known."""
+    batch, length, units = query_shape
+    if length is None:
+        return False
+    few = length <= FEW_ROWS
+    if key_length is None:
+        return few
+    elements = length * key_length * units
+    if batch is None:
+        return few or elements <= ELEMENTS // 4
+    return batch * elements <= (FEW_ELEMENTS if few else ELEMENTS)
 
 
 def _by_blocks(compute, query, key_length, blocks, ahead=0):

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import activations, ops
 
+from .call_arguments import refuse_call_arguments
 from .layer_scale import LayerScale
 from .registry import get
 from .stochastic_depth import StochasticDepth
@@ -27,6 +28,7 @@ class AttentionBlock(keras.layers.Layer):
         for name, size in (("num_heads", num_heads), ("mlp_dim", mlp_dim)):
             if not isinstance(size, int) or size <= 0:
                 raise ValueError(f"`{name}` must be a positive integer. Received: {name}={size}")
+        refuse_call_arguments(self, kwargs)
         super().__init__(**kwargs)
         self.supports_masking = True
         self.num_heads = num_heads

@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from .call_arguments import refuse_call_arguments
 from .position_embedding import PositionEmbedding
 from .serialization import register
 from .transformer_decoder_block import TransformerDecoderBlock
@@ -66,6 +67,7 @@ class TransformerDecoder(keras.layers.Layer):
         seed=None,
         **kwargs,
     ):
+        refuse_call_arguments(self, kwargs)
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
         self.dim = dim

@@ -104,6 +104,11 @@ class TransformerDecoderBlock(TransformerBlock):
             self.cross_attention = self._make_attention(
                 self.cross_attention_mechanism, x_shape, tuple(memory_shape), "cross_attention"
             )
+            if self.cross_attention.self_attention_only:
+                raise ValueError(
+                    f"`cross_attention` cannot be {type(self.cross_attention).__name__}, which is "
+                    "self-attention: target and memory are two sequences."
+                )
             if getattr(self.cross_attention, "position", None):
                 raise ValueError(
                     "`cross_attention` has no positions: those of the target and those of the "
@@ -157,8 +162,9 @@ class TransformerDecoderBlock(TransformerBlock):
         if memory is not None:
             h = self.cross_attention_norm(x) if self.norm_first else x
             if projected:
+                query_mask = masks.get("query_mask")
                 attended, weights = self._attend_projected(
-                    h, memory, memory_mask, return_attention_scores, training
+                    h, memory, query_mask, memory_mask, return_attention_scores, training
                 )
             else:
                 attended = self.cross_attention(
@@ -181,15 +187,18 @@ class TransformerDecoderBlock(TransformerBlock):
             results.append(cache)
         return tuple(results) if len(results) > 1 else results[0]
 
-    def _attend_projected(self, query, memory, memory_mask, return_attention_scores, training):
+    def _attend_projected(
+        self, query, memory, query_mask, memory_mask, return_attention_scores, training
+    ):
         """Attends to a projected memory; the candidates of an example stand as its queries."""
         keys = memory[0]
         rows, length, dim = ops.shape(query)
         examples = ops.shape(keys)[0]
-        mask = None
         # Of a pair Keras fills in a pair of implicit masks; a projected memory has none.
-        if memory_mask is not None and not isinstance(memory_mask, (tuple, list)):
-            mask = AttentionMask(value_mask=memory_mask)
+        memory_mask = None if isinstance(memory_mask, (tuple, list)) else memory_mask
+        if query_mask is not None:
+            query_mask = ops.reshape(query_mask, (examples, -1))
+        mask = AttentionMask(query_mask=query_mask, value_mask=memory_mask)
         attended, weights = self.cross_attention.attend(
             ops.reshape(query, (examples, -1, dim)),
             memory,

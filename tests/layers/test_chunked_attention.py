@@ -98,6 +98,18 @@ def test_auto_takes_chunks_for_long_sequences_alone(monkeypatch):
     assert calls
 
 
+def test_auto_of_an_unknown_number_of_examples_waits_for_it(monkeypatch):
+    monkeypatch.setattr(multi_head_attention, "_has_fused_kernels", lambda gpu=True: False)
+
+    def implementation(batch, length):
+        query = keras.KerasTensor((batch, 8, length, 64))
+        return MultiHeadAttention(8, 64)._implementation(query, query, dropping=False)
+
+    assert [implementation(32, length) for length in (128, 2048)] == ["dense", "chunked"]
+    found = [implementation(None, length) for length in (128, 2048, 4096)]
+    assert found == ["dense", None, "chunked"]
+
+
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="other backends know every length")
 @pytest.mark.parametrize("limit", [1, 2**20])
 def test_lengths_not_known_yet(monkeypatch, limit):

@@ -331,3 +331,21 @@ def test_a_cache_needs_its_index_and_masks_of_its_length():
         layer(x[:, :1], x[:, :1], cache=cache)
     with pytest.raises(ValueError, match=f"`value_mask` must span its {MAX_LENGTH}"):
         layer(x[:, :1], x[:, :1], cache=cache, cache_index=0, value_mask=np.ones((B, 1), bool))
+
+
+def test_a_cache_that_is_full_says_so():
+    layer, x = cached_pair()
+    cache = layer.init_cache(B, MAX_LENGTH)
+    layer(x[:, :3], x[:, :3], cache=cache, cache_index=MAX_LENGTH - 3)
+    with pytest.raises(ValueError, match=r"7 positions.*3 more.*cache_index=5"):
+        layer(x[:, :3], x[:, :3], cache=cache, cache_index=5)
+
+
+def test_the_mask_of_new_tokens_is_none_of_the_cache():
+    layer, _ = cached_pair()
+    cache = layer.init_cache(B, MAX_LENGTH)
+    tokens = keras.layers.Embedding(7, QUERY_DIM, mask_zero=True)(np.array([[3], [4]]))
+    output, _ = layer(tokens, tokens, cache=cache, cache_index=0)
+    plain = to_numpy(tokens)  # Without the mask that Keras carries along.
+    expected, _ = layer(plain, plain, cache=cache, cache_index=0)
+    np.testing.assert_array_equal(to_numpy(output), to_numpy(expected))

@@ -36,3 +36,20 @@ def test_blocks_equal_the_plain_formula(monkeypatch, make, rows, part):
         found.append([to_numpy(layer(*arrays)), *slopes])
     for one, other in zip(*found, strict=True):
         close(one, other)
+
+
+@pytest.mark.parametrize(
+    ("query_shape", "key_length", "small"),
+    [
+        ((2, 64, 64), 64, True),
+        ((32, 64, 128), 64, False),
+        ((None, 64, 64), 64, True),
+        ((None, 64, 128), 64, False),
+        ((8, 1, 256), 4096, True),
+        ((8, 16, 256), 4096, False),
+        ((None, 1, 256), None, True),
+        ((None, None, 256), 64, False),
+    ],
+)
+def test_the_hidden_layer_is_kept_where_it_is_surely_small(query_shape, key_length, small):
+    assert tanh_scores._is_small(query_shape, key_length) == small

@@ -531,3 +531,20 @@ def test_a_memory_is_there_for_all_calls_or_none():
 def test_an_unknown_mechanism_is_refused():
     with pytest.raises(ValueError, match="'multi_head'"):
         TransformerEncoderBlock(N, MLP, "multihead")(data()[0])
+
+
+def test_a_masked_query_has_no_weights_over_a_projected_memory():
+    block, (x, memory) = decoder(), data()
+    masks = {"mask": X_MASK, "memory_mask": MEMORY_MASK, "return_attention_scores": True}
+    expected = to_numpy(block(x, memory, **masks))
+    projected = block.project_memory(ops.convert_to_tensor(memory))
+    for found, wanted in zip(to_numpy(block(x, projected, **masks)), expected, strict=True):
+        close(found, wanted)
+    assert not expected[1][1, :, 3:].any()
+
+
+@pytest.mark.parametrize("attention", SELF_ATTENTION_ONLY)
+def test_lengths_that_happen_to_be_equal_do_not_make_two_sequences_one(attention):
+    block = TransformerDecoderBlock(2, MLP, cross_attention=attention)
+    with pytest.raises(ValueError, match="Attention, which is self-attention: target and memory"):
+        block.build((B, T, D), (B, T, D))
