@@ -120,12 +120,14 @@ class VisionTransformer(keras.Model):
 
     def build(self, pixels_shape):
         (rows, columns), dim = self.grid, self.tokenizer.output_shape[3]
-        has_token = self.pool == "token"
-        self.class_token = layers.ClassToken(name="class_token") if has_token else None
-        self.positions = layers.GridPositionEmbedding(
-            self.grid, self.positions_kind, class_token=has_token, name="positions"
+        policy, has_token = self.dtype_policy, self.pool == "token"
+        self.class_token = (
+            layers.ClassToken(dtype=policy, name="class_token") if has_token else None
         )
-        self.dropout_layer = keras.layers.Dropout(self.dropout, name="dropout")
+        self.positions = layers.GridPositionEmbedding(
+            self.grid, self.positions_kind, class_token=has_token, dtype=policy, name="positions"
+        )
+        self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=policy, name="dropout")
         self.blocks = [
             layers.TransformerEncoderBlock(
                 self.num_heads,
@@ -134,11 +136,12 @@ class VisionTransformer(keras.Model):
                 dropout=self.dropout,
                 layer_scale=self.layer_scale,
                 stochastic_depth=self.stochastic_depth * i / max(self.depth - 1, 1),
+                dtype=policy,
                 name=f"block_{i}",
             )
             for i in range(self.depth)
         ]
-        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")
+        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype=policy, name="norm")
         self.head = keras.layers.Dense(self.classes, dtype="float32", name="head")
         shape = (None, rows * columns, dim)
         if has_token:
@@ -147,7 +150,7 @@ class VisionTransformer(keras.Model):
         for layer in (self.positions, *self.blocks, self.norm):
             layer.build(shape)
         if self.pool == "attention":
-            self.pooling = layers.AttentionPooling(dim, name="pooling")
+            self.pooling = layers.AttentionPooling(dim, dtype=policy, name="pooling")
             self.pooling.build(shape)
         self.head.build((None, dim))
         self.built = True
@@ -162,6 +165,7 @@ class VisionTransformer(keras.Model):
             dim=dim,
             num_heads=self.num_heads,
             dropout=self.dropout,
+            dtype=self.dtype_policy,
             name="self_attention",
             **options,
         )

@@ -120,6 +120,26 @@ class TestForms:
         assert keras.backend.standardize_dtype(weights["blocks"].dtype) == "bfloat16"
         assert {weight.dtype for weight in classifier.trainable_weights} == {"float32"}
 
+    @pytest.mark.parametrize("form", FORMS)
+    def test_half_precision_is_that_of_the_model_and_not_of_who_loads_it(self, form, tmp_path):
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        try:
+            _, classifier = build(**FORMS[form])
+        finally:
+            keras.config.set_dtype_policy("float32")
+        randomise(classifier).save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        found = [
+            [(layer.name, layer.dtype_policy.name) for layer in each._flatten_layers()]
+            for each in (loaded, classifier)
+        ]
+        assert found[0] == found[1]
+        whole = {"head": "float32"}
+        for layer in (*loaded.blocks, loaded.positions, loaded.norm, loaded.head):
+            assert layer.dtype_policy.name == whole.get(layer.name, "mixed_bfloat16")
+        pixels = pictures()
+        np.testing.assert_array_equal(to_numpy(loaded(pixels)), to_numpy(classifier(pixels)))
+
     def test_sizes_are_those_of_the_papers(self):
         """DeiT-Ti has 5.7 million parameters (Touvron et al. 2021), CCT-7/3x1 3.76 (Hassani)."""
         config = Config(model="vit", size="tiny", image_size=224, patch_size=16)
