@@ -140,7 +140,7 @@ class Config:
     patience: int = 100
     """Epochs without a better validation accuracy before training stops."""
     max_train: int | None = None
-    """Train on the first N pictures only."""
+    """Train on N pictures only, drawn at random, one of each class before all others."""
     seed: int = 0
     """Of weights, order and augmentation."""
 
@@ -168,6 +168,9 @@ class Config:
         dim, heads = self.resolved.dim, self.resolved.num_heads
         if dim % heads:
             raise ValueError(f"--dim {dim} must be a multiple of --num-heads {heads}")
+        ratio = self.resolved.mlp_ratio
+        if ratio * dim < 1:
+            raise ValueError(f"--mlp-ratio {ratio} leaves nothing of --dim {dim}")
         patched = self.model == "vit" and self.backbone is None
         if patched and self.image_size and self.patch_size and self.image_size % self.patch_size:
             raise ValueError(

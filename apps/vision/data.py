@@ -173,9 +173,10 @@ def training_batches(split, names, config):
     Whatever is drawn at random depends on the seed and on the number of the batch alone.
     """
     labels, count = tf.constant(split.labels(names)), len(split.rows)
+    seed = np.uint32(config.seed).view("int32")  # As these operations take it.
 
     def example(number, pictures):
-        seeds = tf.random.split([config.seed, tf.cast(number, tf.int32)], 4)
+        seeds = tf.random.split([seed, tf.cast(number, tf.int32)], 4)
         pixels = _read(split, pictures)
         pixels = augmentation.crop_and_flip(pixels, seeds[0], config.crop, config.flip)
         pixels = tf.cast(pixels, tf.float32)

@@ -36,6 +36,7 @@ class TestFlags:
             (train.main, "--size tinny", "--size takes .*; did you mean tiny"),
             (train.main, "--preset cifar", "--preset takes .*; did you mean cifar10"),
             (train.main, "--dim 10 --num-heads 4", "--dim 10 must be a multiple of --num-heads 4"),
+            (train.main, "--mlp-ratio 0.01", "--mlp-ratio 0.01 leaves nothing of --dim 64"),
             (train.main, "--num-heads 3", "--dim 64 must be a multiple of --num-heads 3"),
             (
                 train.main,

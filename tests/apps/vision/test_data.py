@@ -189,7 +189,7 @@ class TestTrainingBatches:
             batches, _ = data.training_batches(split, names, config)
             return [(x.numpy(), y.numpy()) for x, y in batches.take(count)]
 
-        one, again, other = drawn(1), drawn(1), drawn(2)
+        one, again, other, _ = drawn(1), drawn(1), drawn(2), drawn(2**32 - 1, count=1)
         for (pixels, targets), (same, same_targets) in zip(one, again, strict=True):
             np.testing.assert_array_equal(pixels, same)
             np.testing.assert_array_equal(targets, same_targets)
