@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from pipelines import classification
-from pipelines.console import UserError
 from pipelines.classification import ClassScores
 from pipelines.confusion_pictures import colours, confusions, draw_confusion
+from pipelines.console import UserError
 
 SCORES = np.array(
     [
