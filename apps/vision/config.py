@@ -73,9 +73,11 @@ class Config:
     attention: Literal[MECHANISMS] = "multi_head"
     """How patches look at one another."""
     image_size: int | None = None
-    """Width and height of the pictures, in pixels; by default those of the data set, at most 64."""
+    """Width and height of the pictures, in pixels; by default the usual longer side of the training
+    pictures (the median of some of them), at most 64, and with a backbone 224."""
     patch_size: int | None = None
-    """Width and height of a patch; by default an eighth of the picture, from 2 to 16."""
+    """Width and height of a patch; by default what divides the picture and is nearest to an eighth
+    of it, at most 16."""
     dim: int | None = None
     """Model size D."""
     depth: int | None = None

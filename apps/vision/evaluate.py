@@ -20,10 +20,10 @@ def main(argv=None):
     if arguments.device == "gpu":
         console.require_gpu()
     classifier, names = load(folder)
-    rows = data.read(config)[arguments.split]
-    data.check_labels(rows, names, arguments.split)
-    *_, size, channels = classifier.tokenizer.input_shape
-    split = data.open_split(rows, size, channels)
+    channels = classifier.tokenizer.input_shape[-1]
+    rows = data.complete(data.read(config), config, channels)[arguments.split]
+    split = data.open_split(rows, config.image_size, channels)
+    data.check_labels(split.rows, names, arguments.split)
     flip = arguments.test_flip
     evaluate(folder, config, classifier, names, split, arguments.split, test_flip=flip)
 

@@ -27,7 +27,7 @@ def train(config):
 
     from apps.vision import data
     from apps.vision.evaluate import evaluate, load, make_scorer
-    from pipelines import classification, images, training
+    from pipelines import classification, images, sources, training
 
     runs.check_name("vision", config)
     started = time.perf_counter()
@@ -38,11 +38,13 @@ def train(config):
     rows = data.read(config)
     config = data.fit_sizes(config, rows["train"])
     channels = images.count_channels(row["path"] for row in rows["train"])
-    train = data.open_split(rows["train"], config.image_size, channels)
+    rows = data.complete(rows, config, channels)
+    train, validation, test = (
+        data.open_split(rows[split], config.image_size, channels) for split in sources.SPLITS
+    )
     names = data.class_names(train.rows)
-    for split in ("validation", "test"):
-        data.check_labels(rows[split], names, split)
-    validation = data.open_split(rows["validation"], config.image_size, channels)
+    data.check_labels(validation.rows, names, "validation")
+    data.check_labels(test.rows, names, "test")
     labels = validation.labels(names)
 
     classifier = make_classifier(config, channels, len(names))
@@ -51,7 +53,8 @@ def train(config):
     folder = runs.create("vision", config)
     runs.write_json(folder / "labels.json", names)
     console.console.print(
-        f"{len(train.rows):,} training pictures, {describe(names)}, "
+        f"{len(train.rows):,} training pictures, {config.image_size} x {config.image_size}, "
+        f"{'grey' if channels == 1 else 'in colour'}, {describe(names)}, "
         f"{classifier.count_params():,} parameters, run {folder}",
         highlight=False,
         soft_wrap=True,
@@ -100,7 +103,6 @@ def train(config):
     seconds = time.perf_counter() - started
 
     classifier, names = load(folder)
-    test = data.open_split(rows["test"], config.image_size, channels)
     evaluate(folder, config, classifier, names, test, "test", training_seconds=round(seconds, 1))
 
 

@@ -143,7 +143,15 @@ class TestDataset:
         for path in pictures.glob("*.png"):
             path.write_text("no picture")
         line = refused(train.main, ["--dataset", pictures], capsys)
-        assert line.startswith("error: none of the 10 pictures can be read, the first is")
+        assert line.startswith("error: none of the 12 pictures can be read, the first is")
+
+    @pytest.mark.parametrize("split", ["validation", "test"])
+    def test_no_readable_picture_to_score(self, pictures, split, capsys):
+        tiny.write_lines(pictures, ["a"], split=split)
+        path = pictures / f"{split}-0.png"
+        path.write_text("no picture")
+        line = refused(train.main, ["--dataset", pictures], capsys)
+        assert line == f"error: none of the 1 pictures can be read, the first is {path}"
 
     def test_one_class(self, tmp_path, capsys):
         folder = tiny.write_classes(tmp_path / "set", {"red": 9})

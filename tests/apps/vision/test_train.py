@@ -26,7 +26,8 @@ class TestTrain:
     def test_says_what_it_does(self, trained):
         assert trained.err == ""
         assert re.search(
-            r"64 training pictures, 10 classes \(0, 1, 2, .*9\), [\d,]+ parameters, run ",
+            r"64 training pictures, 8 x 8, grey, "
+            r"10 classes \(0, 1, 2, .*9\), [\d,]+ parameters, run ",
             trained.out,
         )
         assert re.findall(r"^epoch (\d)/2  loss .* examples/s", trained.out, re.MULTILINE) == [
