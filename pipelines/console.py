@@ -75,6 +75,7 @@ def parse(
     prog: str | None = None,
     description: str | None = None,
     presets: Mapping[str, Config] | None = None,
+    defaults: Mapping[str, object] | None = None,
 ) -> Config:
     """Reads a flat, frozen dataclass from the command line.
 
@@ -87,6 +88,8 @@ def parse(
         prog: The command as `--help` prints it, such as `python -m apps.captioning.train`.
         description: The first lines of `--help`, by default the class's docstring.
         presets: Named configurations for `--preset NAME`, which other flags then override.
+        defaults: Values of fields that stand where no flag does, whatever the class or the preset
+            has there.
 
     Returns:
         An instance of `config_class`.
@@ -104,10 +107,11 @@ def parse(
             return tyro.cli(command, args=argv, prog=prog, description=description, **default)
 
     config = read()
-    if not presets:
-        return config
-    if config.preset is not None:
-        config = read(default=command(**_values(presets[config.preset])))
+    base = dict(defaults or {})
+    if presets and config.preset is not None:
+        base = {**_values(presets[config.preset]), **base}
+    if base:
+        config = read(default=command(**base))
     return config_class(**{k: v for k, v in _values(config).items() if k != "preset"})
 
 

@@ -38,6 +38,30 @@ SIZES = {
     },
 }
 
+# What the weights of a model depend on, and what else describes it; both go on with `--start`.
+WEIGHTS = (
+    "model",
+    "size",
+    "patch_size",
+    "dim",
+    "depth",
+    "num_heads",
+    "mlp_ratio",
+    "pool",
+    "positions",
+    "convolutions",
+    "kernel_size",
+    "backbone",
+)
+MODEL = (
+    *WEIGHTS,
+    "attention",
+    "image_size",
+    "layer_scale",
+    "stochastic_depth",
+    "dropout",
+)
+
 _RANGES = {
     at_least(1): "image_size patch_size depth num_heads kernel_size convolutions epochs "
     "batch_size steps_per_execution max_train op_threads",
@@ -104,7 +128,8 @@ class Config:
     backbone: str | None = None
     """A pretrained network to fine-tune: a Keras Applications name, or a KerasHub preset."""
     start: str | None = None
-    """The folder of a finished run to go on from, whose pictures may be of another size."""
+    """The folder of a finished run to go on from. Its model is taken as it is, but for what flags
+    say: pictures of another size, another mechanism of the same weights, dropout."""
 
     crop: int = 1
     """Pixels of padding around the picture before a crop of its own size; 0 for none."""

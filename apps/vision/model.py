@@ -266,7 +266,14 @@ def backbone_tokenizer(config, shape):
 
 
 def carry_over(trained, classifier):
-    """Gives a classifier the weights of one for pictures of another size, or of other classes."""
+    """Gives a classifier the weights of one for pictures of another size, or of other classes.
+
+    Raises:
+        ValueError: They are no models of the same weights.
+    """
+    counts = [len(each.weights) for each in (trained, classifier)]
+    if counts[0] != counts[1]:
+        raise ValueError(f"it has {counts[0]} weights, not {counts[1]}: another model")
     for old, new in zip(trained.weights, classifier.weights, strict=True):
         if new.path.endswith("positions/positions"):
             token = int(classifier.class_token is not None)

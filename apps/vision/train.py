@@ -3,14 +3,14 @@
 import time
 from pathlib import Path
 
-from apps.vision.config import PRESETS, Config
+from apps.vision.config import MODEL, PRESETS, WEIGHTS, Config
 from pipelines import console, runs
 
 
 @console.main
 def main(argv=None):
     """Reads the flags and trains."""
-    config = console.parse(Config, argv, prog="python -m apps.vision.train", presets=PRESETS)
+    config = parse(argv)
     console.select_device(config.device, config.op_threads)
     with console.quiet_start():
         import tensorflow  # noqa: F401
@@ -19,6 +19,25 @@ def main(argv=None):
     if config.device == "gpu":
         console.require_gpu()
     train(config.resolved)
+
+
+def parse(argv):
+    """Reads the flags; with `--start`, its model stands where they say nothing of theirs."""
+    options = {"prog": "python -m apps.vision.train", "presets": PRESETS}
+    config = console.parse(Config, argv, **options)
+    if config.start is None:
+        return config
+    started = runs.load(config.start, Config)
+    model = {name: getattr(started, name) for name in MODEL}
+    config = console.parse(Config, argv, **options, defaults=model)
+    for name in WEIGHTS:
+        if getattr(config, name) != model[name]:
+            flag = name.replace("_", "-")
+            raise console.UserError(
+                f"--{flag} {getattr(config, name)}: --start {config.start} has weights for "
+                f"--{flag} {model[name]} only"
+            )
+    return config
 
 
 def train(config):
@@ -37,7 +56,12 @@ def train(config):
 
     rows = data.read(config)
     config = data.fit_sizes(config, rows["train"])
-    channels = images.count_channels(row["path"] for row in rows["train"])
+    trained = load(Path(config.start))[0] if config.start else None
+    channels = (
+        images.count_channels(row["path"] for row in rows["train"])
+        if trained is None
+        else trained.tokenizer.input_shape[-1]
+    )
     rows = data.complete(rows, config, channels)
     train, validation, test = (
         data.open_split(rows[split], config.image_size, channels) for split in sources.SPLITS
@@ -47,7 +71,8 @@ def train(config):
     data.check_labels(test.rows, names, "test")
     labels = validation.labels(names)
 
-    classifier = make_classifier(config, channels, len(names))
+    classifier = make_classifier(config, channels, len(names), trained)
+    del trained  # Its weights are not needed twice.
     scorer = make_scorer(classifier)
 
     folder = runs.create("vision", config)
@@ -106,18 +131,15 @@ def train(config):
     evaluate(folder, config, classifier, names, test, "test", training_seconds=round(seconds, 1))
 
 
-def make_classifier(config, channels, classes):
+def make_classifier(config, channels, classes, trained=None):
     """A new classifier, or one that starts where another run ended."""
     from apps.vision import model
-    from apps.vision.evaluate import load
 
-    if config.start is None:
-        return model.build(config, channels, classes)
-    runs.load(config.start, Config)
-    trained, _ = load(Path(config.start))
     try:
-        return model.build(config, channels, classes, trained=trained)
+        return model.build(config, channels, classes, trained)
     except ValueError as error:
+        if trained is None:
+            raise
         raise console.UserError(f"--start {config.start}: {error}") from error
 
 

@@ -124,6 +124,10 @@ def test_flags_override_the_preset_they_stand_beside(capsys):
     assert parse("--preset", "large", presets=PRESETS) == PRESETS["large"]
     read = parse("--sizes", "7", "--preset=small", "--average", presets=PRESETS)
     assert read == Config(epochs=1, sizes=(7,)) and type(read) is Config
+    defaults = {"sizes": (8,), "limit": 5}
+    assert parse("--epochs", "3", defaults=defaults) == Config(3, limit=5, sizes=(8,))
+    read = parse("--preset", "small", "--limit", "6", presets=PRESETS, defaults=defaults)
+    assert read == Config(epochs=1, limit=6, sizes=(8,))
     message = error_line(capsys, parse, "--preset", "larg", presets=PRESETS)
     assert message == "--preset takes None, small, large, not 'larg'; did you mean large?"
     message = error_line(capsys, parse, "--prest", "large", presets=PRESETS)

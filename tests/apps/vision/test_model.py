@@ -220,6 +220,8 @@ class TestOtherSizes:
             build(trained=first, mlp_ratio=3.0)
         with pytest.raises(ValueError, match=r"another model"):
             build(trained=first, depth=3)
+        with pytest.raises(ValueError, match=r"another model"):
+            build(trained=first, pool="mean")
 
 
 class TestBackbone:
