@@ -105,7 +105,7 @@ def draw_some(folder, classifier, split, probabilities, names, metrics, most=24)
     return draw(folder, classifier, data.gather(split, shown), files, file_names, captions, metrics)
 
 
-def draw(folder, classifier, pixels, files, names, captions, scores=None, drawn=8, at_once=8):
+def draw(folder, classifier, pixels, files, names, captions, scores=None, drawn=8):
     """Draws what was looked at.
 
     Args:
@@ -117,7 +117,6 @@ def draw(folder, classifier, pixels, files, names, captions, scores=None, drawn=
         captions: What is said of the pictures.
         scores: Metrics for the page.
         drawn: How many pictures get a map in a file of its own.
-        at_once: Pictures whose weights, some megabytes each, are there at a time.
 
     Returns:
         The path of a page with all of them.
@@ -125,9 +124,7 @@ def draw(folder, classifier, pixels, files, names, captions, scores=None, drawn=
     from apps.vision import maps
     from pipelines import images
 
-    found = []
-    for start in range(0, len(files), at_once):
-        found += maps.look(classifier, pixels[start : start + at_once].astype("float32"))[1]
+    found = maps.look(classifier, pixels)
     pictures = [images.load(file, 256) for file in files]
     return maps.draw(folder, names, pictures, found, captions, scores, drawn)
 

@@ -76,8 +76,8 @@ class VisionTransformer(keras.Model):
         return_attention_scores: whether to return the weights as well.
 
     Returns:
-        Logits `(B, classes)`, float32; and, if asked for, a dict of the weights of the `blocks`,
-        `(B, depth, N, T, T)`, and the part of each token in the vector that the head sees,
+        Logits `(B, classes)`, float32; and, if asked for, a dict of the weights of the `blocks`, a
+        list of `(B, N, T, T)`, and the part of each token in the vector that the head sees,
         `pooling`, `(B, T)`. T is S, or 1 + S with a class token, which comes first.
 
     References:
@@ -117,6 +117,11 @@ class VisionTransformer(keras.Model):
     def grid(self):
         """Rows and columns of the tokens."""
         return tuple(self.tokenizer.output_shape[1:3])
+
+    @property
+    def length(self):
+        """T, the tokens that attend to one another."""
+        return self.grid[0] * self.grid[1] + (self.pool == "token")
 
     def build(self, pixels_shape):
         (rows, columns), dim = self.grid, self.tokenizer.output_shape[3]
@@ -188,7 +193,7 @@ class VisionTransformer(keras.Model):
         logits = self.head(vector)
         if not return_attention_scores:
             return logits
-        return logits, {"blocks": ops.stack(weights, axis=1), "pooling": parts}
+        return logits, {"blocks": weights, "pooling": parts}
 
     def _gather(self, x):
         """One vector of all tokens, `(B, D)`, and the part `(B, T)` that each has in it."""

@@ -214,7 +214,7 @@ class TestGoingOn:
         vit |= {"size": "tiny", "attention": "local", "dropout": 0.2, "layer_scale": 0.1}
         started = Config(image_size=48, learning_rate=0.1, **vit).resolved
         monkeypatch.setattr(runs, "load", lambda folder, kind: {"a": started}[folder])
-        found = train.parse("--start a --image-size 96 --dropout 0 --preset cifar10".split())
+        found = train.parse(flags(start="a", image_size=96, dropout=0, preset="cifar10"))
         assert found == replace(
             PRESETS["cifar10"],
             start="a",
