@@ -68,6 +68,23 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     )
 
 
+def check_utf8(name: str | os.PathLike) -> None:
+    """Makes sure that a name can be printed and written down.
+
+    File systems take any bytes for a name. Those that are no UTF-8 are strings in Python, but
+    neither a terminal nor a file of a run takes them.
+
+    Raises:
+        UserError: It cannot.
+    """
+    raw = os.fsencode(name)
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        shown = raw.decode("utf-8", "backslashreplace")
+        raise UserError(f"the name '{shown}' is not in UTF-8: rename it") from None
+
+
 def parse(
     config_class: type[Config],
     argv: Sequence[str] | None = None,
@@ -98,6 +115,9 @@ def parse(
         UserError: For an unknown flag, naming the nearest known one, or a value that does not fit.
     """
     import tyro
+
+    for argument in sys.argv[1:] if argv is None else argv:
+        check_utf8(argument)
 
     command = _with_preset(config_class, presets) if presets else config_class
 
