@@ -3,8 +3,10 @@
 import csv
 import re
 import shutil
+import signal
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -228,6 +230,51 @@ class TestGoingOn:
         )
         with pytest.raises(UserError, match="--image-size 97 must be a multiple of --patch-size 6"):
             train.parse(["--start", "a", "--image-size", "97"])
+
+
+def test_ctrl_c_ends_training_with_one_line(tmp_path):
+    settings = {**tiny.SETTINGS, "epochs": 10_000, "patience": 10_000, "max_train": 32}
+    process = tiny.start("train", *flags(name="tiny", **settings), folder=tmp_path)
+    try:
+        for line in process.stdout:
+            if line.startswith("epoch 2/"):
+                break
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert err.split() == ["interrupted"]
+    run = tmp_path / "runs" / "vision" / "tiny"
+    assert not [path for path in run.iterdir() if path.name.startswith(".")]
+    classifier, names = evaluate.load(run)
+    assert classifier.grid == (4, 4) and len(names) == 10
+    assert len(history(run)) >= 2
+
+
+def test_half_precision_scores_the_same_when_loaded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = {**tiny.SETTINGS, "max_train": 32, "epochs": 1, "precision": "bfloat16"}
+    try:
+        train.main(flags(name="half", **settings))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    run = tmp_path / "runs" / "vision" / "half"
+    before = runs.read_json(run / "metrics.json")
+    lines = read_lines(run / "predictions_test.jsonl")
+    evaluate.main(["--run", str(run)])
+    assert runs.read_json(run / "metrics.json") == before
+    assert read_lines(run / "predictions_test.jsonl") == lines
+    classifier, _ = evaluate.load(run)
+    assert {block.compute_dtype for block in classifier.blocks} == {"bfloat16"}
+
+
+def test_a_run_that_diverges_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    settings = {**tiny.SETTINGS, "max_train": 128, "learning_rate": 1e20}
+    line = refused(train.main, flags(name="far", **settings), capsys)
+    assert line.startswith("error: training diverged: the loss of epoch 1 is ")
+    assert line.endswith("; no epoch was saved. Try a smaller --learning-rate")
 
 
 def test_a_vit_of_another_mechanism_in_colour_through_the_whole_command(tmp_path, monkeypatch):
