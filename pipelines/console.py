@@ -112,7 +112,8 @@ def parse(
         An instance of `config_class`.
 
     Raises:
-        UserError: For an unknown flag, naming the nearest known one, or a value that does not fit.
+        UserError: For an unknown flag, naming the nearest known one, a value that does not fit, or
+            one that is not in UTF-8.
     """
     import tyro
 

@@ -119,6 +119,11 @@ def test_a_missing_flag_is_one_line(capsys):
     assert misspelt == "unknown flag --inptu; the nearest known flag is --input"
 
 
+def test_an_argument_that_is_not_in_utf_8(capsys):
+    message = error_line(capsys, parse, "--decoder", os.fsdecode(b"caf\xe9"))
+    assert message == r"the name 'caf\xe9' is not in UTF-8: rename it"
+
+
 def test_flags_override_the_preset_they_stand_beside(capsys):
     assert parse(presets=PRESETS) == Config()
     assert parse("--preset", "large", presets=PRESETS) == PRESETS["large"]
