@@ -54,21 +54,23 @@ def test_the_table():
     ]
 
 
-def without(monkeypatch, *packages):
-    """Hides installed packages."""
+def pretend(monkeypatch, **installed):
+    """Makes packages look as if they were installed, or not."""
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name in packages else find(name)
+        importlib.util,
+        "find_spec",
+        lambda name, *more: installed[name] if name in installed else find(name, *more),
     )
 
 
 def test_what_is_not_installed_is_left_out(monkeypatch, capsys):
     names = ("ours", "keras_hub", "torch", "ours bfloat16", "ours")
-    without(monkeypatch, "torch")
+    pretend(monkeypatch, torch=None)
     assert vision.choose(names) == ("ours", "keras_hub", "ours bfloat16")
     said = "PyTorch (make setup BACKEND=torch) is not installed: without torch\n"
     assert capsys.readouterr().out == said
-    without(monkeypatch, "torch", "keras_hub")
+    pretend(monkeypatch, torch=None, keras_hub=None)
     assert vision.choose(names) == ("ours", "ours bfloat16")
     with pytest.raises(UserError, match="no contender is left"):
         vision.choose(("torch",))
@@ -103,7 +105,7 @@ class Fake:
 
 def test_a_run_writes_its_files(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("benchmarks.workers.Worker", Fake)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    pretend(monkeypatch, torch=True)
     flags = ["--contenders", "ours", "torch", "--rounds", "3", "--batch-size", "7"]
     vision.main([*flags, "--output", str(tmp_path / "new")])
     report = json.loads((tmp_path / "new" / "vision.json").read_text())

@@ -130,7 +130,7 @@ class TestForms:
         randomise(classifier).save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras")
         found = [
-            [(layer.name, layer.dtype_policy.name) for layer in each._flatten_layers()]
+            [(type(layer), layer.dtype_policy.name) for layer in each._flatten_layers()]
             for each in (loaded, classifier)
         ]
         assert found[0] == found[1]
