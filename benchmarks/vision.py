@@ -1,6 +1,7 @@
 """Times the training of a Vision Transformer by several hands: `python -m benchmarks.vision`."""
 
 import dataclasses
+import importlib.util
 import statistics
 import time
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from benchmarks.vit import CONTENDERS
 from pipelines import console, runs
 
 REFERENCES = ("ours", "keras_hub", "torch")
+PACKAGES = {"keras_hub": "KerasHub", "torch": "PyTorch (make setup BACKEND=torch)"}
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Config:
 def main(argv=None):
     """Reads the flags and measures."""
     config = console.parse(Config, argv, prog="python -m benchmarks.vision")
+    config = dataclasses.replace(config, contenders=choose(config.contenders))
     from benchmarks import machine
 
     folder = Path(config.output)
@@ -67,30 +70,54 @@ def main(argv=None):
     console.console.print(table(report["results"], config.batch_size), highlight=False)
 
 
+def choose(names):
+    """The contenders of these names, each once, without those whose package is not installed."""
+    chosen = list(dict.fromkeys(names))
+    for package, title in PACKAGES.items():
+        theirs = [name for name in chosen if name.startswith(package)]
+        if theirs and importlib.util.find_spec(package) is None:
+            chosen = [name for name in chosen if name not in theirs]
+            console.console.print(
+                f"{title} is not installed: without {', '.join(theirs)}", highlight=False
+            )
+    if not chosen:
+        raise console.UserError("no contender is left to measure")
+    return tuple(chosen)
+
+
 def measure(config):
     """Seconds of every contender's steps, in turn.
 
     Returns:
         A dict by name of `first_seconds`, `seconds`, a list with one entry for each round, and
         `ratios`: how many times as many pictures a second as each of `REFERENCES`.
+
+    Raises:
+        UserError: A contender fails, or takes too long.
     """
     from benchmarks.races import median_ratio
-    from benchmarks.workers import Worker
+    from benchmarks.workers import Worker, WorkerError
 
     workers = {
         name: Worker(name, config, torch=name.startswith("torch"), steps="benchmarks.vit")
-        for name in dict.fromkeys(config.contenders)
+        for name in config.contenders
     }
     samples = {name: [] for name in workers}
-    place = {"batch_size": config.batch_size}
+
+    def ask(name, what, **place):
+        try:
+            return workers[name].ask(what, config.time_limit, **place)
+        except WorkerError as error:
+            raise console.UserError(f"{name}: {error}") from error
+
     try:
         first = {
-            name: worker.ask("prepare", config.time_limit, **place)["first_seconds"]
-            for name, worker in workers.items()
+            name: ask(name, "prepare", batch_size=config.batch_size)["first_seconds"]
+            for name in workers
         }
         for _ in range(config.rounds):
-            for name, worker in workers.items():
-                samples[name].append(worker.ask("measure", config.time_limit))
+            for name in workers:
+                samples[name].append(ask(name, "measure"))
     finally:
         for worker in workers.values():
             worker.close()

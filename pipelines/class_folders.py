@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipelines import images
-from pipelines.console import UserError
+from pipelines.console import UserError, check_utf8
 
 # Other names that data sets come with.
 SPLIT_FOLDERS = {
@@ -26,7 +26,7 @@ def read_splits(folder: str | Path) -> dict[str, list[dict]]:
         For each split that is there, rows with `file_name` relative to the folder, and `label`.
 
     Raises:
-        UserError: There are no pictures in folders.
+        UserError: There are no pictures in folders, or the name of one is not in UTF-8.
     """
     folder = Path(folder)
     there = {
@@ -55,5 +55,6 @@ def _rows(root: Path, folder: Path) -> list[dict]:
             name = path.relative_to(root)
             hidden = any(part.startswith(".") for part in name.parts)
             if path.suffix.lower() in endings and not hidden and path.is_file():
+                check_utf8(path)
                 rows.append({"file_name": str(name), "label": label.name})
     return rows

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.console import UserError
+
 
 @dataclass(frozen=True)
 class ClassScores:
@@ -54,8 +56,8 @@ def top_k_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> flo
         k: How many guesses are allowed.
 
     Raises:
-        ValueError: if the shapes do not fit, there is no example, a label is no class, or a score
-            is not finite.
+        ValueError: if the shapes do not fit, there is no example, or a label is no class.
+        UserError: if a score is not finite, as of a model whose training diverged.
     """
     probabilities, labels = _checked(probabilities, labels)
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)
@@ -134,5 +136,5 @@ def _checked(probabilities, labels):
             f"Received: {labels.min()} to {labels.max()}."
         )
     if not np.isfinite(probabilities).all():
-        raise ValueError("Scores must be finite.")
+        raise UserError("the model's scores are not finite: its training diverged")
     return probabilities, labels

@@ -68,6 +68,23 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     )
 
 
+def check_utf8(name: str | os.PathLike) -> None:
+    """Makes sure that a name can be printed and written down.
+
+    File systems take any bytes for a name. Those that are no UTF-8 are strings in Python, but
+    neither a terminal nor a file of a run takes them.
+
+    Raises:
+        UserError: It cannot.
+    """
+    raw = os.fsencode(name)
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        shown = raw.decode("utf-8", "backslashreplace")
+        raise UserError(f"the name '{shown}' is not in UTF-8: rename it") from None
+
+
 def parse(
     config_class: type[Config],
     argv: Sequence[str] | None = None,
@@ -75,6 +92,7 @@ def parse(
     prog: str | None = None,
     description: str | None = None,
     presets: Mapping[str, Config] | None = None,
+    defaults: Mapping[str, object] | None = None,
 ) -> Config:
     """Reads a flat, frozen dataclass from the command line.
 
@@ -87,14 +105,20 @@ def parse(
         prog: The command as `--help` prints it, such as `python -m apps.captioning.train`.
         description: The first lines of `--help`, by default the class's docstring.
         presets: Named configurations for `--preset NAME`, which other flags then override.
+        defaults: Values of fields that stand where no flag does, whatever the class or the preset
+            has there.
 
     Returns:
         An instance of `config_class`.
 
     Raises:
-        UserError: For an unknown flag, naming the nearest known one, or a value that does not fit.
+        UserError: For an unknown flag, naming the nearest known one, a value that does not fit, or
+            one that is not in UTF-8.
     """
     import tyro
+
+    for argument in sys.argv[1:] if argv is None else argv:
+        check_utf8(argument)
 
     command = _with_preset(config_class, presets) if presets else config_class
 
@@ -104,10 +128,11 @@ def parse(
             return tyro.cli(command, args=argv, prog=prog, description=description, **default)
 
     config = read()
-    if not presets:
-        return config
-    if config.preset is not None:
-        config = read(default=command(**_values(presets[config.preset])))
+    base = dict(defaults or {})
+    if presets and config.preset is not None:
+        base = {**_values(presets[config.preset]), **base}
+    if base:
+        config = read(default=command(**base))
     return config_class(**{k: v for k, v in _values(config).items() if k != "preset"})
 
 

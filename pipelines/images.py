@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from pipelines.cache import RowCache, file_key, root
-from pipelines.console import UserError
+from pipelines.console import UserError, check_utf8
 
 # What Pillow warns of (a large photograph, odd EXIF data) it reads; what it cannot read, it raises.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -79,7 +79,7 @@ def find(path: str | Path) -> list[Path]:
     """Returns the picture itself, or all files of a folder that look like pictures.
 
     Raises:
-        UserError: There is none.
+        UserError: There is none, or the name of one is not in UTF-8.
     """
     path = Path(path).expanduser()
     if path.is_file():
@@ -90,6 +90,8 @@ def find(path: str | Path) -> list[Path]:
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in known)
     if not files:
         raise UserError(f"there is no picture in {path}")
+    for file in files:
+        check_utf8(file)
     return files
 
 

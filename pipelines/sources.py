@@ -129,9 +129,14 @@ def read_splits(
     Raises:
         UserError: As `read_split`; or too few lines to cut a split from.
     """
+    return cut_missing(read_given_splits(folder, fields), folder, label)
+
+
+def read_given_splits(folder: str | Path, fields: Fields) -> dict[str, list[dict]]:
+    """Reads "train", and of the other splits those that have a file; see `read_split`."""
     folder = Path(folder)
     there = [split for split in SPLITS if split == "train" or _split_path(folder, split)]
-    return cut_missing({split: read_split(folder, split, fields) for split in there}, folder, label)
+    return {split: read_split(folder, split, fields) for split in there}
 
 
 def cut_missing(

@@ -10,7 +10,7 @@ import keras
 from keras import ops
 from rich import progress
 
-from pipelines.console import console
+from pipelines.console import UserError, console
 from pipelines.text import PAD
 
 
@@ -106,6 +106,9 @@ class BestEpoch(keras.callbacks.Callback):
         monitor: The metric to select by; larger is better.
         path: Where the best model is saved.
         patience: Epochs without a better one before training stops.
+
+    Raises:
+        UserError: at the end of an epoch whose loss is not finite; what was saved before stays.
     """
 
     def __init__(self, evaluate, monitor, path, patience):
@@ -119,6 +122,8 @@ class BestEpoch(keras.callbacks.Callback):
         self.waited = 0
 
     def on_epoch_end(self, epoch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            raise UserError(self._divergence(epoch, logs["loss"]))
         model = self.model  # On JAX, asking for it writes the trained values back.
         metrics = self.evaluate()
         logs.update({f"val_{name}": value for name, value in metrics.items()})
@@ -134,6 +139,13 @@ class BestEpoch(keras.callbacks.Callback):
                 f"stopping; epoch {self.best_epoch + 1} was the best.",
                 soft_wrap=True,
             )
+
+    def _divergence(self, epoch, loss):
+        saved = f"epoch {self.best_epoch + 1}, the best, is in {self.path}"
+        return (
+            f"training diverged: the loss of epoch {epoch + 1} is {loss}; "
+            f"{saved if epoch else 'no epoch was saved'}. Try a smaller --learning-rate"
+        )
 
 
 def save_atomically(model, path):

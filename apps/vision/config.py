@@ -38,6 +38,30 @@ SIZES = {
     },
 }
 
+# What the weights of a model depend on, and what else describes it; both go on with `--start`.
+WEIGHTS = (
+    "model",
+    "size",
+    "patch_size",
+    "dim",
+    "depth",
+    "num_heads",
+    "mlp_ratio",
+    "pool",
+    "positions",
+    "convolutions",
+    "kernel_size",
+    "backbone",
+)
+MODEL = (
+    *WEIGHTS,
+    "attention",
+    "image_size",
+    "layer_scale",
+    "stochastic_depth",
+    "dropout",
+)
+
 _RANGES = {
     at_least(1): "image_size patch_size depth num_heads kernel_size convolutions epochs "
     "batch_size steps_per_execution max_train op_threads",
@@ -73,9 +97,11 @@ class Config:
     attention: Literal[MECHANISMS] = "multi_head"
     """How patches look at one another."""
     image_size: int | None = None
-    """Width and height of the pictures, in pixels; by default those of the data set, at most 64."""
+    """Width and height of the pictures, in pixels; by default the usual longer side of the training
+    pictures (the median of some of them), at most 64, and with a backbone 224."""
     patch_size: int | None = None
-    """Width and height of a patch; by default an eighth of the picture, from 2 to 16."""
+    """Width and height of a patch; by default what divides the picture and is nearest to an eighth
+    of it, at most 16."""
     dim: int | None = None
     """Model size D."""
     depth: int | None = None
@@ -102,7 +128,8 @@ class Config:
     backbone: str | None = None
     """A pretrained network to fine-tune: a Keras Applications name, or a KerasHub preset."""
     start: str | None = None
-    """The folder of a finished run to go on from, whose pictures may be of another size."""
+    """The folder of a finished run to go on from. Its model is taken as it is, but for what flags
+    say: pictures of another size, another mechanism of the same weights, dropout."""
 
     crop: int = 1
     """Pixels of padding around the picture before a crop of its own size; 0 for none."""
@@ -140,7 +167,7 @@ class Config:
     patience: int = 100
     """Epochs without a better validation accuracy before training stops."""
     max_train: int | None = None
-    """Train on the first N pictures only."""
+    """Train on N pictures only, drawn at random, one of each class before all others."""
     seed: int = 0
     """Of weights, order and augmentation."""
 
@@ -168,6 +195,9 @@ class Config:
         dim, heads = self.resolved.dim, self.resolved.num_heads
         if dim % heads:
             raise ValueError(f"--dim {dim} must be a multiple of --num-heads {heads}")
+        ratio = self.resolved.mlp_ratio
+        if ratio * dim < 1:
+            raise ValueError(f"--mlp-ratio {ratio} leaves nothing of --dim {dim}")
         patched = self.model == "vit" and self.backbone is None
         if patched and self.image_size and self.patch_size and self.image_size % self.patch_size:
             raise ValueError(

@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import statistics
 from collections import Counter
 from dataclasses import dataclass, replace
 
@@ -52,7 +53,7 @@ class Split:
 
 
 def read(config: Config) -> dict:
-    """All splits, as lists of rows, each with the `path` of its picture."""
+    """The splits that there are, as lists of rows, each with the `path` of its picture."""
     folder = sources.locate(
         config.dataset,
         {"digits": digits.write},
@@ -62,12 +63,9 @@ def read(config: Config) -> dict:
         data_dir=config.data_dir,
     )
     if any((folder / f"train.jsonl{ending}").is_file() for ending in ("", ".gz")):
-        splits = sources.read_splits(folder, FIELDS, label="label")
+        splits = sources.read_given_splits(folder, FIELDS)
     else:
         splits = class_folders.read_splits(folder)
-        splits = sources.cut_missing(splits, folder, label="label")
-    if config.max_train is not None:
-        splits["train"] = _some(splits["train"], config.max_train, config.seed)
     return {
         name: [
             {**row, "path": path}
@@ -75,6 +73,25 @@ def read(config: Config) -> dict:
         ]
         for name, rows in splits.items()
     }
+
+
+def complete(splits, config, channels) -> dict:
+    """The rows of all splits; what is missing is cut from the training pictures.
+
+    Broken ones are left out before, lest a split, or what training has of a class, be nothing else.
+
+    Args:
+        splits: Of `read`.
+        config: With `image_size`.
+        channels: 1 or 3.
+    """
+    if len(splits) < len(sources.SPLITS):
+        train = open_split(splits["train"], config.image_size, channels).rows
+        splits = sources.cut_missing({**splits, "train": train}, config.dataset, label="label")
+    if config.max_train is not None:
+        train = _some(splits["train"], config.max_train, config.seed)
+        splits = {**splits, "train": train}
+    return splits
 
 
 def _some(rows, count, seed):
@@ -128,8 +145,7 @@ def fit_sizes(config, rows):
         size = BACKBONE_SIZE
     if size is None:
         multiple = patch or 4
-        side = next(filter(None, (_longer_side(row["path"]) for row in rows)), LARGEST)
-        size = -(-min(side, LARGEST) // multiple) * multiple
+        size = -(-min(_usual_side(rows), LARGEST) // multiple) * multiple
     if patch is None:
         fitting = [side for side in range(1, 17) if size % side == 0]
         patch = min(fitting, key=lambda side: (abs(side - max(size / 8, 2)), -side))
@@ -137,6 +153,13 @@ def fit_sizes(config, rows):
         return replace(config, image_size=size, patch_size=patch)
     except ValueError as error:
         raise UserError(str(error)) from error
+
+
+def _usual_side(rows, most=64):
+    """The median of the longer sides of some pictures, spread evenly over all, in pixels."""
+    sample = rows[:: -(-len(rows) // most)]
+    sides = [side for row in sample if (side := _longer_side(row["path"]))]
+    return statistics.median_low(sides) if sides else LARGEST
 
 
 def _longer_side(path):
@@ -173,9 +196,10 @@ def training_batches(split, names, config):
     Whatever is drawn at random depends on the seed and on the number of the batch alone.
     """
     labels, count = tf.constant(split.labels(names)), len(split.rows)
+    seed = np.uint32(config.seed).view("int32")  # As these operations take it.
 
     def example(number, pictures):
-        seeds = tf.random.split([config.seed, tf.cast(number, tf.int32)], 4)
+        seeds = tf.random.split([seed, tf.cast(number, tf.int32)], 4)
         pixels = _read(split, pictures)
         pixels = augmentation.crop_and_flip(pixels, seeds[0], config.crop, config.flip)
         pixels = tf.cast(pixels, tf.float32)

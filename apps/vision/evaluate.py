@@ -20,10 +20,12 @@ def main(argv=None):
     if arguments.device == "gpu":
         console.require_gpu()
     classifier, names = load(folder)
-    rows = data.read(config)[arguments.split]
-    data.check_labels(rows, names, arguments.split)
-    *_, size, channels = classifier.tokenizer.input_shape
-    split = data.open_split(rows, size, channels)
+    channels = classifier.tokenizer.input_shape[-1]
+    splits = data.read(config)
+    if arguments.split not in splits:
+        splits = data.complete(splits, config, channels)
+    split = data.open_split(splits[arguments.split], config.image_size, channels)
+    data.check_labels(split.rows, names, arguments.split)
     flip = arguments.test_flip
     evaluate(folder, config, classifier, names, split, arguments.split, test_flip=flip)
 
@@ -105,7 +107,7 @@ def draw_some(folder, classifier, split, probabilities, names, metrics, most=24)
     return draw(folder, classifier, data.gather(split, shown), files, file_names, captions, metrics)
 
 
-def draw(folder, classifier, pixels, files, names, captions, scores=None, drawn=8, at_once=8):
+def draw(folder, classifier, pixels, files, names, captions, scores=None, drawn=8):
     """Draws what was looked at.
 
     Args:
@@ -117,7 +119,6 @@ def draw(folder, classifier, pixels, files, names, captions, scores=None, drawn=
         captions: What is said of the pictures.
         scores: Metrics for the page.
         drawn: How many pictures get a map in a file of its own.
-        at_once: Pictures whose weights, some megabytes each, are there at a time.
 
     Returns:
         The path of a page with all of them.
@@ -125,9 +126,7 @@ def draw(folder, classifier, pixels, files, names, captions, scores=None, drawn=
     from apps.vision import maps
     from pipelines import images
 
-    found = []
-    for start in range(0, len(files), at_once):
-        found += maps.look(classifier, pixels[start : start + at_once].astype("float32"))[1]
+    found = maps.look(classifier, pixels)
     pictures = [images.load(file, 256) for file in files]
     return maps.draw(folder, names, pictures, found, captions, scores, drawn)
 

@@ -6,28 +6,42 @@ from pipelines.attention_maps import AttentionMap, save_npz
 from pipelines.attention_pages import write_html
 from pipelines.attention_pictures import draw_png
 
+MEGABYTES = 256  # of attention weights, there at a time
+
 
 def look(classifier, pixels):
-    """Classifies pictures and tells what the classifier looked at.
+    """Tells what a classifier looked at in pictures.
+
+    The attention weights of a picture grow with the square of its tokens: of many pictures or
+    tokens it takes a few pictures at a time, and keeps no more than the mean over the heads.
 
     Args:
         classifier: A `VisionTransformer`.
-        pixels: `(B, size, size, C)`, 0 to 255; a few.
+        pixels: `(M, size, size, C)`, 0 to 255.
 
     Returns:
-        Logits `(B, classes)`, and an `AttentionMap` for each picture, of the axes layer, row,
-        column: see `maps_of`.
+        M of `AttentionMap`, of the axes layer, row, column: see `maps_of`.
     """
-    import keras
+    from keras import ops
 
-    logits, weights = classifier(pixels, return_attention_scores=True)
-    as_numpy = keras.ops.convert_to_numpy
-    blocks, pooling = (
-        as_numpy(keras.ops.cast(weights[name], "float32")) for name in ("blocks", "pooling")
-    )
-    learned = classifier.pool == "attention"
-    maps = [maps_of(*each, classifier.grid, learned) for each in zip(blocks, pooling, strict=True)]
-    return as_numpy(logits), maps
+    learned, found = classifier.pool == "attention", []
+    at_once = pictures_at_once(classifier)
+    for start in range(0, len(pixels), at_once):
+        batch = pixels[start : start + at_once].astype("float32")
+        weights = classifier(batch, return_attention_scores=True)[1]
+        means = [ops.mean(ops.cast(block, "float32"), axis=1) for block in weights["blocks"]]
+        pooling = ops.convert_to_numpy(ops.cast(weights["pooling"], "float32"))
+        blocks = ops.convert_to_numpy(ops.stack(means, axis=1))
+        found += [
+            maps_of(*each, classifier.grid, learned) for each in zip(blocks, pooling, strict=True)
+        ]
+    return found
+
+
+def pictures_at_once(classifier, most=8):
+    """How many pictures, at least one, have weights that fit into `MEGABYTES`."""
+    weights = classifier.depth * classifier.num_heads * classifier.length**2
+    return min(max(int(MEGABYTES * 2**20 / (4 * weights)), 1), most)
 
 
 def maps_of(blocks, pooling, grid, pooled_by_attention=False):
@@ -39,12 +53,12 @@ def maps_of(blocks, pooling, grid, pooled_by_attention=False):
     out. The class token is no cell; the cells share its part.
 
     Args:
-        blocks: Attention weights `(depth, N, T, T)`.
+        blocks: Attention weights `(depth, T, T)`, the mean over the heads.
         pooling: The part `(T,)` of each token in the vector.
         grid: Rows and columns of the cells, which are the last tokens.
         pooled_by_attention: Whether `pooling` is a map of its own: the last.
     """
-    rows = [pooling @ block.mean(axis=0) for block in blocks] + [pooling @ rollout(blocks)]
+    rows = [*(pooling @ blocks), pooling @ rollout(blocks)]
     names = [f"block {i}" for i in range(1, len(blocks) + 1)] + ["rollout"]
     if pooled_by_attention:
         rows.append(pooling)
@@ -58,11 +72,11 @@ def maps_of(blocks, pooling, grid, pooled_by_attention=False):
 def rollout(blocks):
     """How much of each input token is in each output token, Abnar and Zuidema (2020).
 
-    A block keeps half of a token, by the residual path, and mixes in half of what it attends to,
-    the mean over its heads: `A' = (A + I) / 2`. Blocks follow on each other: `A'_L ... A'_2 A'_1`.
+    A block keeps half of a token, by the residual path, and mixes in half of what it attends to:
+    `A' = (A + I) / 2`. Blocks follow on each other: `A'_L ... A'_2 A'_1`.
 
     Args:
-        blocks: Attention weights `(depth, N, T, T)`.
+        blocks: Attention weights `(depth, T, T)`, the mean over the heads.
 
     Returns:
         `(T, T)`, rows that sum to one.
@@ -72,7 +86,7 @@ def rollout(blocks):
     """
     flow = np.eye(blocks.shape[-1], dtype="float32")
     for block in blocks:
-        mixed = block.mean(axis=0) + np.eye(len(flow), dtype="float32")
+        mixed = block + np.eye(len(flow), dtype="float32")
         flow = mixed / mixed.sum(axis=-1, keepdims=True) @ flow
     return flow
 

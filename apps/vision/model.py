@@ -76,8 +76,8 @@ class VisionTransformer(keras.Model):
         return_attention_scores: whether to return the weights as well.
 
     Returns:
-        Logits `(B, classes)`, float32; and, if asked for, a dict of the weights of the `blocks`,
-        `(B, depth, N, T, T)`, and the part of each token in the vector that the head sees,
+        Logits `(B, classes)`, float32; and, if asked for, a dict of the weights of the `blocks`, a
+        list of `(B, N, T, T)`, and the part of each token in the vector that the head sees,
         `pooling`, `(B, T)`. T is S, or 1 + S with a class token, which comes first.
 
     References:
@@ -118,14 +118,21 @@ class VisionTransformer(keras.Model):
         """Rows and columns of the tokens."""
         return tuple(self.tokenizer.output_shape[1:3])
 
+    @property
+    def length(self):
+        """T, the tokens that attend to one another."""
+        return self.grid[0] * self.grid[1] + (self.pool == "token")
+
     def build(self, pixels_shape):
         (rows, columns), dim = self.grid, self.tokenizer.output_shape[3]
-        has_token = self.pool == "token"
-        self.class_token = layers.ClassToken(name="class_token") if has_token else None
-        self.positions = layers.GridPositionEmbedding(
-            self.grid, self.positions_kind, class_token=has_token, name="positions"
+        policy, has_token = self.dtype_policy, self.pool == "token"
+        self.class_token = (
+            layers.ClassToken(dtype=policy, name="class_token") if has_token else None
         )
-        self.dropout_layer = keras.layers.Dropout(self.dropout, name="dropout")
+        self.positions = layers.GridPositionEmbedding(
+            self.grid, self.positions_kind, class_token=has_token, dtype=policy, name="positions"
+        )
+        self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=policy, name="dropout")
         self.blocks = [
             layers.TransformerEncoderBlock(
                 self.num_heads,
@@ -134,11 +141,12 @@ class VisionTransformer(keras.Model):
                 dropout=self.dropout,
                 layer_scale=self.layer_scale,
                 stochastic_depth=self.stochastic_depth * i / max(self.depth - 1, 1),
+                dtype=policy,
                 name=f"block_{i}",
             )
             for i in range(self.depth)
         ]
-        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")
+        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype=policy, name="norm")
         self.head = keras.layers.Dense(self.classes, dtype="float32", name="head")
         shape = (None, rows * columns, dim)
         if has_token:
@@ -147,7 +155,7 @@ class VisionTransformer(keras.Model):
         for layer in (self.positions, *self.blocks, self.norm):
             layer.build(shape)
         if self.pool == "attention":
-            self.pooling = layers.AttentionPooling(dim, name="pooling")
+            self.pooling = layers.AttentionPooling(dim, dtype=policy, name="pooling")
             self.pooling.build(shape)
         self.head.build((None, dim))
         self.built = True
@@ -162,6 +170,7 @@ class VisionTransformer(keras.Model):
             dim=dim,
             num_heads=self.num_heads,
             dropout=self.dropout,
+            dtype=self.dtype_policy,
             name="self_attention",
             **options,
         )
@@ -184,7 +193,7 @@ class VisionTransformer(keras.Model):
         logits = self.head(vector)
         if not return_attention_scores:
             return logits
-        return logits, {"blocks": ops.stack(weights, axis=1), "pooling": parts}
+        return logits, {"blocks": weights, "pooling": parts}
 
     def _gather(self, x):
         """One vector of all tokens, `(B, D)`, and the part `(B, T)` that each has in it."""
@@ -262,7 +271,14 @@ def backbone_tokenizer(config, shape):
 
 
 def carry_over(trained, classifier):
-    """Gives a classifier the weights of one for pictures of another size, or of other classes."""
+    """Gives a classifier the weights of one for pictures of another size, or of other classes.
+
+    Raises:
+        ValueError: They are no models of the same weights.
+    """
+    counts = [len(each.weights) for each in (trained, classifier)]
+    if counts[0] != counts[1]:
+        raise ValueError(f"it has {counts[0]} weights, not {counts[1]}: another model")
     for old, new in zip(trained.weights, classifier.weights, strict=True):
         if new.path.endswith("positions/positions"):
             token = int(classifier.class_token is not None)

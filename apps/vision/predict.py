@@ -32,7 +32,8 @@ def main(argv=None):
 def predict(classifier, names, files, output, batch_size, test_flip=False):
     """Prints the likeliest classes of each picture, and draws what was looked at.
 
-    A single picture that cannot be read is an error; of a folder it is skipped, with a line.
+    A single picture that cannot be read is an error; of a folder it is skipped, with a line, and
+    counted at the end.
     """
     import numpy as np
 
@@ -60,6 +61,11 @@ def predict(classifier, names, files, output, batch_size, test_flip=False):
     pixels, file_names = np.concatenate(seen), [file.name for file in shown]
     page = draw(output, classifier, pixels, shown, file_names, captions, drawn=len(shown))
     page = output / f"{file_names[0]}.png" if len(files) == 1 else page
+    if len(shown) < len(files):
+        console.console.print(
+            f"{len(files) - len(shown)} of {len(files)} pictures cannot be read: skipped",
+            highlight=False,
+        )
     console.console.print(f"what was looked at: {page}", highlight=False, soft_wrap=True)
 
 

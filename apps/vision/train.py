@@ -3,14 +3,14 @@
 import time
 from pathlib import Path
 
-from apps.vision.config import PRESETS, Config
+from apps.vision.config import MODEL, PRESETS, WEIGHTS, Config
 from pipelines import console, runs
 
 
 @console.main
 def main(argv=None):
     """Reads the flags and trains."""
-    config = console.parse(Config, argv, prog="python -m apps.vision.train", presets=PRESETS)
+    config = parse(argv)
     console.select_device(config.device, config.op_threads)
     with console.quiet_start():
         import tensorflow  # noqa: F401
@@ -21,13 +21,32 @@ def main(argv=None):
     train(config.resolved)
 
 
+def parse(argv):
+    """Reads the flags; with `--start`, its model stands where they say nothing of theirs."""
+    options = {"prog": "python -m apps.vision.train", "presets": PRESETS}
+    config = console.parse(Config, argv, **options)
+    if config.start is None:
+        return config
+    started = runs.load(config.start, Config)
+    model = {name: getattr(started, name) for name in MODEL}
+    config = console.parse(Config, argv, **options, defaults=model)
+    for name in WEIGHTS:
+        if getattr(config, name) != model[name]:
+            flag = name.replace("_", "-")
+            raise console.UserError(
+                f"--{flag} {getattr(config, name)}: --start {config.start} has weights for "
+                f"--{flag} {model[name]} only"
+            )
+    return config
+
+
 def train(config):
     """Reads the data, makes the model, fits it, and evaluates the best epoch on the test split."""
     import keras
 
     from apps.vision import data
     from apps.vision.evaluate import evaluate, load, make_scorer
-    from pipelines import classification, images, training
+    from pipelines import classification, images, sources, training
 
     runs.check_name("vision", config)
     started = time.perf_counter()
@@ -37,21 +56,30 @@ def train(config):
 
     rows = data.read(config)
     config = data.fit_sizes(config, rows["train"])
-    channels = images.count_channels(row["path"] for row in rows["train"])
-    train = data.open_split(rows["train"], config.image_size, channels)
+    trained = load(Path(config.start))[0] if config.start else None
+    channels = (
+        images.count_channels(row["path"] for row in rows["train"])
+        if trained is None
+        else trained.tokenizer.input_shape[-1]
+    )
+    rows = data.complete(rows, config, channels)
+    train, validation, test = (
+        data.open_split(rows[split], config.image_size, channels) for split in sources.SPLITS
+    )
     names = data.class_names(train.rows)
-    for split in ("validation", "test"):
-        data.check_labels(rows[split], names, split)
-    validation = data.open_split(rows["validation"], config.image_size, channels)
+    data.check_labels(validation.rows, names, "validation")
+    data.check_labels(test.rows, names, "test")
     labels = validation.labels(names)
 
-    classifier = make_classifier(config, channels, len(names))
+    classifier = make_classifier(config, channels, len(names), trained)
+    del trained  # Its weights are not needed twice.
     scorer = make_scorer(classifier)
 
     folder = runs.create("vision", config)
     runs.write_json(folder / "labels.json", names)
     console.console.print(
-        f"{len(train.rows):,} training pictures, {describe(names)}, "
+        f"{len(train.rows):,} training pictures, {config.image_size} x {config.image_size}, "
+        f"{'grey' if channels == 1 else 'in colour'}, {describe(names)}, "
         f"{classifier.count_params():,} parameters, run {folder}",
         highlight=False,
         soft_wrap=True,
@@ -100,22 +128,18 @@ def train(config):
     seconds = time.perf_counter() - started
 
     classifier, names = load(folder)
-    test = data.open_split(rows["test"], config.image_size, channels)
     evaluate(folder, config, classifier, names, test, "test", training_seconds=round(seconds, 1))
 
 
-def make_classifier(config, channels, classes):
+def make_classifier(config, channels, classes, trained=None):
     """A new classifier, or one that starts where another run ended."""
     from apps.vision import model
-    from apps.vision.evaluate import load
 
-    if config.start is None:
-        return model.build(config, channels, classes)
-    runs.load(config.start, Config)
-    trained, _ = load(Path(config.start))
     try:
-        return model.build(config, channels, classes, trained=trained)
+        return model.build(config, channels, classes, trained)
     except ValueError as error:
+        if trained is None:
+            raise
         raise console.UserError(f"--start {config.start}: {error}") from error
 
 

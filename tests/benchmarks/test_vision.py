@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from benchmarks import vision, vit
+from benchmarks.workers import WorkerError
+from pipelines.console import UserError
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="PyTorch is not installed"
@@ -52,6 +54,40 @@ def test_the_table():
     ]
 
 
+def pretend(monkeypatch, **installed):
+    """Makes packages look as if they were installed, or not."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *more: installed[name] if name in installed else find(name, *more),
+    )
+
+
+def test_what_is_not_installed_is_left_out(monkeypatch, capsys):
+    names = ("ours", "keras_hub", "torch", "ours bfloat16", "ours")
+    pretend(monkeypatch, torch=None)
+    assert vision.choose(names) == ("ours", "keras_hub", "ours bfloat16")
+    said = "PyTorch (make setup BACKEND=torch) is not installed: without torch\n"
+    assert capsys.readouterr().out == said
+    pretend(monkeypatch, torch=None, keras_hub=None)
+    assert vision.choose(names) == ("ours", "ours bfloat16")
+    with pytest.raises(UserError, match="no contender is left"):
+        vision.choose(("torch",))
+
+
+def test_a_contender_that_fails_is_one_line(monkeypatch, tmp_path, capsys):
+    class Failing(Fake):
+        def ask(self, what, seconds, **place):
+            raise WorkerError("over 300 s")
+
+    monkeypatch.setattr("benchmarks.workers.Worker", Failing)
+    with pytest.raises(SystemExit) as exit_:
+        vision.main(["--contenders", "ours", "--output", str(tmp_path)])
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err == "error: ours: over 300 s\n"
+
+
 class Fake:
     """A worker that takes 1 second for a step where `torch` takes 4."""
 
@@ -69,6 +105,7 @@ class Fake:
 
 def test_a_run_writes_its_files(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("benchmarks.workers.Worker", Fake)
+    pretend(monkeypatch, torch=True)
     flags = ["--contenders", "ours", "torch", "--rounds", "3", "--batch-size", "7"]
     vision.main([*flags, "--output", str(tmp_path / "new")])
     report = json.loads((tmp_path / "new" / "vision.json").read_text())

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 from PIL import Image
 
@@ -56,6 +58,15 @@ def test_what_is_no_picture_or_hidden_is_left_out(tmp_path):
     (tmp_path / "train/cat/folder.png").mkdir()
     splits = class_folders.read_splits(tmp_path)
     assert pairs(splits["train"]) == [("train/cat/1.png", "cat")]
+
+
+@pytest.mark.parametrize("name", [b"train/caf\xe9/1.png", b"train/cat/\xe9.png"])
+def test_a_name_that_is_not_in_utf_8(tmp_path, name):
+    touch(tmp_path, "train/cat/1.png", os.fsdecode(name))
+    with pytest.raises(UserError) as error:
+        class_folders.read_splits(tmp_path)
+    shown = name.decode("utf-8", "backslashreplace")
+    assert str(error.value) == f"the name '{tmp_path}/{shown}' is not in UTF-8: rename it"
 
 
 @pytest.mark.parametrize("names", [[], ["1.png"], ["test/cat/1.png"], ["train/1.png"]])

@@ -7,6 +7,7 @@ from PIL import Image
 from pipelines import classification
 from pipelines.classification import ClassScores
 from pipelines.confusion_pictures import colours, confusions, draw_confusion
+from pipelines.console import UserError
 
 SCORES = np.array(
     [
@@ -43,12 +44,15 @@ class TestTopK:
             (SCORES[:0], [], "some of them"),
             (SCORES, [0, 1, 2, 3], "0 to 2. Received: 0 to 3"),
             (SCORES, [0, 1, 2, -1], "Received: -1 to 2"),
-            (SCORES * np.nan, LABELS, "finite"),
         ],
     )
     def test_what_is_no_score_is_refused(self, scores, labels, message):
         with pytest.raises(ValueError, match=message):
             classification.top_k_accuracy(scores, np.array(labels, "int64"), 1)
+
+    def test_scores_of_a_diverged_model_are_the_users_error(self):
+        with pytest.raises(UserError, match="scores are not finite: its training diverged"):
+            classification.score(SCORES * np.nan, LABELS)
 
 
 class TestClasses:

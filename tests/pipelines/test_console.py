@@ -119,11 +119,20 @@ def test_a_missing_flag_is_one_line(capsys):
     assert misspelt == "unknown flag --inptu; the nearest known flag is --input"
 
 
+def test_an_argument_that_is_not_in_utf_8(capsys):
+    message = error_line(capsys, parse, "--decoder", os.fsdecode(b"caf\xe9"))
+    assert message == r"the name 'caf\xe9' is not in UTF-8: rename it"
+
+
 def test_flags_override_the_preset_they_stand_beside(capsys):
     assert parse(presets=PRESETS) == Config()
     assert parse("--preset", "large", presets=PRESETS) == PRESETS["large"]
     read = parse("--sizes", "7", "--preset=small", "--average", presets=PRESETS)
     assert read == Config(epochs=1, sizes=(7,)) and type(read) is Config
+    defaults = {"sizes": (8,), "limit": 5}
+    assert parse("--epochs", "3", defaults=defaults) == Config(3, limit=5, sizes=(8,))
+    read = parse("--preset", "small", "--limit", "6", presets=PRESETS, defaults=defaults)
+    assert read == Config(epochs=1, limit=6, sizes=(8,))
     message = error_line(capsys, parse, "--preset", "larg", presets=PRESETS)
     assert message == "--preset takes None, small, large, not 'larg'; did you mean large?"
     message = error_line(capsys, parse, "--prest", "large", presets=PRESETS)

@@ -10,6 +10,7 @@ from keras import ops
 from rich.console import Console
 
 from pipelines import training
+from pipelines.console import UserError
 from pipelines.text import PAD
 from pipelines.training import (
     BestEpoch,
@@ -256,6 +257,27 @@ class TestBestEpoch:
             prepare=scores.watch,
         )
         np.testing.assert_array_equal(saved_kernel(tmp_path), scores.kernels[0])
+
+    def test_a_diverged_run_ends_in_one_line_and_keeps_the_best_epoch(self, tmp_path):
+        class Diverge(keras.callbacks.Callback):
+            def on_epoch_begin(self, epoch, logs=None):
+                if epoch == 2:
+                    self.model.layers[-1].set_weights([np.full((3, 1), np.nan)])
+
+        scores = Scores(0.5, 0.1)
+        selection = BestEpoch(scores, "cider", tmp_path / "model.keras", patience=9)
+        with pytest.raises(UserError) as error:
+            fit([Diverge(), selection], epochs=4, prepare=scores.watch)
+        assert str(error.value) == (
+            "training diverged: the loss of epoch 3 is nan; epoch 1, the best, is in "
+            f"{tmp_path}/model.keras. Try a smaller --learning-rate"
+        )
+        np.testing.assert_array_equal(saved_kernel(tmp_path), scores.kernels[0])
+
+        selection = BestEpoch(scores, "cider", tmp_path / "none.keras", patience=9)
+        with pytest.raises(UserError, match="epoch 1 is inf; no epoch was saved"):
+            selection.on_epoch_end(0, {"loss": np.inf})
+        assert names(tmp_path) == ["model.keras"]
 
     def test_a_failed_save_leaves_the_model_before_and_nothing_else(self, tmp_path, monkeypatch):
         path = tmp_path / "model.keras"

@@ -36,6 +36,7 @@ class TestFlags:
             (train.main, "--size tinny", "--size takes .*; did you mean tiny"),
             (train.main, "--preset cifar", "--preset takes .*; did you mean cifar10"),
             (train.main, "--dim 10 --num-heads 4", "--dim 10 must be a multiple of --num-heads 4"),
+            (train.main, "--mlp-ratio 0.01", "--mlp-ratio 0.01 leaves nothing of --dim 64"),
             (train.main, "--num-heads 3", "--dim 64 must be a multiple of --num-heads 3"),
             (
                 train.main,
@@ -142,7 +143,15 @@ class TestDataset:
         for path in pictures.glob("*.png"):
             path.write_text("no picture")
         line = refused(train.main, ["--dataset", pictures], capsys)
-        assert line.startswith("error: none of the 10 pictures can be read, the first is")
+        assert line.startswith("error: none of the 12 pictures can be read, the first is")
+
+    @pytest.mark.parametrize("split", ["validation", "test"])
+    def test_no_readable_picture_to_score(self, pictures, split, capsys):
+        tiny.write_lines(pictures, ["a"], split=split)
+        path = pictures / f"{split}-0.png"
+        path.write_text("no picture")
+        line = refused(train.main, ["--dataset", pictures], capsys)
+        assert line == f"error: none of the 1 pictures can be read, the first is {path}"
 
     def test_one_class(self, tmp_path, capsys):
         folder = tiny.write_classes(tmp_path / "set", {"red": 9})

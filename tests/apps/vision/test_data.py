@@ -23,18 +23,24 @@ def labels_of(rows):
     return Counter(row["label"] for row in rows)
 
 
+def read(folder, **settings):
+    config = Config(dataset=str(folder), image_size=8, **settings)
+    return data.complete(data.read(config), config, channels=3)
+
+
 def opened(folder, **settings):
     config = Config(dataset=str(folder), batch_size=5, **{"crop": 0, "mixup": 0.0, **settings})
     rows = data.read(config)
     config = data.fit_sizes(config, rows["train"])
     channels = images.count_channels(row["path"] for row in rows["train"])
+    rows = data.complete(rows, config, channels)
     split = data.open_split(rows["train"], config.image_size, channels)
     return config, split, data.class_names(split.rows)
 
 
 class TestRead:
     def test_a_class_with_one_picture_stays_in_train(self, folder, capsys):
-        rows = data.read(Config(dataset=str(folder)))
+        rows = read(folder)
         assert {split: len(rows[split]) for split in rows} == {
             "train": 35,
             "validation": 4,
@@ -47,7 +53,7 @@ class TestRead:
 
     def test_only_what_is_missing_is_cut(self, tmp_path):
         tiny.write_classes(tmp_path, {"red": 10, "green": 10}, splits=("train", "test"))
-        rows = data.read(Config(dataset=str(tmp_path)))
+        rows = read(tmp_path)
         assert {split: len(rows[split]) for split in rows} == {
             "train": 18,
             "validation": 2,
@@ -58,22 +64,40 @@ class TestRead:
         tiny.write_lines(tmp_path, ["a", "b"] * 5)
         tiny.write_lines(tmp_path, ["a"], split="validation")
         tiny.write_lines(tmp_path, ["b"], split="test")
-        rows = data.read(Config(dataset=str(tmp_path)))
+        rows = read(tmp_path)
         assert [len(rows[split]) for split in ("train", "validation", "test")] == [10, 1, 1]
         assert rows["test"][0]["path"] == tmp_path / "test-0.png"
 
+    def test_broken_pictures_are_left_out_before_splits_are_cut(self, tmp_path, capsys):
+        """Else the one of each pair that can be read may be cut for another split."""
+        labels = [label for label in "abcdefghij" for _ in "12"]
+        tiny.write_lines(tmp_path, labels)
+        for number in range(0, 20, 2):
+            (tmp_path / f"train-{number}.png").write_text("broken")
+        tiny.write_lines(tmp_path, ["a", "b"], split="test")
+        with pytest.raises(UserError, match="too few lines in train to cut a validation split"):
+            read(tmp_path)  # The last readable picture of a class stays in train.
+        assert "10 of 20 pictures cannot be read: skipped" in capsys.readouterr().out
+
+        tiny.write_lines(tmp_path, ["a"] * 9 + ["b"] * 2)
+        for number in (0, 1, 2, 3, 10):
+            (tmp_path / f"train-{number}.png").write_text("broken")
+        rows = read(tmp_path)
+        assert labels_of(rows["train"]) == {"a": 4, "b": 1}
+        assert labels_of(rows["validation"]) == {"a": 1}
+        held_out = data.open_split(rows["validation"], 8, 3)
+        assert len(held_out.rows) == 1
+
     def test_some_training_pictures_with_one_of_each_label_first(self, folder):
-        some = data.read(Config(dataset=str(folder), max_train=7))["train"]
-        again = data.read(Config(dataset=str(folder), max_train=7))["train"]
-        other = data.read(Config(dataset=str(folder), max_train=7, seed=1))["train"]
+        some = read(folder, max_train=7)["train"]
+        again = read(folder, max_train=7)["train"]
+        other = read(folder, max_train=7, seed=1)["train"]
         assert len(some) == len(other) == 7 and some == again != other
         assert set(labels_of(some)) == set(labels_of(other)) == set(COUNTS)
-        assert labels_of(data.read(Config(dataset=str(folder), max_train=99))["train"]) == (
-            labels_of(data.read(Config(dataset=str(folder)))["train"])
-        )
+        assert labels_of(read(folder, max_train=99)["train"]) == (labels_of(read(folder)["train"]))
 
     def test_the_digits(self):
-        rows = data.read(Config())
+        rows = read("digits")
         assert [len(rows[split]) for split in rows] == [1253, 180, 364]
         assert data.class_names(rows["train"]) == list("0123456789")
 
@@ -121,6 +145,15 @@ class TestSizes:
         rows = [{"path": tmp_path / "missing.png"}, {"path": path}]
         config = data.fit_sizes(Config(**settings), rows)
         assert (config.image_size, config.patch_size) == expected
+
+    def test_are_those_of_most_pictures_and_not_of_the_first(self, tmp_path):
+        sides = [7, *[40, 41, 41, 41, 42] * 40, 3000]
+        rows = []
+        for side in sides:
+            path = tmp_path / f"{side}.png"
+            Image.new("L", (side, 5)).save(path)
+            rows.append({"path": path})
+        assert data.fit_sizes(Config(), rows).image_size == 44
 
     def test_no_picture_can_be_read(self, tmp_path):
         assert data.fit_sizes(Config(), [{"path": tmp_path / "no.png"}]).image_size == 64
@@ -189,7 +222,7 @@ class TestTrainingBatches:
             batches, _ = data.training_batches(split, names, config)
             return [(x.numpy(), y.numpy()) for x, y in batches.take(count)]
 
-        one, again, other = drawn(1), drawn(1), drawn(2)
+        one, again, other, _ = drawn(1), drawn(1), drawn(2), drawn(2**32 - 1, count=1)
         for (pixels, targets), (same, same_targets) in zip(one, again, strict=True):
             np.testing.assert_array_equal(pixels, same)
             np.testing.assert_array_equal(targets, same_targets)
@@ -249,12 +282,13 @@ def test_a_tensorflow_data_set(monkeypatch, tmp_path):
     with tfds.testing.mock_data(as_dataset_fn=as_dataset):
         monkeypatch.setattr(tfds.core.DatasetInfo, "splits", infos)
         config = Config(dataset="tfds:fashion_mnist")
-        rows = data.read(config)
+        splits = data.read(config)
+    config = data.fit_sizes(config, splits["train"])
+    assert (config.image_size, config.patch_size) == (28, 4)
+    rows = data.complete(splits, config, channels=1)
     # A label of -1 is a secret one; two of the twenty are cut for validation.
     assert [len(rows[split]) for split in ("train", "validation", "test")] == [18, 2, 2]
     assert data.class_names(rows["train"]) == ["Dress", "Shirt", "Trouser"]
-    config = data.fit_sizes(config, rows["train"])
-    assert (config.image_size, config.patch_size) == (28, 4)
     assert images.count_channels(row["path"] for row in rows["train"]) == 1
     split = data.open_split(rows["test"], config.image_size, 1)
     (batch,) = data.picture_batches(split, 4)

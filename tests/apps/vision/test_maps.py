@@ -12,22 +12,22 @@ from apps.vision import maps, model
 from apps.vision.config import Config
 from pipelines.attention_maps import load_npz
 
-DEPTH, N, GRID = 3, 2, (2, 3)
+DEPTH, GRID = 3, (2, 3)
 
 
 def weights(tokens, seed=0):
     random = np.random.default_rng(seed)
-    return random.dirichlet(np.ones(tokens), (DEPTH, N, tokens)).astype("float32")
+    return random.dirichlet(np.ones(tokens), (DEPTH, tokens)).astype("float32")
 
 
 def test_rollout_is_the_product_of_the_blocks_with_their_residual_paths():
     """Abnar and Zuidema 2020, section 3, term by term."""
     blocks = weights(7)
-    first, second, third = ((block.mean(0) + np.eye(7)) / 2 for block in blocks)
+    first, second, third = ((block + np.eye(7)) / 2 for block in blocks)
     found = maps.rollout(blocks)
     np.testing.assert_allclose(found, third @ second @ first, atol=1e-6)
     np.testing.assert_allclose(found.sum(-1), 1, atol=1e-6)
-    np.testing.assert_array_equal(maps.rollout(np.tile(np.eye(7), (DEPTH, N, 1, 1))), np.eye(7))
+    np.testing.assert_array_equal(maps.rollout(np.tile(np.eye(7), (DEPTH, 1, 1))), np.eye(7))
 
 
 def test_a_class_token_shows_what_it_attended_to():
@@ -36,7 +36,7 @@ def test_a_class_token_shows_what_it_attended_to():
     assert found.words == ("block 1", "block 2", "block 3", "rollout")
     assert found.axes == ("layer", "row", "column")
     np.testing.assert_allclose(found.weights.sum((1, 2)), 1, atol=1e-6)
-    row = blocks[1].mean(axis=0)[0, 1:]
+    row = blocks[1, 0, 1:]
     np.testing.assert_allclose(found.weights[1].ravel(), row / row.sum(), atol=1e-6)
     row = maps.rollout(blocks)[0, 1:]
     np.testing.assert_allclose(found.weights[3].ravel(), row / row.sum(), atol=1e-6)
@@ -45,7 +45,7 @@ def test_a_class_token_shows_what_it_attended_to():
 def test_a_mean_shows_what_all_attended_to():
     blocks = weights(6)
     found = maps.maps_of(blocks, np.full(6, 1 / 6), GRID)
-    np.testing.assert_allclose(found.weights[0].ravel(), blocks[0].mean(axis=(0, 1)), atol=1e-6)
+    np.testing.assert_allclose(found.weights[0].ravel(), blocks[0].mean(axis=0), atol=1e-6)
 
 
 def test_pooling_is_a_map_of_its_own():
@@ -58,7 +58,7 @@ def test_pooling_is_a_map_of_its_own():
 
 
 def test_a_token_that_attends_to_itself_alone_gives_an_empty_map():
-    alone = np.tile(np.eye(7), (DEPTH, N, 1, 1))
+    alone = np.tile(np.eye(7), (DEPTH, 1, 1))
     assert not maps.maps_of(alone, np.eye(7)[0], GRID).weights.any()
 
 
@@ -66,22 +66,39 @@ def test_a_token_that_attends_to_itself_alone_gives_an_empty_map():
 def test_backends_look_at_pictures(pool):
     config = Config(image_size=8, patch_size=2, dim=16, depth=2, num_heads=2, pool=pool)
     classifier = model.build(config, 1, 3)
-    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1)).astype("float32")
-    logits, found = maps.look(classifier, pixels)
-    np.testing.assert_allclose(
-        logits, keras.ops.convert_to_numpy(classifier(pixels)), rtol=1e-4, atol=1e-5
-    )
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), "uint8")
+    found = maps.look(classifier, pixels)
     assert len(found) == 5
     assert found[0].weights.shape == (3 + (pool == "attention"), 4, 4)
     np.testing.assert_allclose([each.weights.sum((1, 2)) for each in found], 1, atol=1e-4)
     assert (found[0].weights != found[1].weights).any()
+    _, seen = classifier(pixels.astype("float32"), return_attention_scores=True)
+    blocks = [keras.ops.convert_to_numpy(block)[4].mean(axis=0) for block in seen["blocks"]]
+    pooling = keras.ops.convert_to_numpy(seen["pooling"])[4]
+    expected = maps.maps_of(np.stack(blocks), pooling, (4, 4), pool == "attention")
+    np.testing.assert_allclose(found[4].weights, expected.weights, atol=1e-5)
+
+
+def test_the_more_tokens_the_fewer_pictures_at_a_time(monkeypatch):
+    config = Config(model="vit", image_size=8, patch_size=2, dim=16, depth=3, num_heads=2)
+    classifier = model.build(config, 1, 3)
+    assert classifier.length == 17 and maps.pictures_at_once(classifier) == 8
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), "uint8")
+    together = maps.look(classifier, pixels)
+    # Weights of 4 bytes: 3 blocks of 2 heads of 17 x 17.
+    monkeypatch.setattr(maps, "MEGABYTES", 2.5 * 4 * 3 * 2 * 17**2 / 2**20)
+    assert maps.pictures_at_once(classifier) == 2
+    for one, other in zip(maps.look(classifier, pixels), together, strict=True):
+        np.testing.assert_allclose(one.weights, other.weights, atol=1e-5)
+    monkeypatch.setattr(maps, "MEGABYTES", 0)
+    assert maps.pictures_at_once(classifier) == 1
 
 
 def test_maps_are_drawn_as_pictures_a_page_and_arrays(tmp_path):
     random = np.random.default_rng(0)
     config = Config(image_size=8, patch_size=2, dim=16, depth=2, num_heads=2)
-    pixels = random.integers(0, 256, (3, 8, 8, 3)).astype("float32")
-    _, found = maps.look(model.build(config, 3, 2), pixels)
+    pixels = random.integers(0, 256, (3, 8, 8, 3), "uint8")
+    found = maps.look(model.build(config, 3, 2), pixels)
     page = maps.draw(
         tmp_path / "new" / "maps",
         ["a", "b", "c"],

@@ -65,9 +65,9 @@ class TestForms:
         tokens = 9 + (form == "token")
         assert classifier.grid == (3, 3)
         assert logits.shape == (B, CLASSES) and logits.dtype == "float32"
-        assert weights["blocks"].shape == (B, 2, 2, tokens, tokens)
-        assert weights["pooling"].shape == (B, tokens)
-        for rows in weights.values():
+        assert [block.shape for block in weights["blocks"]] == [(B, 2, tokens, tokens)] * 2
+        assert weights["pooling"].shape == (B, tokens) and classifier.length == tokens
+        for rows in (*weights["blocks"], weights["pooling"]):
             np.testing.assert_allclose(rows.sum(-1), 1, atol=1e-5)
         np.testing.assert_allclose(to_numpy(classifier(pixels)), logits, atol=1e-5)
         assert (np.abs(logits - logits[::-1]).max(-1)[[0, 2]] > 1e-4).all()
@@ -117,8 +117,32 @@ class TestForms:
         finally:
             keras.config.set_dtype_policy("float32")
         assert keras.backend.standardize_dtype(logits.dtype) == "float32"
-        assert keras.backend.standardize_dtype(weights["blocks"].dtype) == "bfloat16"
+        assert keras.backend.standardize_dtype(weights["blocks"][0].dtype) == "bfloat16"
         assert {weight.dtype for weight in classifier.trainable_weights} == {"float32"}
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_half_precision_is_that_of_the_model_and_not_of_who_loads_it(self, form, tmp_path):
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        try:
+            _, classifier = build(**FORMS[form])
+        finally:
+            keras.config.set_dtype_policy("float32")
+        randomise(classifier).save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        found = [
+            [
+                (type(layer), layer.dtype_policy.name)
+                for layer in each._flatten_layers()
+                if not isinstance(layer, keras.Model)  # The tokenizer; its layers compute.
+            ]
+            for each in (loaded, classifier)
+        ]
+        assert found[0] == found[1]
+        whole = {"head": "float32"}
+        for layer in (*loaded.blocks, loaded.positions, loaded.norm, loaded.head):
+            assert layer.dtype_policy.name == whole.get(layer.name, "mixed_bfloat16")
+        pixels = pictures()
+        np.testing.assert_array_equal(to_numpy(loaded(pixels)), to_numpy(classifier(pixels)))
 
     def test_sizes_are_those_of_the_papers(self):
         """DeiT-Ti has 5.7 million parameters (Touvron et al. 2021), CCT-7/3x1 3.76 (Hassani)."""
@@ -143,8 +167,9 @@ class TestMechanisms:
         _, classifier = build(attention=attention, depth=1)
         _, weights = to_numpy(classifier(pictures(), return_attention_scores=True))
         heads = 1 if attention.startswith(("additive", "luong")) else 2
-        assert weights["blocks"].shape == (B, 1, heads, 10, 10)
-        np.testing.assert_allclose(weights["blocks"].sum(-1), 1, atol=1e-4)
+        (block,) = weights["blocks"]
+        assert block.shape == (B, heads, 10, 10)
+        np.testing.assert_allclose(block.sum(-1), 1, atol=1e-4)
         expected = type(layers.get(attention, dim=16, num_heads=2))
         assert type(classifier.blocks[0].self_attention) is expected
         compiled(classifier, run_eagerly=True)
@@ -156,7 +181,7 @@ class TestMechanisms:
     def test_local_sees_two_rows_up_and_down_and_the_class_token_all(self):
         _, classifier = build(attention="local", image_size=48, depth=1)
         weights = to_numpy(classifier(pictures(size=48), return_attention_scores=True))[1]
-        seen = weights["blocks"][0, 0, 0] > 0
+        seen = weights["blocks"][0][0, 0] > 0
         assert seen[0].all() and seen[:, 0].all()
         rows = seen[1 + 5 * 12 + 3, 1:].reshape(12, 12).any(axis=1)
         np.testing.assert_array_equal(np.flatnonzero(rows), [3, 4, 5, 6, 7])
@@ -200,6 +225,8 @@ class TestOtherSizes:
             build(trained=first, mlp_ratio=3.0)
         with pytest.raises(ValueError, match=r"another model"):
             build(trained=first, depth=3)
+        with pytest.raises(ValueError, match=r"another model"):
+            build(trained=first, pool="mean")
 
 
 class TestBackbone:
@@ -261,7 +288,7 @@ def test_backends_train_look_save_and_load(form, tmp_path):
     history = classifier.fit(pixels, labels, batch_size=8, epochs=20, verbose=0).history["loss"]
     assert history[-1] < 0.9 * history[0]
     logits, weights = to_numpy(classifier(pixels, return_attention_scores=True))
-    np.testing.assert_allclose(weights["blocks"].sum(-1), 1, atol=1e-4)
+    np.testing.assert_allclose([block.sum(-1) for block in weights["blocks"]], 1, atol=1e-4)
     classifier.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     np.testing.assert_allclose(to_numpy(loaded(pixels)), logits, rtol=1e-4, atol=1e-4)

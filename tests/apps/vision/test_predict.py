@@ -1,3 +1,4 @@
+import os
 import re
 
 import numpy as np
@@ -53,6 +54,7 @@ def test_a_folder_of_pictures_of_every_mode(trained, pictures, tmp_path, capsys)
     (skipped,) = re.findall(r"^skipped: (.*)", out, re.MULTILINE)
     assert skipped.startswith(f"cannot read {pictures}/broken.jpg as a picture: ")
     assert "notes.txt" not in out
+    assert "1 of 8 pictures cannot be read: skipped" in out.splitlines()[-2:]
     assert f"what was looked at: {output / 'index.html'}" in out
 
     (first, *_) = read_lines(trained.run / "predictions_test.jsonl")
@@ -97,6 +99,14 @@ def test_no_input_and_no_pictures(copied, pictures, tmp_path, capsys):
         (tmp_path / f"{name}.jpg").write_bytes((pictures / "broken.jpg").read_bytes())
     line = refused(predict.main, ["--run", copied, "--input", tmp_path], capsys)
     assert line == "error: none of the pictures could be read"
+
+
+def test_a_name_that_is_not_in_utf_8(copied, pictures, tmp_path, capsys):
+    name = os.fsdecode(b"caf\xe9.png")
+    (tmp_path / name).write_bytes((pictures / "digit.png").read_bytes())
+    for given in (tmp_path, tmp_path / name):
+        line = refused(predict.main, ["--run", copied, "--input", given], capsys)
+        assert line == rf"error: the name '{tmp_path}/caf\xe9.png' is not in UTF-8: rename it"
 
 
 def test_an_output_that_is_a_file(copied, pictures, tmp_path, capsys):

@@ -3,15 +3,19 @@
 import csv
 import re
 import shutil
+import signal
+from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 from apps.vision import evaluate, train
-from apps.vision.config import Config
+from apps.vision.config import PRESETS, Config
 from pipelines import attention_maps, runs
-from tests.apps.commands import flags, read_lines
+from pipelines.console import UserError
+from tests.apps.commands import flags, read_lines, refused
 from tests.apps.vision import tiny
 
 METRICS = {"top_1", "top_5", "macro_f1", "calibration_error"}
@@ -26,7 +30,8 @@ class TestTrain:
     def test_says_what_it_does(self, trained):
         assert trained.err == ""
         assert re.search(
-            r"64 training pictures, 10 classes \(0, 1, 2, .*9\), [\d,]+ parameters, run ",
+            r"64 training pictures, 8 x 8, grey, "
+            r"10 classes \(0, 1, 2, .*9\), [\d,]+ parameters, run ",
             trained.out,
         )
         assert re.findall(r"^epoch (\d)/2  loss .* examples/s", trained.out, re.MULTILINE) == [
@@ -166,14 +171,14 @@ def test_the_mean_over_both_mirror_images(trained):
 
 
 class TestGoingOn:
-    """`--start` takes the weights of another run."""
+    """`--start` takes the model of another run and its weights."""
 
     def test_with_pictures_of_another_size(self, trained, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        settings = {**tiny.SETTINGS, "max_train": 32, "epochs": 1, "learning_rate": 1e-9}
+        settings = {"max_train": 32, "epochs": 1, "learning_rate": 1e-9}
         train.main(flags(name="on", start=trained.run, image_size=16, **settings))
         config = runs.load(tmp_path / "runs" / "vision" / "on", Config)
-        assert config.image_size == 16
+        assert (config.image_size, config.dim, config.epochs) == (16, 16, 1)
         old, _ = evaluate.load(trained.run)
         new, _ = evaluate.load(tmp_path / "runs" / "vision" / "on")
         assert new.grid == (8, 8)
@@ -181,15 +186,95 @@ class TestGoingOn:
             if "positions" not in before.path and "seed" not in before.path:
                 np.testing.assert_allclose(before, after, atol=1e-5, err_msg=before.path)
 
-    def test_of_another_model(self, trained, tmp_path, monkeypatch, capsys):
+    def test_in_colour_it_sees_what_the_grey_one_saw(self, trained, tmp_path, monkeypatch, capsys):
         monkeypatch.chdir(tmp_path)
-        settings = {**tiny.SETTINGS, "max_train": 32, "dim": 8}
-        with pytest.raises(SystemExit) as exit_:
-            train.main(flags(name="on", start=trained.run, **settings))
-        assert exit_.value.code == 2
-        (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith(f"error: --start {trained.run}: ")
+        folder = tiny.write_classes(tmp_path / "set", {"red": 12, "green": 12})
+        train.main(flags(dataset=folder, name="on", start=trained.run, epochs=1))
+        assert "20 training pictures, 8 x 8, grey, 2 classes" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("flag", "message"),
+        [
+            ("--dim 8", "--dim 8: --start .* has weights for --dim 16 only"),
+            ("--pool mean", "--pool mean: --start .* has weights for --pool attention only"),
+            ("--positions sinusoidal", "--positions sinusoidal: .* for --positions learned only"),
+            ("--model vit", "--model vit: .* for --model compact only"),
+            ("--layer-scale 0.1", r"--start .*: it has \d+ weights, not \d+: another model"),
+            ("--attention additive", r"--start .*: .* another model"),
+        ],
+    )
+    def test_what_cannot_be_carried_over(
+        self, trained, tmp_path, monkeypatch, capsys, flag, message
+    ):
+        monkeypatch.chdir(tmp_path)
+        arguments = [*flags(name="on", start=trained.run, max_train=32), *flag.split()]
+        assert re.match(f"error: {message}", refused(train.main, arguments, capsys))
         assert not (tmp_path / "runs").exists()
+
+    def test_flags_that_are_not_given_are_those_of_the_started_run(self, monkeypatch):
+        vit = {"model": "vit", "patch_size": 6, "pool": "mean", "positions": "sinusoidal"}
+        vit |= {"size": "tiny", "attention": "local", "dropout": 0.2, "layer_scale": 0.1}
+        started = Config(image_size=48, learning_rate=0.1, **vit).resolved
+        monkeypatch.setattr(runs, "load", lambda folder, kind: {"a": started}[folder])
+        found = train.parse(flags(start="a", image_size=96, dropout=0, preset="cifar10"))
+        assert found == replace(
+            PRESETS["cifar10"],
+            start="a",
+            image_size=96,
+            dim=192,
+            depth=12,
+            num_heads=3,
+            mlp_ratio=4.0,
+            convolutions=1,
+            **{**vit, "dropout": 0.0},
+        )
+        with pytest.raises(UserError, match="--image-size 97 must be a multiple of --patch-size 6"):
+            train.parse(["--start", "a", "--image-size", "97"])
+
+
+def test_ctrl_c_ends_training_with_one_line(tmp_path):
+    settings = {**tiny.SETTINGS, "epochs": 10_000, "patience": 10_000, "max_train": 32}
+    process = tiny.start("train", *flags(name="tiny", **settings), folder=tmp_path)
+    try:
+        for line in process.stdout:
+            if line.startswith("epoch 2/"):
+                break
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert err.split() == ["interrupted"]
+    run = tmp_path / "runs" / "vision" / "tiny"
+    assert not [path for path in run.iterdir() if path.name.startswith(".")]
+    classifier, names = evaluate.load(run)
+    assert classifier.grid == (4, 4) and len(names) == 10
+    assert len(history(run)) >= 2
+
+
+def test_half_precision_scores_the_same_when_loaded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = {**tiny.SETTINGS, "max_train": 32, "epochs": 1, "precision": "bfloat16"}
+    try:
+        train.main(flags(name="half", **settings))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    run = tmp_path / "runs" / "vision" / "half"
+    before = runs.read_json(run / "metrics.json")
+    lines = read_lines(run / "predictions_test.jsonl")
+    evaluate.main(["--run", str(run)])
+    assert runs.read_json(run / "metrics.json") == before
+    assert read_lines(run / "predictions_test.jsonl") == lines
+    classifier, _ = evaluate.load(run)
+    assert {block.compute_dtype for block in classifier.blocks} == {"bfloat16"}
+
+
+def test_a_run_that_diverges_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    settings = {**tiny.SETTINGS, "max_train": 128, "learning_rate": 1e20}
+    line = refused(train.main, flags(name="far", **settings), capsys)
+    assert line.startswith("error: training diverged: the loss of epoch 1 is ")
+    assert line.endswith("; no epoch was saved. Try a smaller --learning-rate")
 
 
 def test_a_vit_of_another_mechanism_in_colour_through_the_whole_command(tmp_path, monkeypatch):
