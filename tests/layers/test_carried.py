@@ -78,6 +78,7 @@ def model_of(name):
     return randomise(keras.Model(inputs, make()(*inputs)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 def test_xla_equals_eager(name):
     model, inputs = model_of(name), [ops.convert_to_tensor(array) for array in arrays(name)]

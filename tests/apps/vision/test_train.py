@@ -252,6 +252,7 @@ def test_ctrl_c_ends_training_with_one_line(tmp_path):
     assert len(history(run)) >= 2
 
 
+@pytest.mark.slow
 def test_half_precision_scores_the_same_when_loaded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = {**tiny.SETTINGS, "max_train": 32, "epochs": 1, "precision": "bfloat16"}
