@@ -104,7 +104,7 @@ class TransformerDecoderBlock(TransformerBlock):
             self.cross_attention = self._make_attention(
                 self.cross_attention_mechanism, x_shape, tuple(memory_shape), "cross_attention"
             )
-            if self.cross_attention.self_attention_only:
+            if getattr(self.cross_attention, "self_attention_only", False):
                 raise ValueError(
                     f"`cross_attention` cannot be {type(self.cross_attention).__name__}, which is "
                     "self-attention: target and memory are two sequences."

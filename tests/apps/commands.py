@@ -65,6 +65,19 @@ def finish(app, command, *arguments, folder):
     return Result(process.returncode, out, err, Path(folder), app)
 
 
+def interrupt(process):
+    """Presses ctrl-C in the second epoch of a training; exit status, and what it says of it."""
+    try:
+        for line in process.stdout:
+            if line.startswith("epoch 2/"):
+                break
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return process.returncode, err
+
+
 def refused(main, arguments, capsys):
     """The one line with which a command refuses its arguments."""
     with pytest.raises(SystemExit) as exit_:

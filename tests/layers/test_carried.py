@@ -87,13 +87,12 @@ def test_xla_equals_eager(name):
 
 @only_tensorflow
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", sorted(LAYERS.keys() - {"stochastic depth"}))  # It has no weights.
 def test_gradients_by_xla_equal_those_without(name):
     import tensorflow as tf
 
     model, inputs = model_of(name), arrays(name)
-    if not model.trainable_variables:
-        return
+    assert model.trainable_variables
 
     def loss():
         return ops.sum(ops.sin(model(inputs, training=False)))

@@ -105,6 +105,23 @@ def test_a_mechanism_that_cannot_attend_to_a_memory_says_so(attention):
         decoder(cross_attention=attention)
 
 
+@pytest.mark.parametrize("attention", SELF_ATTENTION_ONLY)
+def test_lengths_that_happen_to_be_equal_do_not_make_two_sequences_one(attention):
+    block = TransformerDecoderBlock(2, MLP, cross_attention=attention)
+    with pytest.raises(ValueError, match="Attention, which is self-attention: target and memory"):
+        block.build((B, T, D), (B, T, D))
+
+
+def test_keras_own_attention_looks_at_a_memory():
+    theirs = decoder(cross_attention=keras.layers.MultiHeadAttention(N, 2, D // N))
+    ours = decoder(cross_attention=layers.MultiHeadAttention(N, 2, value_dim=D // N))
+    masks = {"mask": X_MASK, "memory_mask": MEMORY_MASK}
+    ours.set_weights(theirs.get_weights())
+    seen = X_MASK[..., None]  # Keras's own gives a masked query the mean of the memory.
+    found, expected = (to_numpy(block(*data(), **masks)) * seen for block in (theirs, ours))
+    close(found, expected)
+
+
 def test_positions_towards_a_memory_are_refused():
     with pytest.raises(ValueError, match=r"`cross_attention` has no positions.*'alibi'"):
         decoder(cross_attention=layers.MultiHeadAttention(N, 2, position="alibi"))
@@ -280,6 +297,16 @@ def test_an_example_with_all_of_its_memory_masked_has_finite_gradients(policy):
         block.trainable_variables,
     )
     assert all(np.isfinite(gradient).all() for gradient in found)
+
+
+def test_a_masked_query_has_no_weights_over_a_projected_memory():
+    block, (x, memory) = decoder(), data()
+    masks = {"mask": X_MASK, "memory_mask": MEMORY_MASK, "return_attention_scores": True}
+    expected = to_numpy(block(x, memory, **masks))
+    projected = block.project_memory(ops.convert_to_tensor(memory))
+    for found, wanted in zip(to_numpy(block(x, projected, **masks)), expected, strict=True):
+        close(found, wanted)
+    assert not expected[1][1, :, 3:].any()
 
 
 # Decoding with a cache
@@ -531,20 +558,3 @@ def test_a_memory_is_there_for_all_calls_or_none():
 def test_an_unknown_mechanism_is_refused():
     with pytest.raises(ValueError, match="'multi_head'"):
         TransformerEncoderBlock(N, MLP, "multihead")(data()[0])
-
-
-def test_a_masked_query_has_no_weights_over_a_projected_memory():
-    block, (x, memory) = decoder(), data()
-    masks = {"mask": X_MASK, "memory_mask": MEMORY_MASK, "return_attention_scores": True}
-    expected = to_numpy(block(x, memory, **masks))
-    projected = block.project_memory(ops.convert_to_tensor(memory))
-    for found, wanted in zip(to_numpy(block(x, projected, **masks)), expected, strict=True):
-        close(found, wanted)
-    assert not expected[1][1, :, 3:].any()
-
-
-@pytest.mark.parametrize("attention", SELF_ATTENTION_ONLY)
-def test_lengths_that_happen_to_be_equal_do_not_make_two_sequences_one(attention):
-    block = TransformerDecoderBlock(2, MLP, cross_attention=attention)
-    with pytest.raises(ValueError, match="Attention, which is self-attention: target and memory"):
-        block.build((B, T, D), (B, T, D))

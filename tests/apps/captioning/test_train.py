@@ -4,7 +4,6 @@ import csv
 import json
 import re
 import shutil
-import signal
 from dataclasses import asdict
 
 import keras
@@ -14,6 +13,7 @@ from apps.captioning import data, evaluate, model, predict, train
 from apps.captioning.config import Config
 from pipelines import attention_maps, training
 from tests.apps.captioning import tiny
+from tests.apps.commands import interrupt
 
 METRICS = {
     **{f"bleu_{n}": 100 for n in (1, 2, 3, 4)},
@@ -177,16 +177,8 @@ def test_ctrl_c_ends_training_with_one_line(scenes_folder, tmp_path):
     settings = {**tiny.SETTINGS, "epochs": 10_000, "patience": 10_000, "max_train": 16}
     flags = tiny.flags(dataset=scenes_folder, name="tiny", **settings)
     process = tiny.start("train", *flags, folder=tmp_path)
-    try:
-        for line in process.stdout:
-            if line.startswith("epoch 2/"):
-                break
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    assert err.split() == ["interrupted"]
+    status, err = interrupt(process)
+    assert (status, err.split()) == (130, ["interrupted"])
     run = tmp_path / "runs" / "captioning" / "tiny"
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
     captioner, _ = evaluate.load(run)

@@ -3,7 +3,6 @@
 import csv
 import re
 import shutil
-import signal
 from dataclasses import replace
 
 import keras
@@ -15,7 +14,7 @@ from apps.vision import evaluate, train
 from apps.vision.config import PRESETS, Config
 from pipelines import attention_maps, runs
 from pipelines.console import UserError
-from tests.apps.commands import flags, read_lines, refused
+from tests.apps.commands import flags, interrupt, read_lines, refused
 from tests.apps.vision import tiny
 
 METRICS = {"top_1", "top_5", "macro_f1", "calibration_error"}
@@ -235,16 +234,8 @@ class TestGoingOn:
 def test_ctrl_c_ends_training_with_one_line(tmp_path):
     settings = {**tiny.SETTINGS, "epochs": 10_000, "patience": 10_000, "max_train": 32}
     process = tiny.start("train", *flags(name="tiny", **settings), folder=tmp_path)
-    try:
-        for line in process.stdout:
-            if line.startswith("epoch 2/"):
-                break
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    assert err.split() == ["interrupted"]
+    status, err = interrupt(process)
+    assert (status, err.split()) == (130, ["interrupted"])
     run = tmp_path / "runs" / "vision" / "tiny"
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
     classifier, names = evaluate.load(run)
