@@ -12,6 +12,7 @@ from .block_sparse_attention import BlockSparseAttention
 from .class_token import ClassToken
 from .conformer_block import ConformerBlock
 from .coverage_attention import CoverageAttention
+from .encoder_decoder import encoder_decoder
 from .grid_position_embedding import GridPositionEmbedding, resize_positions
 from .layer_scale import LayerScale
 from .leaks import sees_the_future
@@ -23,12 +24,16 @@ from .masking import AttentionMask, causal_mask, combine_masks, masked_softmax
 from .monotonic_attention import MonotonicAttention
 from .multi_head_attention import MultiHeadAttention
 from .patch_embedding import PatchEmbedding
+from .pointer_generator import PointerGenerator
 from .position_embedding import PositionEmbedding, sinusoids
 from .recurrent_decoder import RecurrentDecoder
+from .recurrent_encoder import RecurrentEncoder
 from .registry import get, mechanisms
+from .sequence_to_sequence import SequenceToSequence, coverage_loss
 from .stochastic_depth import StochasticDepth
 from .transformer_decoder import TransformerDecoder
 from .transformer_decoder_block import TransformerDecoderBlock
+from .transformer_encoder import TransformerEncoder
 from .transformer_encoder_block import TransformerEncoderBlock
 
 __all__ = [
@@ -50,14 +55,20 @@ __all__ = [
     "MonotonicAttention",
     "MultiHeadAttention",
     "PatchEmbedding",
+    "PointerGenerator",
     "PositionEmbedding",
     "RecurrentDecoder",
+    "RecurrentEncoder",
+    "SequenceToSequence",
     "StochasticDepth",
     "TransformerDecoder",
     "TransformerDecoderBlock",
+    "TransformerEncoder",
     "TransformerEncoderBlock",
     "causal_mask",
     "combine_masks",
+    "coverage_loss",
+    "encoder_decoder",
     "get",
     "masked_softmax",
     "mechanisms",

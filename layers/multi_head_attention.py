@@ -224,11 +224,14 @@ class MultiHeadAttention(ProjectedAttention):
         dropping = dropout_mask is not None or bool(training and self.dropout)
         implementation = self._implementation(query, keys, dropping)
 
-        def dense():
+        def weigh():
             weights = attention_weights(
                 query, ops.swapaxes(keys, 2, 3), mask.rows(0, length, key_length), bias
             )
-            weights = ops.cast(weights, self.compute_dtype)
+            return ops.cast(weights, self.compute_dtype)
+
+        def dense():
+            weights = weigh()
             return weighted_sum(self._drop(weights, training, dropout_mask), values), weights
 
         def chunked():
@@ -244,13 +247,13 @@ class MultiHeadAttention(ProjectedAttention):
         elif implementation == "chunked":
             context = chunked()
         else:  # The lengths are known when it runs.
-            scores = ops.shape(query)[0] * self.num_heads * length * key_length
-            context = ops.cond(scores <= DENSE_SCORES, lambda: dense()[0], chunked)
+            few = ops.shape(query)[0] * self.num_heads * length * key_length <= DENSE_SCORES
+            if return_attention_scores:
+                context, weights = ops.cond(few, dense, lambda: (chunked(), weigh()))
+            else:
+                context = ops.cond(few, lambda: dense()[0], chunked)
         if return_attention_scores and weights is None:
-            weights = attention_weights(
-                query, ops.swapaxes(keys, 2, 3), mask.rows(0, length, key_length), bias
-            )
-            weights = ops.cast(weights, self.compute_dtype)
+            weights = weigh()
         return self.output_projection(ops.swapaxes(context, 1, 2)), weights
 
     def _bias(self, distance):

@@ -23,6 +23,7 @@ class RecurrentDecoder(keras.layers.Layer):
         dim: Size of the state and of the embedding.
         attention: A single-head name of `layers.mechanisms()`, sized `dim // 2`, or a layer, such
             as `CoverageAttention(256)`.
+        num_layers: LSTMs on top of each other.
         dropout: On the embedding and before the logits.
         word_dropout: Share of the tokens that training hides from the decoder, so that it looks at
             the memory rather than guess from what was said.
@@ -58,6 +59,7 @@ class RecurrentDecoder(keras.layers.Layer):
         vocabulary_size,
         dim,
         attention="additive",
+        num_layers=1,
         dropout=0.0,
         word_dropout=0.0,
         seed=None,
@@ -68,6 +70,7 @@ class RecurrentDecoder(keras.layers.Layer):
         self.vocabulary_size = vocabulary_size
         self.dim = dim
         self.attention = attention
+        self.num_layers = num_layers
         self.dropout = dropout
         self.word_dropout = word_dropout
         self.seed = seed
@@ -88,9 +91,15 @@ class RecurrentDecoder(keras.layers.Layer):
             self.vocabulary_size, self.dim, dtype=self.dtype_policy, name="embedding"
         )
         self.embedding.build(tokens_shape)
-        self.first_state = dense(2 * self.dim, "tanh", "first_state", memory_dim)
+        size = 2 * self.dim * self.num_layers
+        self.first_state = dense(size, "tanh", "first_state", memory_dim)
+        cells = [
+            keras.layers.LSTMCell(self.dim, dtype=self.dtype_policy) for _ in range(self.num_layers)
+        ]
+        if len(cells) > 1:
+            cells = [keras.layers.StackedRNNCells(cells, dtype=self.dtype_policy)]
         self.rnn = AttentionRNN(
-            keras.layers.LSTMCell(self.dim, dtype=self.dtype_policy),
+            cells[0],
             attention,
             dtype=self.dtype_policy,
             name="rnn",
@@ -107,6 +116,18 @@ class RecurrentDecoder(keras.layers.Layer):
         self.built = True
 
     def call(self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None):
+        features, weights = self.features(tokens, memory, memory_mask, training=training)
+        logits = self.project(features, training)
+        return (logits, weights) if return_attention_scores else logits
+
+    def embed(self, tokens):
+        """Tokens `(B, S)` to vectors `(B, S, D)`, for an encoder to share."""
+        return self.embedding(tokens)
+
+    def features(
+        self, tokens, memory, memory_mask=None, return_attention_scores=True, training=None
+    ):
+        """What logits are made of, state, context and word `(B, T, 2 D + M)`, and the weights."""
         embedded = self.word_dropout_layer(self.embedding(tokens), training=training)
         embedded = self.dropout_layer(embedded, training=training)
         outputs, weights = self.rnn(
@@ -117,8 +138,15 @@ class RecurrentDecoder(keras.layers.Layer):
             return_attention_scores=True,
             training=training,
         )
-        logits = self._logits(outputs, embedded, training)
-        return (logits, weights) if return_attention_scores else logits
+        return ops.concatenate([outputs, embedded], axis=-1), weights
+
+    def features_dim(self, memory_dim):
+        """Size of the features."""
+        return 2 * self.dim + memory_dim
+
+    def project(self, features, training=None):
+        """Features to logits."""
+        return self.logits(self.dropout_layer(self.readout(features), training=training))
 
     def _first_states(self, memory, memory_mask, rows):
         if memory_mask is None:
@@ -126,12 +154,8 @@ class RecurrentDecoder(keras.layers.Layer):
         else:
             mask = ops.cast(memory_mask, memory.dtype)[..., None]
             mean = ops.sum(memory * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1)
-        states = ops.split(self.first_state(mean), 2, axis=-1)
+        states = ops.split(self.first_state(mean), 2 * self.num_layers, axis=-1)
         return [ops.repeat(state, rows // ops.shape(memory)[0], axis=0) for state in states]
-
-    def _logits(self, outputs, embedded, training=None):
-        hidden = self.readout(ops.concatenate([outputs, embedded], axis=-1))
-        return self.logits(self.dropout_layer(hidden, training=training))
 
     def start(self, memory, candidates, max_length, memory_mask=None):
         """Where decoding begins: the projected memory, and the first states of all candidates."""
@@ -143,10 +167,15 @@ class RecurrentDecoder(keras.layers.Layer):
 
     def step(self, tokens, index, memory, state):
         """One token `(B * K,)` of each candidate: logits `(B * K, V)`, weights, new state."""
+        features, weights, state = self.step_features(tokens, index, memory, state)
+        return self.project(features), weights, state
+
+    def step_features(self, tokens, index, memory, state):
+        """As `step`, with what the logits are made of, `(B * K, 2 D + M)`, in their place."""
         projected, mask = memory
         embedded = self.embedding(tokens)
         outputs, weights, state = self.rnn.step(embedded, projected, state, mask=mask)
-        return self._logits(outputs, embedded), weights, list(state)
+        return ops.concatenate([outputs, embedded], axis=-1), weights, list(state)
 
     def compute_output_spec(
         self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None
@@ -164,6 +193,7 @@ class RecurrentDecoder(keras.layers.Layer):
             "vocabulary_size": self.vocabulary_size,
             "dim": self.dim,
             "attention": serialize_attention(self.attention),
+            "num_layers": self.num_layers,
             "dropout": self.dropout,
             "word_dropout": self.word_dropout,
             "seed": self.seed,

@@ -120,7 +120,21 @@ class TransformerDecoder(keras.layers.Layer):
         self.built = True
 
     def call(self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None):
-        x = self.dropout_layer(self._embed(tokens, 0, training), training=training)
+        x, weights = self.features(
+            tokens, memory, memory_mask, return_attention_scores, training=training
+        )
+        logits = self.project(x)
+        return (logits, weights) if return_attention_scores else logits
+
+    def embed(self, tokens):
+        """Tokens `(B, S)` to vectors `(B, S, D)` without positions, for an encoder to share."""
+        return self.embedding(tokens) * self.dim**0.5
+
+    def features(
+        self, tokens, memory, memory_mask=None, return_attention_scores=True, training=None
+    ):
+        """What logits are made of, `(B, T, D)`, and the weights `(B, T, S)`, or `None`."""
+        x = self.dropout_layer(self._place(tokens, 0, training), training=training)
         weights = []
         for block in self.blocks:
             # Projected first, since several sequences may share a memory.
@@ -134,16 +148,20 @@ class TransformerDecoder(keras.layers.Layer):
             )
             x, block_weights = x if return_attention_scores else (x, None)
             weights.append(block_weights)
-        logits = self._logits(x)
-        return (logits, _mean(weights)) if return_attention_scores else logits
+        return self.norm(x), _mean(weights) if return_attention_scores else None
 
-    def _embed(self, tokens, index, training=False):
-        x = self.word_dropout_layer(self.embedding(tokens), training=training)
-        return self.positions(x * self.dim**0.5, start_index=index)
+    def features_dim(self, memory_dim):
+        """Size of the features."""
+        return self.dim
 
-    def _logits(self, x):
+    def project(self, features, training=None):
+        """Features to logits."""
         table = ops.cast(ops.convert_to_tensor(self.embedding.embeddings), self.compute_dtype)
-        return ops.matmul(self.norm(x), ops.transpose(table))
+        return ops.matmul(features, ops.transpose(table))
+
+    def _place(self, tokens, index, training=False):
+        x = self.word_dropout_layer(self.embed(tokens), training=training)
+        return self.positions(x, start_index=index)
 
     def start(self, memory, candidates, max_length, memory_mask=None):
         """Where decoding begins: the projected memory, and empty caches of all candidates."""
@@ -155,8 +173,13 @@ class TransformerDecoder(keras.layers.Layer):
 
     def step(self, tokens, index, memory, state):
         """One token `(B * K,)` of each candidate: logits `(B * K, V)`, weights, new caches."""
+        features, weights, state = self.step_features(tokens, index, memory, state)
+        return self.project(features), weights, state
+
+    def step_features(self, tokens, index, memory, state):
+        """As `step`, with what the logits are made of, `(B * K, D)`, in their place."""
         projected, memory_mask = memory
-        x = self._embed(tokens[:, None], index)
+        x = self._place(tokens[:, None], index)
         weights, caches = [], []
         for block, block_memory, cache in zip(self.blocks, projected, state, strict=True):
             x, block_weights, cache = block(
@@ -169,7 +192,7 @@ class TransformerDecoder(keras.layers.Layer):
             )
             weights.append(block_weights)
             caches.append(cache)
-        return self._logits(x)[:, 0], _mean(weights)[:, 0], caches
+        return self.norm(x)[:, 0], _mean(weights)[:, 0], caches
 
     def compute_output_spec(
         self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None

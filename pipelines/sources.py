@@ -24,7 +24,9 @@ SPLITS = ("train", "validation", "test")
 HELD_OUT = 0.1
 SEED = 0
 
-Fields = Mapping[str, type]
+KINDS = {str: "a text", list: "a list of texts", (str, list): "a text or a list of texts"}
+
+Fields = Mapping[str, type | tuple[type, ...]]
 
 
 def locate(
@@ -81,8 +83,8 @@ def read_split(folder: str | Path, split: str, fields: Fields) -> list[dict]:
     Args:
         folder: A folder in the layout of this module.
         split: "train", "validation" or "test".
-        fields: The fields each line must have: `str` for a text, `list` for a list of texts, none
-            of them empty. Other fields are kept as they are.
+        fields: The fields each line must have: `str` for a text, `list` for a list of texts,
+            `(str, list)` for either, none of them empty. Other fields are kept as they are.
 
     Returns:
         The objects of the file, in its order.
@@ -130,6 +132,27 @@ def read_splits(
         UserError: As `read_split`; or too few lines to cut a split from.
     """
     return cut_missing(read_given_splits(folder, fields), folder, label)
+
+
+def read_wanted(
+    folder: str | Path, fields: Fields, wanted: Sequence[str] = SPLITS
+) -> dict[str, list[dict]]:
+    """Reads the splits that are wanted, and no other unless one has to be cut from `train`.
+
+    Args:
+        folder: A folder in the layout of this module.
+        fields: As for `read_split`.
+        wanted: Some of "train", "validation" and "test".
+
+    Raises:
+        UserError: As `read_splits`.
+    """
+    there = {split for split in SPLITS if _split_path(Path(folder), split)}
+    # What has no file takes its lines from `train`.
+    if there == set(SPLITS) or set(wanted) <= there - {"train"}:
+        return {split: read_split(folder, split, fields) for split in wanted}
+    rows = read_splits(folder, fields)
+    return {split: rows[split] for split in wanted}
 
 
 def read_given_splits(folder: str | Path, fields: Fields) -> dict[str, list[dict]]:
@@ -259,9 +282,8 @@ def _complaint(row, fields: Fields) -> str | None:
             return f"field '{field}' is missing"
         value = row[field]
         if not isinstance(value, kind):
-            expected = "a list of texts" if kind is list else "a text"
-            return f"field '{field}' must be {expected}, not {_kind(value)}"
-        texts = value if kind is list else [value]
+            return f"field '{field}' must be {KINDS[kind]}, not {_kind(value)}"
+        texts = value if isinstance(value, list) else [value]
         if not texts:
             return f"field '{field}' is an empty list"
         for text in texts:

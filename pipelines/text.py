@@ -50,11 +50,35 @@ class Tokenizer:
         encodings = self._model.encode_batch(list(texts), add_special_tokens=False)
         return [[START, *encoding.ids, END] for encoding in encodings]
 
-    def decode(self, ids):
+    def offsets(self, text):
+        """Where in `text` each token stands, in the order of `encode`, without start and end.
+
+        A list of `(start, end)` in characters, white space before a word left out; a token of
+        nothing but white space has `start == end`. The tokens that share a character, one or more
+        of its bytes each, all have its span.
+        """
+        encoding = self._model.encode(text, add_special_tokens=False)
+        spans = []
+        for token, (start, end) in zip(encoding.tokens, encoding.offsets, strict=True):
+            start = end - len(text[start:end].lstrip())
+            # The space that encoding puts before the text counts as its first character.
+            spans.append((start, end if token.strip("Ġ") else start))
+        return spans
+
+    def encode_sources(self, texts, length):
+        """Lists of ids, each with its end; one that is longer than `length` is cut."""
+        return [cut(ids[1:], length) for ids in self.encode(texts)]
+
+    def encode_pairs(self, sources, targets, max_source, max_target):
+        """Lists of ids of both sides; targets begin with the start, which does not count."""
+        targets = [cut(ids, max_target + 1) for ids in self.encode(targets)]
+        return self.encode_sources(sources, max_source), targets
+
+    def decode(self, ids, source=None):
         """The text of one sequence; start, padding and what follows the end are dropped."""
         return self._model.decode([token for _, token in self._content(ids)]).strip()
 
-    def words(self, ids):
+    def words(self, ids, source=None):
         """The words of one sequence, each with the positions of its tokens in `ids`."""
         words, positions = [], []
         for position, token in self._content(ids):
@@ -87,10 +111,15 @@ class Tokenizer:
             raise UserError(f"{path}: no tokenizer can be read here ({error})") from error
 
 
+def cut(ids, length):
+    """Ids of at most `length`, their end among them."""
+    return ids if len(ids) <= length else [*ids[: length - 1], END]
+
+
 def pad(sequences, length):
     """Ids as an int32 array `(len(sequences), length)`; longer ones are cut, but keep their end."""
     array = np.full((len(sequences), length), PAD, dtype="int32")
     for row, ids in zip(array, sequences, strict=True):
-        ids = ids if len(ids) <= length else [*ids[: length - 1], END]
+        ids = cut(ids, length)
         row[: len(ids)] = ids
     return array

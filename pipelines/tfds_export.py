@@ -15,6 +15,8 @@ SPLIT_NAMES = {
     "validation": ("validation", "val", "dev", "valid"),
     "test": ("test",),
 }
+# The fields of a translation, in the order of a builder's `supervised_keys`.
+SUPERVISED = ("source", "target")
 
 
 class Export:
@@ -22,20 +24,22 @@ class Export:
 
     Args:
         name: `tfds:NAME[/CONFIG]`.
-        fields: The fields of a line, `str` or `list`, as in `sources.read_split`.
+        fields: The fields of a line, as in `sources.read_split`.
         candidates: For each field, the features that may hold it, as paths such as
-            "captions/text"; by default the feature of the field's name. An image feature is
-            written to a file, as it is encoded, and the field holds its name.
+            "captions/text"; by default the feature of the field's name, and for `source` and
+            `target` those that the set itself has for input and target. For other languages, name
+            them: `{"source": ("en",), "target": ("de",)}`. An image feature is written to a file,
+            as it is encoded, and the field holds its name.
         data_dir: Where TensorFlow Datasets keeps its prepared sets.
 
     Raises:
-        UserError: There is no such data set, or it lacks a field.
+        UserError: There is no such data set, or it lacks a field or a language.
     """
 
     def __init__(
         self,
         name: str,
-        fields: Mapping[str, type],
+        fields: Mapping[str, type | tuple[type, ...]],
         candidates: Mapping[str, Sequence[str]],
         data_dir: str | Path | None = None,
     ):
@@ -43,13 +47,21 @@ class Export:
         self.fields = fields
         self._builder = _builder(name, data_dir)
         self._features = {
-            field: self._find(field, candidates.get(field, [field])) for field in fields
+            field: self._find(field, candidates.get(field, [field, *self._supervised(field)]))
+            for field in fields
         }
+        source, target = (self._features.get(field) for field in SUPERVISED)
+        if source and source == target:
+            raise UserError(f"{name}: source and target would both be '{source}'")
 
     @property
     def folder_name(self) -> str:
-        """A name for the folder: the set, its configuration and version, and the fields."""
-        return "-".join(["tfds", *self._builder.info.full_name.split("/"), *self.fields])
+        """A name for the folder: the set, its configuration and version, fields and languages."""
+        fields = (
+            f"{field}_{self._features[field]}" if field in SUPERVISED else field
+            for field in self.fields
+        )
+        return "-".join(["tfds", self._builder.info.full_name, *fields]).replace("/", "-")
 
     def write(self, folder: Path) -> None:
         """Writes the splits into an empty folder; downloads and prepares the set if need be.
@@ -98,14 +110,31 @@ class Export:
 
         wanted, decoders = {}, {}
         for path in self._features.values():
-            *parents, leaf = path.split("/")
+            if not (keys := self._parsed(path)):
+                continue
+            *parents, leaf = keys
             reduce(lambda level, key: level.setdefault(key, {}), parents, wanted)[leaf] = True
             if isinstance(self._feature(path), tfds.features.Image):
                 inner = reduce(lambda level, key: level.setdefault(key, {}), parents, decoders)
                 inner[leaf] = tfds.decode.SkipDecoding()
         # What is not wanted is not even parsed.
-        decoding = tfds.decode.PartialDecoding(wanted, decoders=decoders)
+        decoding = tfds.decode.PartialDecoding(wanted, decoders=decoders) if wanted else None
         return iter(tfds.as_numpy(self._builder.as_dataset(split=part, decoders=decoding)))
+
+    def _parsed(self, path: str) -> list[str]:
+        """Returns the keys of a path as far as features are parsed one by one.
+
+        A translation is parsed as a whole.
+        """
+        import tensorflow_datasets as tfds
+
+        feature, keys = self._builder.info.features, []
+        for key in path.split("/"):
+            if isinstance(feature, tfds.features.Translation):
+                break
+            feature = getattr(feature, "feature", feature)[key]
+            keys.append(key)
+        return keys
 
     def _value(self, field: str, example: dict) -> str | list[str] | bytes:
         """Returns a field's text or texts, or the bytes of its image file."""
@@ -120,12 +149,26 @@ class Export:
             return feature.int2str(int(value)) if value >= 0 else ""
         values = [value] if isinstance(value, bytes) else list(value)
         texts = [text for value in values if (text := value.decode("utf-8", "replace").strip())]
-        return texts if self.fields[field] is list else " ".join(texts)
+        kind = self.fields[field]
+        as_list = kind is list or (kind is not str and not isinstance(value, bytes))
+        return texts if as_list else " ".join(texts)
+
+    def _supervised(self, field: str) -> list[str]:
+        """Returns the feature that the set has for input or target, if it is a text."""
+        import tensorflow_datasets as tfds
+
+        keys = dict(zip(SUPERVISED, self._builder.info.supervised_keys or (), strict=False))
+        feature = isinstance(keys.get(field), str) and self._feature(keys[field])
+        return [keys[field]] if isinstance(feature, tfds.features.Text) else []
 
     def _find(self, field: str, paths: Sequence[str]) -> str:
         for path in paths:
             if self._feature(path) is not None:
                 return path
+        if languages := getattr(self._builder.info.features, "languages", None):
+            raise UserError(
+                f"{self.name} has no language '{paths[0]}': it has {', '.join(languages)}"
+            )
         raise UserError(
             f"{self.name} has nothing for the field '{field}' (looked for {', '.join(paths)}): "
             f"its features are {', '.join(self._builder.info.features)}"

@@ -247,7 +247,9 @@ def show_progress(epochs, steps, batch_size, title="epoch"):
     return bar, EpochLine(bar)
 
 
-def make_callbacks(folder, epochs, steps, batch_size, evaluate, monitor, patience, averaged):
+def make_callbacks(
+    folder, epochs, steps, batch_size, evaluate, monitor, patience, averaged, stage=None
+):
     """The callbacks of a run, in the order in which they need one another.
 
     Args:
@@ -259,13 +261,16 @@ def make_callbacks(folder, epochs, steps, batch_size, evaluate, monitor, patienc
         monitor: The metric that selects the model.
         patience: Epochs without a better one before training stops.
         averaged: Whether the optimizer averages the weights.
+        stage: What to call a later stage of the same run, which has a history of its own.
     """
-    moving, staying = show_progress(epochs, steps, batch_size)
+    moving, staying = show_progress(epochs, steps, batch_size, title=stage or "epoch")
+    history = f"history_{stage}.csv" if stage else "history.csv"
+    logs = folder / "tensorboard" / stage if stage else folder / "tensorboard"
     return [
         moving,
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if averaged else []),
         BestEpoch(evaluate, monitor, folder / "model.keras", patience),
-        keras.callbacks.CSVLogger(folder / "history.csv"),
-        keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
+        keras.callbacks.CSVLogger(folder / history),
+        keras.callbacks.TensorBoard(logs, write_graph=False),
         staying,
     ]

@@ -105,10 +105,12 @@ def decode(model, inputs=None, compiled=False, length=LENGTH, **options):
     return [{name: x[i] for name, x in results.items()} for i in range(len(inputs))]
 
 
-def greedy(model, example):
+def greedy(model, example, forbidden=lambda tokens: []):
     tokens = []
     while len(tokens) < LENGTH and END not in tokens:
-        tokens.append(int(model.answer(example, tokens)[0].argmax()))
+        gains = model.answer(example, tokens)[0]
+        gains[list(forbidden(tokens))] = -np.inf
+        tokens.append(int(gains.argmax()))
     return tokens
 
 
@@ -120,7 +122,7 @@ def all_sequences(vocabulary_size):
     yield from itertools.product(others, repeat=LENGTH)
 
 
-def beam_search(model, example, beams, penalty):
+def beam_search(model, example, beams, penalty, forbidden=lambda tokens: [], bonus=lambda _: 0.0):
     """Textbook beam search over (tokens, log-probability), finished ones among the candidates."""
 
     def rank(candidate):
@@ -132,9 +134,10 @@ def beam_search(model, example, beams, penalty):
         for tokens, log_prob in candidates:
             if END not in tokens:
                 gains = model.answer(example, tokens)[0]
+                gains[list(forbidden(tokens))] = -np.inf
                 grown += [((*tokens, t), log_prob + gain) for t, gain in enumerate(gains)]
         candidates = sorted(grown, key=rank, reverse=True)[:beams]
-    return max(candidates, key=rank)[0]
+    return max(candidates, key=lambda candidate: rank(candidate) + bonus(candidate[0]))[0]
 
 
 class TestGreedy:
@@ -232,6 +235,147 @@ class TestBeam:
         [found] = decode(model, examples(1), method="beam", beams=40)
         assert found["tokens"].tolist() == [A, END, PAD, PAD]
         np.testing.assert_allclose(found["score"], np.log(0.7) / 2, rtol=1e-5)
+
+
+def repeating(size):
+    """A function from tokens to those that would end an n-gram for the second time."""
+
+    def forbidden(tokens):
+        tokens = tuple(tokens)
+        grams = {tokens[i : i + size] for i in range(len(tokens) - size + 1)}
+        return [gram[-1] for gram in grams if gram[:-1] == tokens[len(tokens) - size + 1 :]]
+
+    return forbidden
+
+
+class TestRepeatedNgrams:
+    @pytest.mark.parametrize(
+        ("size", "beams", "compiled"), [(1, 1, False), (2, 1, True), (1, 3, True), (2, 3, False)]
+    )
+    def test_equals_a_search_in_python(self, size, beams, compiled):
+        changed = 0
+        for seed in (1, 2, 4):
+            model = Chain(4, seed)
+            options = {"method": "beam", "beams": beams} if beams > 1 else {}
+            found = decode(model, compiled=compiled, no_repeat_ngram=size, **options)
+            for i in range(EXAMPLES):
+                expected = beam_search(model, i, beams, 1.0, repeating(size))
+                # Forbidden tokens take nothing from the probability of others.
+                model.check(i, found[i], expected, 1.0)
+                changed += expected != beam_search(model, i, beams, 1.0)
+                if beams == 1:
+                    assert list(expected) == greedy(model, i, repeating(size))
+        assert changed > 0
+
+    @pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
+    @pytest.mark.parametrize("method", ["greedy", "sample"])
+    def test_goes_on_with_the_next_likeliest(self, method):
+        model = Markov({START: {A: 1}, A: {A: 0.6, B: 0.3, END: 0.1}, B: {A: 1}})
+        for size, expected in ((0, [A] * 6), (2, [A, A, B, A, END, PAD]), (1, [A, B])):
+            options = {"length": 6, "method": method, "top_k": 1, "no_repeat_ngram": size}
+            [found] = decode(model, examples(1), **options)
+            assert found["tokens"].tolist()[: len(expected)] == expected
+
+    def test_what_follows_the_end_is_no_repetition(self):
+        model = Markov({START: {A: 0.5, END: 0.5}, A: {END: 1.0}})
+        for method in ("greedy", "beam", "sample"):
+            found = decode(model, method=method, beams=2, length=7, no_repeat_ngram=1, seed=0)
+            assert all(f["score"] > -1 for f in found)
+            assert {tuple(f["tokens"][2:]) for f in found} == {(PAD,) * 5}
+
+
+class Pointer(Chain):
+    """Weights over a source with padding and, in a last column, something else."""
+
+    def __init__(self, vocabulary_size, seed=0):
+        super().__init__(vocabulary_size, seed)
+        rng = np.random.default_rng(seed)
+        self.looks = rng.dirichlet(np.full(KEYS, 0.3), 7).astype("float32")
+        self.lengths = np.array([1, 2, 2, 1, 2], "int32")
+
+    def step(self, tokens, index, memory, state):
+        logits, _, state = super().step(tokens, index, memory, state)
+        return logits, ops.take(self.looks, state["first"], axis=0), state
+
+    def answer(self, example, tokens):
+        log_probs, _ = super().answer(example, tokens)
+        first = 0
+        for token in (START, *tokens):
+            first = (2 * first + token + 1) % 7
+        return log_probs, self.looks[first]
+
+    def coverage(self, example, tokens, columns):
+        seen = sum(self.answer(example, tokens[:i])[1][:columns] for i in range(len(tokens)))
+        return np.log(np.minimum(seen, 1)).sum()
+
+
+class Masked(Pointer):
+    def source_mask(self, example):
+        return ops.arange(KEYS - 1) < ops.take(self.lengths, example)[:, None]
+
+
+class TestCoverage:
+    @pytest.mark.parametrize("compiled", [False, True])
+    @pytest.mark.parametrize("kind", [Pointer, Masked])
+    def test_the_candidates_of_the_end_are_ranked_by_it(self, kind, compiled):
+        changed = 0
+        for seed in range(1 if compiled else 4):
+            model = kind(6, seed)
+            model.by_state[:, END] += 2
+            options = {"method": "beam", "beams": 5, "length_penalty": 0.6}
+            found = decode(model, compiled=compiled, coverage_penalty=0.7, **options)
+            for i in range(EXAMPLES):
+                columns = model.lengths[i] if kind is Masked else KEYS
+
+                def bonus(tokens, model=model, i=i, columns=columns):
+                    return 0.7 * model.coverage(i, tokens, columns)
+
+                expected = beam_search(model, i, 5, 0.6, bonus=bonus)
+                changed += expected != beam_search(model, i, 5, 0.6)
+                found[i]["score"] -= bonus(expected)
+                model.check(i, found[i], expected, 0.6)
+        assert changed > 0 or compiled
+
+    def test_without_a_penalty_the_mask_is_not_asked_for(self):
+        class Silent(Pointer):
+            def source_mask(self, example):
+                raise AssertionError
+
+        model = Silent(6)
+        for i, found in enumerate(decode(model, method="beam", beams=3)):
+            model.check(i, found, beam_search(model, i, 3, 1.0), 1.0)
+
+
+def hide_sizes(x):
+    """The same tensor, of a shape that only a run will tell, where there is such a thing."""
+    if keras.backend.backend() != "tensorflow":
+        return x
+    import tensorflow as tf
+
+    return tf.raw_ops.PlaceholderWithDefault(input=x, shape=tf.TensorShape([None] * len(x.shape)))
+
+
+@pytest.mark.parametrize("method", ["greedy", "beam", "sample"])
+def test_sizes_that_only_a_run_will_tell(method):
+    """A model that copies has a column for each position of the source, and of the weights."""
+
+    class Hidden(Chain):
+        def start(self, example, candidates, max_length):
+            memory, state, keys = super().start(example, candidates, max_length)
+            return memory, state, ops.shape(hide_sizes(ops.zeros((1, keys))))[1]
+
+        def step(self, tokens, index, memory, state):
+            logits, weights, state = super().step(tokens, index, memory, state)
+            return hide_sizes(logits), hide_sizes(weights), state
+
+    options = {"method": method, "beams": 3, "min_length": 2, "no_repeat_ngram": 2, "seed": 0}
+    options["coverage_penalty"] = 0.1
+    expected = decode(Chain(6, seed=2), **options)
+    results = decode(Hidden(6, seed=2), compiled=True, **options)
+    for found, known in zip(results, expected, strict=True):
+        assert found["tokens"].tolist() == known["tokens"].tolist()
+        np.testing.assert_allclose(found["weights"], known["weights"], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(found["score"], known["score"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("method", ["greedy", "beam"])
@@ -348,6 +492,8 @@ class TestSampling:
         ({"method": "sample", "top_p": 0.0}, "top_p=0.0"),
         ({"method": "sample", "top_p": 1.5}, "top_p=1.5"),
         ({"method": "sample", "top_k": 0}, "top_k=0"),
+        ({"no_repeat_ngram": -1}, "no_repeat_ngram=-1"),
+        ({"coverage_penalty": -0.5}, "coverage_penalty=-0.5"),
         ({"min_length": -1}, "min_length=-1"),
         ({"min_length": LENGTH}, f"min_length={LENGTH}, max_length={LENGTH}"),
     ],

@@ -121,6 +121,28 @@ class TestReadSplit:
         assert str(caught.value).startswith(f"{path}:3: ")
         assert message in str(caught.value)
 
+    def test_a_text_or_a_list_of_texts(self, tmp_path):
+        rows = [{"summary": "one"}, {"summary": ["one", "two"]}]
+        folder = write_lines(tmp_path / "train.jsonl", rows)
+        assert sources.read_split(folder, "train", {"summary": (str, list)}) == rows
+
+    @pytest.mark.parametrize(
+        ("value", "message"),
+        [
+            (3, "must be a text or a list of texts, not a number"),
+            (None, "must be a text or a list of texts, not null"),
+            ([], "is an empty list"),
+            (["one", 2], "must hold texts, not a number"),
+            (["one", " "], "has an empty text"),
+            ("", "has an empty text"),
+        ],
+    )
+    def test_neither_a_text_nor_a_list_of_texts(self, tmp_path, value, message):
+        folder = write_lines(tmp_path / "train.jsonl", [{"summary": "one"}, {"summary": value}])
+        with pytest.raises(UserError) as caught:
+            sources.read_split(folder, "train", {"summary": (str, list)})
+        assert str(caught.value) == f"{folder / 'train.jsonl'}:2: field 'summary' {message}"
+
     def test_an_empty_file_a_missing_file_and_a_cut_one(self, tmp_path):
         with pytest.raises(UserError, match=r"no train\.jsonl: .*file_name, captions a line"):
             sources.read_split(tmp_path, "train", FIELDS)

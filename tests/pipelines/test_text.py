@@ -98,6 +98,33 @@ class TestTokenizer:
             Tokenizer.load(tmp_path)
 
 
+class TestOffsets:
+    def test_tokens_stand_where_their_text_is(self, tokenizer):
+        text = "a zebra, red circle"
+        spans = tokenizer.offsets(text)
+        [ids] = tokenizer.encode([text])
+        assert len(spans) == len(ids) - 2
+        for token, (start, end) in zip(ids[1:-1], spans, strict=True):
+            assert text[start:end] == tokenizer.decode([token])
+        assert (spans[0], spans[-1]) == ((0, 1), (13, 19))  # Without the space before the word.
+
+    @pytest.mark.parametrize("text", [*TEXTS[:3], *UNSEEN, " leading", "", "  "])
+    def test_they_cover_all_but_white_space_in_order(self, tokenizer, text):
+        spans = tokenizer.offsets(text)
+        assert len(spans) == len(tokenizer.encode([text])[0]) - 2
+        covered = {i for start, end in spans for i in range(start, end)}
+        assert covered == {i for i, char in enumerate(text) if not char.isspace()}
+        assert all(0 <= start <= end <= len(text) for start, end in spans)
+        assert spans == sorted(spans)
+
+    def test_bytes_of_one_character_share_its_span(self, tokenizer):
+        # A space of its own stands before what was never seen; it is no text.
+        assert tokenizer.offsets("狗 🐕") == [(0, 0), *[(0, 1)] * 3, (2, 2), *[(2, 3)] * 4]
+
+    def test_white_space_is_no_text(self, tokenizer):
+        assert tokenizer.offsets("x  y") == [(0, 0), (0, 1), (2, 2), (3, 3), (3, 4)]
+
+
 class TestWords:
     def test_positions_of_words_of_one_and_of_several_tokens(self, tokenizer):
         [ids] = tokenizer.encode(["a zebra, red 狗"])

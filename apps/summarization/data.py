@@ -1,0 +1,47 @@
+"""From a data set's name to batches of documents and summaries."""
+
+from pipelines import docstrings, sources, token_batches
+from pipelines.text import Tokenizer
+from pipelines.words import WordTokenizer
+
+FIELDS = {"document": str, "summary": (str, list)}
+TFDS_FEATURES = {
+    "document": ("document", "article", "dialogue", "email_body", "documents", "text"),
+    "summary": ("summary", "highlights", "abstract", "subject_line", "tldr", "title"),
+}
+TOKENIZERS = {"words": WordTokenizer, "subwords": Tokenizer}
+
+
+def read(config, wanted=sources.SPLITS):
+    """The lines of the splits that are wanted; see `sources.read_wanted`."""
+    folder = sources.locate(
+        config.dataset,
+        {"docstrings": docstrings.write},
+        version=docstrings.VERSION,
+        fields=FIELDS,
+        tfds_features=TFDS_FEATURES,
+        data_dir=config.data_dir,
+    )
+    rows = sources.read_wanted(folder, FIELDS, wanted)
+    if "train" in rows:
+        rows["train"] = rows["train"][: config.max_train]
+    return rows
+
+
+def references(row):
+    """The summaries of a line, a list."""
+    return row["summary"] if isinstance(row["summary"], list) else [row["summary"]]
+
+
+def train_tokenizer(rows, config):
+    """One vocabulary for documents and summaries, from the training split."""
+    texts = (text for row in rows for text in (row["document"], *references(row)))
+    return TOKENIZERS[config.tokenizer].train(texts, config.vocabulary_size)
+
+
+def make_buckets(rows, tokenizer, config):
+    """The training pairs as ids, each summary of a document for itself, in buckets of a length."""
+    documents = [row["document"] for row in rows for _ in references(row)]
+    summaries = [summary for row in rows for summary in references(row)]
+    pairs = tokenizer.encode_pairs(documents, summaries, config.max_source, config.max_target)
+    return token_batches.make_buckets(*pairs, config.tokens_per_batch)

@@ -1,0 +1,57 @@
+"""Summarizes with a finished run: `python -m apps.summarization.predict --input TEXT`."""
+
+import sys
+from pathlib import Path
+
+from apps.summarization.config import Config, Prediction
+from pipelines import console, runs, text_input
+
+
+@console.main
+def main(argv=None):
+    """Reads the flags, summarizes, and draws what each word looked at."""
+    arguments = console.parse(Prediction, argv, prog="python -m apps.summarization.predict")
+    folder = Path(arguments.run)
+    config = console.override(runs.load(folder, Config), arguments)
+    documents = text_input.read(arguments.input, by_line=False)
+    output = Path(arguments.output or folder / "predictions")
+    console.select_device(arguments.device, config.op_threads)
+    with console.quiet_start():
+        import tensorflow  # noqa: F401
+
+        from apps.summarization.evaluate import load
+    if arguments.device == "gpu":
+        console.require_gpu()
+    summarizer, tokenizer = load(folder, config)
+    predict(config, summarizer, tokenizer, documents, output)
+
+
+def predict(config, summarizer, tokenizer, documents, output):
+    """Prints a summary of each document, a line each, and writes the maps of the first.
+
+    Standard output holds the summaries alone, so that it can be piped.
+    """
+    from apps.summarization.evaluate import draw, make_generator, summarize, texts
+
+    rows = [{"document": document.strip(), "summary": []} for document in documents]
+    lengths = [len(ids) - 1 for ids in tokenizer.encode([row["document"] for row in rows])]
+    long = sum(length > config.max_source for length in lengths)
+    if long:
+        print(
+            f"{long:,} of {len(rows):,} documents have more than {config.max_source} tokens; what "
+            "comes after them was not read",
+            file=sys.stderr,
+        )
+    decoded = summarize(make_generator(summarizer, config), rows, tokenizer, config)
+    for text in texts(decoded, rows, tokenizer):
+        print(" ".join(text.split()))
+    shown = [i for i, row in enumerate(rows) if row["document"]]
+    runs.make_folder(output)
+    page = draw(
+        output, [decoded[i] for i in shown], [rows[i] for i in shown], tokenizer, config, None
+    )
+    print(f"what the words looked at: {page}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Trains a summarizer: `python -m apps.summarization.train --help`."""
+
+import time
+
+from apps.summarization.config import PRESETS, Config
+from pipelines import console, runs
+
+
+@console.main
+def main(argv=None):
+    """Reads the flags and trains."""
+    config = console.parse(
+        Config, argv, prog="python -m apps.summarization.train", presets=PRESETS
+    )
+    console.select_device(config.device, config.op_threads)
+    with console.quiet_start():
+        import tensorflow  # noqa: F401
+
+        import apps.summarization.data  # noqa: F401
+    if config.device == "gpu":
+        console.require_gpu()
+    train(config)
+
+
+def train(config):
+    """Reads the data, makes the model, fits it, with coverage at last, and evaluates the best."""
+    import keras
+
+    from apps.summarization import data, model
+    from apps.summarization.evaluate import evaluate, load
+    from pipelines import word_vectors
+
+    runs.check_name("summarization", config)
+    started = time.perf_counter()
+    keras.utils.set_random_seed(config.seed)
+    if config.precision != "float32":
+        keras.mixed_precision.set_global_policy(f"mixed_{config.precision}")
+
+    rows = data.read(config)
+    tokenizer = data.train_tokenizer(rows["train"], config)
+    buckets = data.make_buckets(rows["train"], tokenizer, config)
+    validation = rows["validation"][: config.max_validation]
+
+    summarizer = model.build(config, tokenizer.vocabulary_size)
+    if config.vectors is not None:
+        word_vectors.assign(config.vectors, tokenizer, summarizer.embedding)
+
+    folder = runs.create("summarization", config)
+    tokenizer.save(folder)
+    console.console.print(
+        f"{len(rows['train']):,} training documents, {tokenizer.vocabulary_size:,} tokens, "
+        f"{summarizer.count_params():,} parameters, run {folder}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    fit(summarizer, buckets, validation, tokenizer, folder, config)
+    if config.covers:
+        summarizer, tokenizer = load(folder, config)
+        model.set_coverage(summarizer, config.coverage_weight)
+        fit(summarizer, buckets, validation, tokenizer, folder, config, stage="coverage")
+    seconds = time.perf_counter() - started
+
+    summarizer, tokenizer = load(folder, config)
+    evaluate(
+        folder,
+        config,
+        summarizer,
+        tokenizer,
+        rows["test"],
+        "test",
+        training_seconds=round(seconds, 1),
+    )
+
+
+def fit(summarizer, buckets, validation, tokenizer, folder, config, stage=None):
+    """One stage of the training: without coverage, or with it at a tenth of the learning rate."""
+    from apps.summarization.evaluate import make_generator, score, summarize
+    from pipelines import pointer_loss, token_batches, training
+
+    epochs, learning_rate = config.epochs, config.learning_rate
+    if stage is not None:
+        epochs, learning_rate = config.coverage_epochs, config.learning_rate / 10
+    batches, steps = token_batches.training_batches(buckets, config.seed, copying=config.copy)
+    steps, at_once = training.whole_executions(steps, config.steps_per_execution)
+    loss = training.TokenCrossentropy(config.label_smoothing)
+    if config.copy:
+        loss = pointer_loss.PointerCrossentropy(tokenizer.vocabulary_size, config.label_smoothing)
+    summarizer.compile(
+        training.make_optimizer(
+            learning_rate,
+            epochs * steps,
+            config.warmup_steps,
+            weight_decay=config.weight_decay,
+            clip_norm=config.clip_norm,
+            ema_momentum=config.ema or None,
+        ),
+        loss=loss,
+        steps_per_execution=at_once,
+    )
+    greedy = make_generator(summarizer, config, method="greedy")
+    summarizer.fit(
+        batches,
+        steps_per_epoch=steps,
+        epochs=epochs,
+        verbose=0,
+        callbacks=training.make_callbacks(
+            folder,
+            epochs=epochs,
+            steps=steps,
+            batch_size=sum(len(bucket.sources) for bucket in buckets) / steps,
+            evaluate=lambda: score(
+                summarize(greedy, validation, tokenizer, config), validation, tokenizer, config
+            ),
+            monitor=config.monitor,
+            patience=config.patience,
+            averaged=config.ema > 0,
+            stage=stage,
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""From a data set's name, or plain text files, to batches of pairs."""
+
+from pipelines import dates, parallel_text, sources, token_batches
+from pipelines.text import Tokenizer
+
+FIELDS = {"source": str, "target": str}
+
+
+def read(config, wanted=sources.SPLITS):
+    """The lines of the splits that are wanted.
+
+    Plain text files take the place of a split of the data set. A split that is missing is cut from
+    the training pairs, see `sources.cut_missing`.
+    """
+    files = {split: pair for split, pair in config.files.items() if pair[0] is not None}
+    rows = {split: parallel_text.read(*files[split]) for split in wanted if split in files}
+    missing = [split for split in wanted if split not in rows]
+    if missing and "train" in files:
+        train = rows.get("train") or parallel_text.read(*files["train"])
+        rows = sources.cut_missing({**rows, "train": train}, config.source_file)
+    elif missing:
+        rows |= sources.read_wanted(locate(config), FIELDS, missing)
+    if "train" in rows:
+        rows["train"] = rows["train"][: config.max_train]
+    return rows
+
+
+def locate(config):
+    """The folder of the data set."""
+    languages = None
+    if config.source_language is not None:
+        languages = {"source": (config.source_language,), "target": (config.target_language,)}
+    return sources.locate(
+        config.dataset,
+        {"dates": dates.write},
+        version=dates.VERSION,
+        fields=FIELDS,
+        tfds_features=languages,
+        data_dir=config.data_dir,
+    )
+
+
+def train_tokenizer(rows, config):
+    """One vocabulary for both languages, from the training pairs."""
+    texts = (row[side] for side in FIELDS for row in rows)
+    return Tokenizer.train(texts, config.vocabulary_size)
+
+
+def make_buckets(rows, tokenizer, config):
+    """The training pairs as ids, in buckets of about one length."""
+    pairs = tokenizer.encode_pairs(
+        [row["source"] for row in rows],
+        [row["target"] for row in rows],
+        config.max_source,
+        config.max_target,
+    )
+    return token_batches.make_buckets(*pairs, config.tokens_per_batch)
+
+
+def choose_monitor(rows, config):
+    """The metric that chooses the model."""
+    return config.monitor or ("exact_match" if "month" in rows[0] else "bleu")

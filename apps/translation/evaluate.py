@@ -1,0 +1,126 @@
+"""Scores a finished run on a whole split: `python -m apps.translation.evaluate --run FOLDER`."""
+
+import json
+from pathlib import Path
+
+from apps.translation.config import Config, Evaluation
+from pipelines import console, runs
+
+
+@console.main
+def main(argv=None):
+    """Reads the flags and evaluates."""
+    arguments = console.parse(Evaluation, argv, prog="python -m apps.translation.evaluate")
+    folder = Path(arguments.run)
+    config = console.override(runs.load(folder, Config), arguments)
+    console.select_device(arguments.device, config.op_threads)
+    with console.quiet_start():
+        import tensorflow  # noqa: F401
+
+        from apps.translation import data
+    if arguments.device == "gpu":
+        console.require_gpu()
+    translator, tokenizer = load(folder)
+    rows = data.read(config, wanted=(arguments.split,))[arguments.split]
+    evaluate(folder, config, translator, tokenizer, rows, arguments.split)
+
+
+def load(folder):
+    """The translator and the tokenizer of a run."""
+    import layers  # noqa: F401
+    from pipelines.text import Tokenizer
+
+    return runs.load_model(folder), Tokenizer.load(folder)
+
+
+def evaluate(folder, config, translator, tokenizer, rows, split, training_seconds=None):
+    """Translates a split, writes `metrics.json` and the maps into the run, prints the metrics."""
+    from pipelines import translation_scores
+
+    decoded = translate(make_generator(translator, config), rows, tokenizer, config)
+    metrics = score(decoded, rows, tokenizer, config)
+    report = runs.write_report(
+        folder,
+        dataset=config.dataset if config.source_file is None else config.source_file,
+        split=split,
+        examples=len(rows),
+        training_seconds=training_seconds,
+        parameters=translator.count_params(),
+        metrics=metrics,
+    )
+    texts = [tokenizer.decode(text.tokens) for text in decoded]
+    references = [row["target"] for row in rows]
+    signatures = translation_scores.signatures(texts, references, config.bleu_tokenize)
+    runs.write_json(folder / "signatures.json", signatures)
+    for name, signature in signatures.items():
+        console.console.print(f"{name}: {signature}", highlight=False, soft_wrap=True)
+    lines = [
+        json.dumps(
+            {"source": row["source"], "translation": text, "target": row["target"]},
+            ensure_ascii=False,
+        )
+        for row, text in zip(rows, texts, strict=True)
+    ]
+    (folder / f"translations_{split}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    page = draw(folder / "maps", decoded, rows, tokenizer, config, metrics)
+    console.console.print(f"maps: {page}", highlight=False, soft_wrap=True)
+    return report
+
+
+def make_generator(translator, config, method=None):
+    """The decoder that a configuration describes."""
+    from pipelines.decoding import Generator
+
+    return Generator(
+        translator,
+        config.max_target,
+        method=method or config.decode,
+        beams=config.beams,
+        length_penalty=config.length_penalty,
+        coverage_penalty=config.coverage_penalty,
+        no_repeat_ngram=config.no_repeat_ngram,
+        temperature=config.temperature,
+        top_k=config.top_k,
+        top_p=config.top_p,
+        seed=config.seed,
+        min_length=config.min_length,
+    )
+
+
+def translate(generator, rows, tokenizer, config):
+    """Decodes the sources of all rows, in order."""
+    from pipelines import text_decoding
+
+    encoded = tokenizer.encode_sources([row["source"] for row in rows], config.max_source)
+    return text_decoding.decode(generator, encoded, config.decode_batch_size)
+
+
+def score(decoded, rows, tokenizer, config):
+    """All metrics of a decoded split; that of the months where the data set knows them."""
+    from pipelines import attention_health, month_pointing, translation_scores
+
+    texts = [tokenizer.decode(text.tokens) for text in decoded]
+    references = [row["target"] for row in rows]
+    metrics = translation_scores.score(texts, references, config.bleu_tokenize)
+    if "month" in rows[0]:
+        outputs = [(text.tokens, text.weights) for text in decoded]
+        metrics["alignment_accuracy"] = month_pointing.accuracy(rows, outputs, tokenizer)
+    return {**metrics, **attention_health.attention_health([text.weights for text in decoded])}
+
+
+def draw(folder, decoded, rows, tokenizer, config, metrics, pictures=8, on_page=24):
+    """Draws the maps of the first pairs: a PNG each, and one page of all of these."""
+    from pipelines import alignments
+
+    encoded = tokenizer.encode_sources([row["source"] for row in rows[:on_page]], config.max_source)
+    shown = [
+        alignments.align(
+            tokenizer, ids, text.tokens, text.weights, reference=row["target"]
+        )
+        for ids, text, row in zip(encoded, decoded, rows, strict=False)
+    ]
+    return alignments.write(folder, shown, scores=metrics, pictures=pictures)
+
+
+if __name__ == "__main__":
+    main()

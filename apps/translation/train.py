@@ -1,0 +1,100 @@
+"""Trains a translator: `python -m apps.translation.train --help`."""
+
+import time
+
+from apps.translation.config import PRESETS, Config
+from pipelines import console, runs
+
+
+@console.main
+def main(argv=None):
+    """Reads the flags and trains."""
+    config = console.parse(Config, argv, prog="python -m apps.translation.train", presets=PRESETS)
+    console.select_device(config.device, config.op_threads)
+    with console.quiet_start():
+        import tensorflow  # noqa: F401
+
+        import apps.translation.data  # noqa: F401
+    if config.device == "gpu":
+        console.require_gpu()
+    train(config)
+
+
+def train(config):
+    """Reads the data, makes the model, fits it, and evaluates the best epoch on the test split."""
+    import keras
+
+    from apps.translation import data, model
+    from apps.translation.evaluate import evaluate, load, make_generator, score, translate
+    from pipelines import token_batches, training
+
+    runs.check_name("translation", config)
+    started = time.perf_counter()
+    keras.utils.set_random_seed(config.seed)
+    if config.precision != "float32":
+        keras.mixed_precision.set_global_policy(f"mixed_{config.precision}")
+
+    rows = data.read(config)
+    tokenizer = data.train_tokenizer(rows["train"], config)
+    buckets = data.make_buckets(rows["train"], tokenizer, config)
+    validation = rows["validation"][: config.max_validation]
+
+    translator = model.build(config, tokenizer.vocabulary_size)
+    greedy = make_generator(translator, config, method="greedy")
+
+    folder = runs.create("translation", config)
+    tokenizer.save(folder)
+    console.console.print(
+        f"{len(rows['train']):,} training pairs, {tokenizer.vocabulary_size:,} tokens, "
+        f"{translator.count_params():,} parameters, run {folder}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    batches, steps = token_batches.training_batches(buckets, config.seed)
+    steps, at_once = training.whole_executions(steps, config.steps_per_execution)
+    translator.compile(
+        training.make_optimizer(
+            config.learning_rate,
+            config.epochs * steps,
+            config.warmup_steps,
+            weight_decay=config.weight_decay,
+            clip_norm=config.clip_norm,
+            ema_momentum=config.ema or None,
+        ),
+        loss=training.TokenCrossentropy(config.label_smoothing),
+        steps_per_execution=at_once,
+    )
+    translator.fit(
+        batches,
+        steps_per_epoch=steps,
+        epochs=config.epochs,
+        verbose=0,
+        callbacks=training.make_callbacks(
+            folder,
+            epochs=config.epochs,
+            steps=steps,
+            batch_size=len(rows["train"]) / steps,
+            evaluate=lambda: score(
+                translate(greedy, validation, tokenizer, config), validation, tokenizer, config
+            ),
+            monitor=data.choose_monitor(validation, config),
+            patience=config.patience,
+            averaged=config.ema > 0,
+        ),
+    )
+    seconds = time.perf_counter() - started
+
+    translator, tokenizer = load(folder)
+    evaluate(
+        folder,
+        config,
+        translator,
+        tokenizer,
+        rows["test"],
+        "test",
+        training_seconds=round(seconds, 1),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Batches of about as many tokens each, padded to a few lengths."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines import streams
+from pipelines.text import pad
+
+
+def limits(lengths: Sequence[int], quantiles: Sequence[float] = (0.9, 0.75, 0.5, 0.25)):
+    """Lengths to pad to: some quantiles, each at least a tenth below the next, as shapes cost too.
+
+    Returns:
+        Ascending lengths; the last is the largest of all.
+    """
+    chosen = [int(max(lengths))]
+    for quantile in sorted(quantiles, reverse=True):
+        limit = int(np.quantile(lengths, quantile))
+        if limit <= 0.9 * chosen[0]:
+            chosen.insert(0, limit)
+    return chosen
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Pairs of about one length.
+
+    Attributes:
+        sources: `(n, S)` ids, padded.
+        targets: `(n, T + 1)` ids from start to end, padded.
+        batch_size: Pairs in a batch.
+    """
+
+    sources: np.ndarray
+    targets: np.ndarray
+    batch_size: int
+
+    @property
+    def batches(self):
+        """Batches in an epoch."""
+        return max(round(len(self.sources) / self.batch_size), 1)
+
+
+def make_buckets(sources, targets, tokens_per_batch):
+    """Sorts encoded pairs into buckets by the longer side.
+
+    Args:
+        sources: Lists of ids.
+        targets: Lists of ids from start to end.
+        tokens_per_batch: Of the longer side, padding included.
+    """
+    lengths = np.array([max(len(s), len(t) - 1) for s, t in zip(sources, targets, strict=True)])
+    buckets, least = [], 0
+    for limit in limits(lengths):
+        rows = np.flatnonzero((lengths > least) & (lengths <= limit))
+        least = limit
+        if not len(rows):
+            continue
+        source_length = max(len(sources[row]) for row in rows)
+        target_length = max(len(targets[row]) for row in rows)
+        size = tokens_per_batch // max(source_length, target_length - 1)
+        buckets.append(
+            Bucket(
+                pad([sources[row] for row in rows], source_length),
+                pad([targets[row] for row in rows], target_length),
+                min(max(size, 1), len(rows)),
+            )
+        )
+    return buckets
+
+
+def training_batches(buckets, seed, copying=False):
+    """An endless dataset of `({"source", "tokens"}, labels)`, and its batches in an epoch.
+
+    The order of buckets and the order in them are new in every epoch. Labels are the tokens one
+    step later; `copying` puts the source behind them, which `PointerCrossentropy` needs.
+    """
+
+    def example(source, target):
+        labels = target[:, 1:]
+        if copying:
+            labels = tf.concat([labels, source], axis=1)
+        return {"source": source, "tokens": target[:, :-1]}, labels
+
+    streams_of_buckets = [
+        tf.data.Dataset.from_tensor_slices((bucket.sources, bucket.targets))
+        .shuffle(len(bucket.sources), seed=seed + number)
+        .repeat()
+        .batch(bucket.batch_size, drop_remainder=True)
+        for number, bucket in enumerate(buckets)
+    ]
+    turns = np.repeat(np.arange(len(buckets)), [bucket.batches for bucket in buckets])
+    turns = tf.data.Dataset.from_tensor_slices(turns).shuffle(len(turns), seed=seed).repeat()
+    batches = tf.data.Dataset.choose_from_datasets(streams_of_buckets, turns)
+    steps = sum(bucket.batches for bucket in buckets)
+    return streams.finish(batches.map(example, num_parallel_calls=2)), steps

@@ -1,0 +1,69 @@
+"""Pretrained word vectors, as fastText, GloVe and word2vec write them in text files."""
+
+import numpy as np
+
+from pipelines.console import UserError, console
+from pipelines.words import SPECIAL_WORDS, plain
+
+
+def assign(path, tokenizer, embedding):
+    """Gives the words of a vocabulary the vectors that a file has for them, and says how many.
+
+    A word is looked up as it is written, then in lower case. Vectors are scaled to the spread that
+    the embedding begins with, and those without one keep what they began with.
+
+    Args:
+        path: A text file of a word and its numbers a line; a first line of two counts is skipped.
+        tokenizer: A `WordTokenizer`.
+        embedding: A built `keras.layers.Embedding` `(V, D)`.
+
+    Raises:
+        UserError: The file cannot be read, or its vectors are not of size D.
+    """
+    table = np.array(embedding.embeddings, dtype="float32")
+    wanted = {}
+    for number, word in enumerate(tokenizer.vocabulary):
+        if number >= SPECIAL_WORDS:
+            for form in {plain(word), plain(word).lower()}:
+                wanted.setdefault(form, []).append(number)
+    found = {}
+    for word, vector in _vectors(path, table.shape[1], wanted):
+        for number in wanted[word]:
+            # As it is written goes before lower case.
+            if number not in found or plain(tokenizer.vocabulary[number]) == word:
+                found[number] = vector
+    if not found:
+        raise UserError(f"{path} has a vector for none of the words of the vocabulary")
+    vectors = np.stack(list(found.values()))
+    table[list(found)] = vectors * (table.std() / max(vectors.std(), 1e-6))
+    embedding.embeddings.assign(table)
+    console.print(
+        f"{len(found):,} of {len(table):,} words begin with a vector of {path}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _vectors(path, size, wanted):
+    """Yields the words that are wanted, and their vectors."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                word, *numbers = line.rstrip("\n ").split(" ")
+                if number == 1 and len(numbers) == 1:
+                    continue
+                if word not in wanted:
+                    continue
+                if len(numbers) != size:
+                    raise UserError(
+                        f"{path}:{number}: a vector of {len(numbers)} numbers: take --dim "
+                        f"{len(numbers)}, not {size}"
+                    )
+                try:
+                    yield word, np.array(numbers, "float32")
+                except ValueError:
+                    raise UserError(f"{path}:{number}: not a word and its numbers") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not in UTF-8") from None

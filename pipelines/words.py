@@ -1,0 +1,132 @@
+"""Word tokenizer: words outside of its vocabulary can be copied from the source."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+from pipelines.console import UserError
+from pipelines.text import END, PAD, SPECIAL, START, cut
+
+UNKNOWN = 3
+SPECIAL_WORDS = 4
+FILE = "words.json"
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+_JOINED = "\uffed"  # Stands before what follows the token before without a space.
+
+
+class WordTokenizer:
+    """Text to ids of words and back.
+
+    Words and signs are the tokens, marked where no space stands before them, so that nothing but
+    the width of spaces is lost. A word that is not in the vocabulary of size V is `UNKNOWN`, or,
+    of a source, `V + j` if it first occurs at position `j`: what a pointer-generator can copy (See
+    et al., 2017). Ids 0, 1 and 2 are padding, start and end.
+
+    The call contract is that of `pipelines.text.Tokenizer`; where ids may be copies, the text of
+    their source is asked for.
+    """
+
+    def __init__(self, words):
+        self._words = list(words)
+        self._ids = {word: number for number, word in enumerate(self._words)}
+
+    @classmethod
+    def train(cls, texts, vocabulary_size):
+        """Takes the most frequent words of `texts`, those of the training split alone."""
+        counts = Counter(token for text in texts for token in split(text))
+        special = [*SPECIAL, "[UNKNOWN]"]
+        ranked = sorted(counts, key=lambda token: (-counts[token], token))
+        return cls(special + ranked[: vocabulary_size - len(special)])
+
+    @property
+    def vocabulary(self):
+        """The words of ids 0 to V - 1."""
+        return tuple(self._words)
+
+    @property
+    def vocabulary_size(self):
+        return len(self._words)
+
+    def encode(self, texts):
+        """Lists of ids below V, each with start and end around it."""
+        return [[START, *(self._id(token) for token in split(text)), END] for text in texts]
+
+    def encode_sources(self, texts, length):
+        """Lists of ids below V + S, each with its end; one longer than `length` is cut."""
+        return [self._extend(split(text)[: length - 1])[0] for text in texts]
+
+    def encode_pairs(self, sources, targets, max_source, max_target):
+        """Lists of ids of both sides; targets begin with the start, which does not count."""
+        source_ids, target_ids = [], []
+        for source, target in zip(sources, targets, strict=True):
+            ids, places = self._extend(split(source)[: max_source - 1])
+            source_ids.append(ids)
+            target = [self._ids.get(word, places.get(word, UNKNOWN)) for word in split(target)]
+            target_ids.append(cut([START, *target, END], max_target + 1))
+        return source_ids, target_ids
+
+    def decode(self, ids, source=""):
+        """The text of one sequence; start, padding and what follows the end are dropped."""
+        return " ".join(self.words(ids, source)[0])
+
+    def words(self, ids, source=""):
+        """The words of one sequence, signs joined to them, with the positions of their tokens."""
+        copied = split(source)
+        words, positions = [], []
+        for position, token in enumerate(ids):
+            if token == END:
+                break
+            if token in (PAD, START):
+                continue
+            text = self._text(int(token), copied)
+            if not words or not text.startswith(_JOINED):
+                words.append("")
+                positions.append([])
+            words[-1] += plain(text)
+            positions[-1].append(position)
+        return words, positions
+
+    def _id(self, token):
+        return self._ids.get(token, UNKNOWN)
+
+    def _extend(self, tokens):
+        """Ids of a source with its end, and the ids of those of its words that V lacks."""
+        places = {}
+        for position, token in enumerate(tokens):
+            if token not in self._ids:
+                places.setdefault(token, self.vocabulary_size + position)
+        return [self._ids.get(token, places.get(token)) for token in tokens] + [END], places
+
+    def _text(self, token, copied):
+        if token < self.vocabulary_size:
+            return self._words[token]
+        place = token - self.vocabulary_size
+        return copied[place] if place < len(copied) else self._words[UNKNOWN]
+
+    def save(self, folder):
+        path = Path(folder) / FILE
+        path.write_text(json.dumps(self._words, ensure_ascii=False) + "\n", "utf-8")
+
+    @classmethod
+    def load(cls, folder):
+        path = Path(folder) / FILE
+        try:
+            return cls(json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(f"{path}: no words can be read here ({error})") from error
+
+
+def plain(word):
+    """A word of the vocabulary without its mark."""
+    return word.removeprefix(_JOINED)
+
+
+def split(text):
+    """Words and signs of a text, those without a space before them marked."""
+    tokens, end = [], None
+    for match in _WORD.finditer(text):
+        tokens.append(match[0] if match.start() != end else _JOINED + match[0])
+        end = match.end()
+    return tokens
