@@ -26,6 +26,8 @@ train-% evaluate-% predict-%: export KERAS_BACKEND = $(BACKEND)
 .DEFAULT_GOAL := help
 .PHONY: setup train-captioning evaluate-captioning predict-captioning
 .PHONY: train-vision evaluate-vision predict-vision
+.PHONY: train-translation evaluate-translation predict-translation
+.PHONY: train-summarization evaluate-summarization predict-summarization
 .PHONY: test test-all test-backends bench bench-vision lint format clean help
 
 setup: $(READY) ## Install into .venv (GPU=1: CUDA builds; BACKEND=jax|torch: that backend too)
@@ -49,6 +51,24 @@ evaluate-vision: $(READY) ## Score a run on its test split (RUN=runs/vision/late
 predict-vision: $(READY) ## Name what a picture or a folder of them shows (INPUT=, RUN=, ARGS=)
 	$(if $(INPUT),,$(error INPUT is missing: make predict-vision INPUT=photo.jpg))
 	$(PYTHON) -m apps.vision.predict --run "$(RUN)" --input "$(INPUT)" $(ARGS)
+
+train-translation: $(READY) ## Train, evaluate, draw maps (DATASET=, NAME=, ARGS="--source-file a.en --target-file a.de")
+	$(PYTHON) -m apps.translation.train $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
+
+evaluate-translation: $(READY) ## Score a run on its test split (RUN=runs/translation/latest, ARGS=)
+	$(PYTHON) -m apps.translation.evaluate --run "$(RUN)" $(ARGS)
+
+predict-translation: $(READY) ## Translate a text, a file line by line, or standard input (INPUT=, RUN=, ARGS=)
+	@$(PYTHON) -m apps.translation.predict --run "$(RUN)" $(if $(INPUT),--input "$(INPUT)") $(ARGS)
+
+train-summarization: $(READY) ## Train, evaluate, draw maps (DATASET=, NAME=, ARGS="--model rnn")
+	$(PYTHON) -m apps.summarization.train $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
+
+evaluate-summarization: $(READY) ## Score a run on its test split (RUN=runs/summarization/latest, ARGS=)
+	$(PYTHON) -m apps.summarization.evaluate --run "$(RUN)" $(ARGS)
+
+predict-summarization: $(READY) ## Summarize a text, a file, or standard input (INPUT=, RUN=, ARGS=)
+	@$(PYTHON) -m apps.summarization.predict --run "$(RUN)" $(if $(INPUT),--input "$(INPUT)") $(ARGS)
 
 test: $(BASE) ## Run the fast tests on TensorFlow
 	KERAS_BACKEND=tensorflow $(PYTEST) -m "not slow" tests

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import tokenizers
-from tokenizers import decoders, models, pre_tokenizers, trainers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 from pipelines.console import UserError
 
@@ -17,8 +17,8 @@ class Tokenizer:
     """Text to token ids and back.
 
     Byte-level BPE (Sennrich et al., 2016; bytes as in GPT-2): the alphabet is the 256 bytes, so a
-    character that was never seen in training still has tokens. Ids 0, 1 and 2 are padding, start
-    and end.
+    character that was never seen in training still has tokens. Digits are not merged. Ids 0, 1 and
+    2 are padding, start and end.
     """
 
     def __init__(self, model):
@@ -29,7 +29,14 @@ class Tokenizer:
     def train(cls, texts, vocabulary_size):
         """Learns the merges from `texts`, which must be those of the training split alone."""
         model = tokenizers.Tokenizer(models.BPE())
-        model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        model.normalizer = normalizers.Prepend(" ")
+        # Digits stay apart: numbers are read, copied and reordered digit by digit.
+        model.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Digits(individual_digits=True),
+                pre_tokenizers.ByteLevel(add_prefix_space=False),
+            ]
+        )
         model.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(
             vocab_size=vocabulary_size,

@@ -34,6 +34,8 @@ class Config(Options):
     test_target_file: str | None = None
     """Its translation, line by line."""
 
+    vocabulary_size: int = 1024
+    """Entries of the vocabulary that source and target share."""
     monitor: Literal["bleu", "chrf", "exact_match"] | None = None
     """Decoded validation metric that chooses the model; by default exact_match for dates, and bleu
     elsewhere."""

@@ -86,8 +86,7 @@ def test_what_is_written_without_spaces_comes_in_pieces(tokenizer):
     assert tokenizer.words(source)[0] == ["明天,", "Hund", "今天"]
     result = align(tokenizer, source, target, random_rows(len(target), len(source)))
     assert result.source_words == ("明", "天", ",", "Hund", "今天", "</s>")
-    assert result.map.words[0] == "2024"
-    assert len(result.map.words) > 3 and "".join(result.map.words) == "2024-03-07"
+    assert result.map.words == tuple("2024-03-07")
     assert result.map.weights.shape == (len(result.map.words), 6)
     np.testing.assert_allclose(result.map.weights.sum(-1), 1, rtol=1e-5)
 
