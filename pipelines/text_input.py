@@ -1,8 +1,10 @@
 """The texts that a prediction is asked for: an argument, a file, or standard input."""
 
+import gzip
 import json
-import os
+import re
 import sys
+import zlib
 from pathlib import Path
 
 from pipelines.console import UserError
@@ -13,11 +15,13 @@ def read(argument, by_line=True):
 
     Args:
         argument: "-" for standard input, the path of a file, or a text itself. What looks like a
-            path, but is none, is an error: a name without spaces and with a slash or an ending.
+            path, but is none, is an error: a name without spaces and with an ending, or with a
+            slash other than those of a date in digits.
         by_line: Whether each line is a text, blank ones among them, or the whole is one.
 
     Returns:
-        A list of texts; of a `.jsonl` file, the field `document` or `source` of each line.
+        A list of texts; of a `.jsonl` file, the field `document`, `source` or `text` of each line.
+        Files may be packed, their names ending in ".gz".
 
     Raises:
         UserError: There is no such file, it is not in UTF-8, or it holds nothing.
@@ -40,7 +44,7 @@ def read(argument, by_line=True):
         raise UserError(f"{name}:{line}: not in UTF-8") from None
     if not text.strip():
         raise UserError(f"{name} is empty")
-    if path.suffix == ".jsonl" and argument != "-":
+    if ".jsonl" in path.suffixes and argument != "-":
         return _documents(text, name)
     if not by_line:
         return [text]
@@ -57,15 +61,20 @@ def is_file(path):
 
 def looks_like_path(argument):
     """Whether a user who writes this means a file."""
-    named = os.sep in argument or Path(argument).suffix in (".txt", ".jsonl", ".gz", ".csv", ".tsv")
-    return named and not any(character.isspace() for character in argument)
+    if any(character.isspace() for character in argument):
+        return False
+    endings = (".txt", ".jsonl", ".gz", ".csv", ".tsv")
+    return argument.endswith(endings) or bool(re.search(r"(?<!\d)/|/(?!\d)", argument))
 
 
 def _read_file(path):
+    open_file = gzip.open if path.suffix == ".gz" else open
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+        with open_file(path, "rb") as file:
+            return file.read()
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot read {path}: {reason}") from error
 
 
 def _documents(text, name):

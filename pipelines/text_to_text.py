@@ -51,7 +51,7 @@ class Options:
     model: Literal["transformer", "rnn"] = "transformer"
     """Transformer blocks, or LSTMs: a bidirectional encoder, a decoder with input feeding."""
     attention: Literal[MECHANISMS] | None = None
-    """How the decoder looks at the source; by default multi_head (transformer) or additive (rnn)."""
+    """How the decoder looks at the source; by default multi_head, or additive in an rnn."""
     encoder_attention: Literal[MECHANISMS] = "multi_head"
     """How a Transformer encoder reads; local and linear ones are for long texts."""
     dim: int = 128

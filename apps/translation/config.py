@@ -1,6 +1,6 @@
 """The configuration of a translation run, read from the command line."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from pipelines.text_to_text import DecodingOptions, Options
@@ -51,6 +51,11 @@ class Config(Options):
             for split, prefix in prefixes.items()
         }
 
+    def without_data(self):
+        """Without files and languages, which belong to one data set alone."""
+        names = [f.name for f in fields(self) if f.name.endswith(("_file", "_language"))]
+        return replace(self, **dict.fromkeys(names))
+
     def __post_init__(self):
         super().__post_init__()
         for split, (source, target) in self.files.items():
@@ -60,9 +65,7 @@ class Config(Options):
                     f"--{prefix}source-file and --{prefix}target-file go together: one is missing"
                 )
         if (self.source_language is None) != (self.target_language is None):
-            raise ValueError(
-                "--source-language and --target-language go together: one is missing"
-            )
+            raise ValueError("--source-language and --target-language go together: one is missing")
         if self.source_language is not None and not self.dataset.startswith("tfds:"):
             raise ValueError("--source-language chooses in a set of TensorFlow Datasets: tfds:NAME")
 
@@ -85,6 +88,10 @@ class Evaluation(Decoding):
     """Another data set than the run's own: its name, or its folder on this machine."""
     data_dir: str | None = None
     """Where TensorFlow Datasets keeps its data."""
+    source_language: str | None = None
+    """Of a set of TensorFlow Datasets."""
+    target_language: str | None = None
+    """Of a set of TensorFlow Datasets."""
     test_source_file: str | None = None
     """Plain text to test on, a sentence a line."""
     test_target_file: str | None = None
@@ -102,22 +109,17 @@ class Prediction(Decoding):
 
 
 _MULTI30K = {
-    "dim": 128,
     "encoder_layers": 4,
     "decoder_layers": 4,
-    "num_heads": 4,
     "mlp_dim": 256,
-    "dropout": 0.3,
-    "vocabulary_size": 8000,
-    "max_source": 64,
+    "dropout": 0.2,
+    "vocabulary_size": 5000,
     "max_target": 64,
-    "epochs": 40,
-    "tokens_per_batch": 4096,
+    "epochs": 20,
     "steps_per_execution": 1,
-    "learning_rate": 5e-3,
-    "warmup_steps": 1000,
+    "learning_rate": 3e-3,
+    "warmup_steps": 800,
     "label_smoothing": 0.1,
-    "ema": 0.99,
     "beams": 5,
     "patience": 10,
 }
@@ -132,7 +134,7 @@ PRESETS = {
             "encoder_layers": 1,
             "decoder_layers": 1,
             "dropout": 0.4,
-            "epochs": 20,
+            "epochs": 15,
             "learning_rate": 2e-3,
         }
     ),

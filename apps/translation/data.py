@@ -13,11 +13,13 @@ def read(config, wanted=sources.SPLITS):
     the training pairs, see `sources.cut_missing`.
     """
     files = {split: pair for split, pair in config.files.items() if pair[0] is not None}
-    rows = {split: parallel_text.read(*files[split]) for split in wanted if split in files}
-    missing = [split for split in wanted if split not in rows]
-    if missing and "train" in files:
-        train = rows.get("train") or parallel_text.read(*files["train"])
-        rows = sources.cut_missing({**rows, "train": train}, config.source_file)
+    missing = [split for split in wanted if split not in files]
+    cuts = missing and "train" in files
+    # What is cut depends on which splits there are, wanted or not.
+    given = files if cuts else [split for split in wanted if split in files]
+    rows = {split: parallel_text.read(*files[split]) for split in given}
+    if cuts:
+        rows = sources.cut_missing(rows, config.source_file)
     elif missing:
         rows |= sources.read_wanted(locate(config), FIELDS, missing)
     if "train" in rows:
@@ -57,6 +59,11 @@ def make_buckets(rows, tokenizer, config):
     return token_batches.make_buckets(*pairs, config.tokens_per_batch)
 
 
+def knows_months(rows):
+    """Whether all rows tell where in the source the month stands, as the built-in dates do."""
+    return all(isinstance(row.get("month"), list) for row in rows)
+
+
 def choose_monitor(rows, config):
     """The metric that chooses the model."""
-    return config.monitor or ("exact_match" if "month" in rows[0] else "bleu")
+    return config.monitor or ("exact_match" if knows_months(rows) else "bleu")

@@ -12,7 +12,10 @@ def main(argv=None):
     """Reads the flags and evaluates."""
     arguments = console.parse(Evaluation, argv, prog="python -m apps.translation.evaluate")
     folder = Path(arguments.run)
-    config = console.override(runs.load(folder, Config), arguments)
+    config = runs.load(folder, Config)
+    if arguments.dataset is not None:
+        config = config.without_data()
+    config = console.override(config, arguments)
     console.select_device(arguments.device, config.op_threads)
     with console.quiet_start():
         import tensorflow  # noqa: F401
@@ -41,7 +44,7 @@ def evaluate(folder, config, translator, tokenizer, rows, split, training_second
     metrics = score(decoded, rows, tokenizer, config)
     report = runs.write_report(
         folder,
-        dataset=config.dataset if config.source_file is None else config.source_file,
+        dataset=config.files[split][0] or config.source_file or config.dataset,
         split=split,
         examples=len(rows),
         training_seconds=training_seconds,
@@ -97,12 +100,13 @@ def translate(generator, rows, tokenizer, config):
 
 def score(decoded, rows, tokenizer, config):
     """All metrics of a decoded split; that of the months where the data set knows them."""
+    from apps.translation import data
     from pipelines import attention_health, month_pointing, translation_scores
 
     texts = [tokenizer.decode(text.tokens) for text in decoded]
     references = [row["target"] for row in rows]
     metrics = translation_scores.score(texts, references, config.bleu_tokenize)
-    if "month" in rows[0]:
+    if data.knows_months(rows):
         outputs = [(text.tokens, text.weights) for text in decoded]
         metrics["alignment_accuracy"] = month_pointing.accuracy(rows, outputs, tokenizer)
     return {**metrics, **attention_health.attention_health([text.weights for text in decoded])}
@@ -114,9 +118,7 @@ def draw(folder, decoded, rows, tokenizer, config, metrics, pictures=8, on_page=
 
     encoded = tokenizer.encode_sources([row["source"] for row in rows[:on_page]], config.max_source)
     shown = [
-        alignments.align(
-            tokenizer, ids, text.tokens, text.weights, reference=row["target"]
-        )
+        alignments.align(tokenizer, ids, text.tokens, text.weights, reference=row["target"])
         for ids, text, row in zip(encoded, decoded, rows, strict=False)
     ]
     return alignments.write(folder, shown, scores=metrics, pictures=pictures)

@@ -33,20 +33,16 @@ def predict(config, translator, tokenizer, lines, output):
     """
     from apps.translation.evaluate import draw, make_generator, translate
 
+    runs.make_folder(output)
     rows = [{"source": line.strip(), "target": ""} for line in lines]
     lengths = [len(ids) - 1 for ids in tokenizer.encode([row["source"] for row in rows])]
     long = sum(length > config.max_source for length in lengths)
     if long:
-        print(
-            f"{long:,} of {len(rows):,} lines have more than {config.max_source} tokens; what comes "
-            "after them was not read",
-            file=sys.stderr,
-        )
+        print(f"{long:,} of {len(rows):,} lines cut to {config.max_source} tokens", file=sys.stderr)
     decoded = translate(make_generator(translator, config), rows, tokenizer, config)
     for text in decoded:
         print(" ".join(tokenizer.decode(text.tokens).split()))
     shown = [i for i, row in enumerate(rows) if row["source"]]
-    runs.make_folder(output)
     page = draw(
         output, [decoded[i] for i in shown], [rows[i] for i in shown], tokenizer, config, None
     )
