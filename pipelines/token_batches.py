@@ -10,15 +10,20 @@ from pipelines import streams
 from pipelines.text import pad
 
 
-def limits(lengths: Sequence[int], quantiles: Sequence[float] = (0.9, 0.75, 0.5, 0.25)):
+QUANTILES = (0.99, 0.95, 0.85, 0.7, 0.5, 0.25)
+
+
+def limits(lengths: Sequence[int], quantiles: Sequence[float] = QUANTILES) -> list[int]:
     """Lengths to pad to: some quantiles, each at least a tenth below the next, as shapes cost too.
+
+    The highest keep the few longest pairs from padding all that are long.
 
     Returns:
         Ascending lengths; the last is the largest of all.
     """
     chosen = [int(max(lengths))]
     for quantile in sorted(quantiles, reverse=True):
-        limit = int(np.quantile(lengths, quantile))
+        limit = int(np.quantile(lengths, quantile, method="lower"))
         if limit <= 0.9 * chosen[0]:
             chosen.insert(0, limit)
     return chosen

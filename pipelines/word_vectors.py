@@ -1,5 +1,6 @@
 """Pretrained word vectors, as fastText, GloVe and word2vec write them in text files."""
 
+import keras
 import numpy as np
 
 from pipelines.console import UserError, console
@@ -20,10 +21,10 @@ def assign(path, tokenizer, embedding):
     Raises:
         UserError: The file cannot be read, or its vectors are not of size D.
     """
-    table = np.array(embedding.embeddings, dtype="float32")
+    table = np.array(keras.ops.convert_to_numpy(embedding.embeddings), "float32")
     wanted = {}
     for number, word in enumerate(tokenizer.vocabulary):
-        if number >= SPECIAL_WORDS:
+        if number >= len(SPECIAL_WORDS):
             for form in {plain(word), plain(word).lower()}:
                 wanted.setdefault(form, []).append(number)
     found = {}
@@ -46,23 +47,34 @@ def assign(path, tokenizer, embedding):
 
 def _vectors(path, size, wanted):
     """Yields the words that are wanted, and their vectors."""
+    found = None
+    for number, line in _lines(path):
+        found = found or line.count(" ")
+        if found != size:
+            raise UserError(
+                f"{path}:{number}: a vector of {found} numbers: take --dim {found}, not {size}"
+            )
+        # From the end: a few words of GloVe have spaces in them.
+        word, *numbers = line.rsplit(" ", size)
+        if word not in wanted:
+            continue
+        try:
+            vector = np.array(numbers, "float32")
+        except ValueError:
+            vector = np.array(np.nan)
+        if vector.shape != (size,) or not np.isfinite(vector).all():
+            raise UserError(f"{path}:{number}: not a word and its {size} numbers")
+        yield word, vector
+
+
+def _lines(path):
+    """Yields the numbered lines of a text, without the counts that may stand in the first."""
     try:
         with open(path, encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
-                word, *numbers = line.rstrip("\n ").split(" ")
-                if number == 1 and len(numbers) == 1:
-                    continue
-                if word not in wanted:
-                    continue
-                if len(numbers) != size:
-                    raise UserError(
-                        f"{path}:{number}: a vector of {len(numbers)} numbers: take --dim "
-                        f"{len(numbers)}, not {size}"
-                    )
-                try:
-                    yield word, np.array(numbers, "float32")
-                except ValueError:
-                    raise UserError(f"{path}:{number}: not a word and its numbers") from None
+                line = line.rstrip()
+                if line and (number > 1 or line.count(" ") != 1):
+                    yield number, line
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError:

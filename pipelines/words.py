@@ -9,7 +9,7 @@ from pipelines.console import UserError
 from pipelines.text import END, PAD, SPECIAL, START, cut
 
 UNKNOWN = 3
-SPECIAL_WORDS = 4
+SPECIAL_WORDS = (*SPECIAL, "[UNKNOWN]")
 FILE = "words.json"
 
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -36,9 +36,8 @@ class WordTokenizer:
     def train(cls, texts, vocabulary_size):
         """Takes the most frequent words of `texts`, those of the training split alone."""
         counts = Counter(token for text in texts for token in split(text))
-        special = [*SPECIAL, "[UNKNOWN]"]
         ranked = sorted(counts, key=lambda token: (-counts[token], token))
-        return cls(special + ranked[: vocabulary_size - len(special)])
+        return cls([*SPECIAL_WORDS, *ranked[: vocabulary_size - len(SPECIAL_WORDS)]])
 
     @property
     def vocabulary(self):
@@ -81,7 +80,7 @@ class WordTokenizer:
             if token in (PAD, START):
                 continue
             text = self._text(int(token), copied)
-            if not words or not text.startswith(_JOINED):
+            if not words or not _is_joined(text):
                 words.append("")
                 positions.append([])
             words[-1] += plain(text)
@@ -113,14 +112,23 @@ class WordTokenizer:
     def load(cls, folder):
         path = Path(folder) / FILE
         try:
-            return cls(json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError) as error:
+            words = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{path}: no words can be read here ({error})") from error
+        texts = isinstance(words, list) and all(isinstance(word, str) for word in words)
+        if not texts or tuple(words[: len(SPECIAL_WORDS)]) != SPECIAL_WORDS:
+            raise UserError(f"{path}: this is no vocabulary of words")
+        return cls(words)
 
 
 def plain(word):
     """A word of the vocabulary without its mark."""
-    return word.removeprefix(_JOINED)
+    return word[1:] if _is_joined(word) else word
+
+
+def _is_joined(token):
+    # Alone the mark is a sign that the text has.
+    return len(token) > 1 and token.startswith(_JOINED)
 
 
 def split(text):

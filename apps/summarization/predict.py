@@ -33,20 +33,17 @@ def predict(config, summarizer, tokenizer, documents, output):
     """
     from apps.summarization.evaluate import draw, make_generator, summarize, texts
 
+    runs.make_folder(output)
     rows = [{"document": document.strip(), "summary": []} for document in documents]
     lengths = [len(ids) - 1 for ids in tokenizer.encode([row["document"] for row in rows])]
     long = sum(length > config.max_source for length in lengths)
     if long:
-        print(
-            f"{long:,} of {len(rows):,} documents have more than {config.max_source} tokens; what "
-            "comes after them was not read",
-            file=sys.stderr,
-        )
+        cut = f"{long:,} of {len(rows):,} documents cut to {config.max_source} tokens"
+        print(cut, file=sys.stderr)
     decoded = summarize(make_generator(summarizer, config), rows, tokenizer, config)
     for text in texts(decoded, rows, tokenizer):
         print(" ".join(text.split()))
     shown = [i for i, row in enumerate(rows) if row["document"]]
-    runs.make_folder(output)
     page = draw(
         output, [decoded[i] for i in shown], [rows[i] for i in shown], tokenizer, config, None
     )

@@ -9,9 +9,7 @@ from pipelines import console, runs
 @console.main
 def main(argv=None):
     """Reads the flags and trains."""
-    config = console.parse(
-        Config, argv, prog="python -m apps.summarization.train", presets=PRESETS
-    )
+    config = console.parse(Config, argv, prog="python -m apps.summarization.train", presets=PRESETS)
     console.select_device(config.device, config.op_threads)
     with console.quiet_start():
         import tensorflow  # noqa: F401

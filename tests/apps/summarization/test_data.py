@@ -1,0 +1,169 @@
+import numpy as np
+import pytest
+
+from apps.summarization import data
+from apps.summarization.config import Config
+from apps.summarization.evaluate import score
+from pipelines import docstrings, rouge, sources, token_batches
+from pipelines.console import UserError
+from pipelines.text import END, START, Tokenizer
+from pipelines.text_decoding import Decoded
+from pipelines.words import UNKNOWN, WordTokenizer
+from tests.apps.summarization import tiny
+
+FULL = {"train": 23, "validation": 5, "test": 7}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "set").mkdir()
+    return tiny.write_documents(tmp_path / "set", **FULL)
+
+
+def counts(rows):
+    return {split: len(rows[split]) for split in rows}
+
+
+class TestRead:
+    def test_three_files(self, folder):
+        rows = data.read(Config(dataset=str(folder)))
+        assert counts(rows) == FULL
+        assert rows["train"] == tiny.make_documents(23)
+
+    def test_what_is_wanted_alone_is_read(self, folder):
+        (folder / "train.jsonl").write_text("no JSON")
+        assert counts(data.read(Config(dataset=str(folder)), ("test",))) == {"test": 7}
+
+    def test_missing_splits_are_cut_from_train(self, folder, capsys):
+        (folder / "validation.jsonl").unlink()
+        (folder / "test.jsonl").unlink()
+        rows = data.read(Config(dataset=str(folder)))
+        assert counts(rows) == {"train": 19, "validation": 2, "test": 2}
+        together = [row["document"] for split in sources.SPLITS for row in rows[split]]
+        assert sorted(together) == sorted(row["document"] for row in tiny.make_documents(23))
+        said = "validation (2 lines) and test (2 lines) cut from train by a fixed seed\n"
+        assert capsys.readouterr().out == said
+
+    def test_max_train(self, folder):
+        rows = data.read(Config(dataset=str(folder), max_train=3))
+        assert counts(rows) == {**FULL, "train": 3}
+        assert rows["train"] == tiny.make_documents(23)[:3]
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ('{"document": "one"', "not JSON"),
+            ('{"document": "one"}', "field 'summary' is missing"),
+            ('{"summary": "one"}', "field 'document' is missing"),
+            ('{"document": ["a"], "summary": "b"}', "field 'document' must be a text, not a list"),
+            ('{"document": "a", "summary": 3}', "must be a text or a list of texts, not a number"),
+            ('{"document": "a", "summary": []}', "field 'summary' is an empty list"),
+            ('{"document": "a", "summary": ["b", 3]}', "must hold texts, not a number"),
+            ('{"document": "a", "summary": ["b", " "]}', "field 'summary' has an empty text"),
+        ],
+    )
+    def test_a_bad_line(self, folder, line, message):
+        path = folder / "train.jsonl"
+        path.write_text(f'{{"document": "a", "summary": "b"}}\n{line}\n')
+        with pytest.raises(UserError) as caught:
+            data.read(Config(dataset=str(folder)))
+        assert str(caught.value).startswith(f"{path}:2: ") and message in str(caught.value)
+
+    def test_the_built_in_docstrings(self, monkeypatch):
+        monkeypatch.setattr(docstrings, "VERSION", "tiny")
+        monkeypatch.setattr(docstrings, "write", lambda to: tiny.write_documents(to, **FULL))
+        assert counts(data.read(Config())) == FULL
+
+    def test_a_tensorflow_data_set(self, monkeypatch, tmp_path):
+        import tensorflow as tf
+        import tensorflow_datasets as tfds
+
+        def as_dataset(builder, split, decoders, **kwargs):
+            found = decoders.extract_features(builder.info.features)
+            example = {name: f" in {name} of {split} " for name in found}
+            return tf.data.Dataset.from_tensors(example).repeat(FULL[split])
+
+        infos = {
+            name: tfds.core.SplitInfo(
+                name=name, shard_lengths=[count], num_bytes=0, filename_template=None
+            )
+            for name, count in FULL.items()
+        }
+        monkeypatch.setenv("ATTENTION_SUITE_CACHE", str(tmp_path))
+        with tfds.testing.mock_data(as_dataset_fn=as_dataset):
+            monkeypatch.setattr(tfds.core.DatasetInfo, "splits", infos)
+            rows = data.read(Config(dataset="tfds:aeslc"))
+        assert counts(rows) == FULL
+        for split, lines in rows.items():
+            expected = {
+                "document": f"in email_body of {split}",
+                "summary": f"in subject_line of {split}",
+            }
+            assert all(line == expected for line in lines)
+
+
+class TestTokenizer:
+    ROWS = (
+        {"document": "one two two", "summary": ["two three", "four"]},
+        {"document": "two", "summary": "three"},
+    )
+
+    def test_documents_and_all_summaries_share_the_words(self):
+        tokenizer = data.train_tokenizer(self.ROWS, Config())
+        assert isinstance(tokenizer, WordTokenizer)
+        assert tokenizer.vocabulary[4:] == ("two", "three", "four", "one")
+
+    def test_subwords(self):
+        tokenizer = data.train_tokenizer(self.ROWS, Config(tokenizer="subwords"))
+        assert isinstance(tokenizer, Tokenizer)
+        assert tokenizer.decode(tokenizer.encode(["three 🐕"])[0]) == "three 🐕"
+
+    def test_it_is_no_larger_than_asked(self):
+        rows = [{"document": f"word{i}", "summary": "a"} for i in range(999)]
+        assert data.train_tokenizer(rows, Config(vocabulary_size=300)).vocabulary_size == 300
+
+
+def test_each_summary_is_a_pair_with_its_document():
+    rows = [
+        {"document": "a b Kim", "summary": ["b Kim", "a"]},
+        {"document": "b a", "summary": "a Lee"},
+    ]
+    config = Config(max_source=9, max_target=9)
+    tokenizer = WordTokenizer.train(["a a b b"], 6)
+    pairs = [
+        (sources[sources > 0].tolist(), targets[targets > 0].tolist())
+        for bucket in data.make_buckets(rows, tokenizer, config)
+        for sources, targets in zip(bucket.sources, bucket.targets, strict=True)
+    ]
+    assert sorted(pairs) == [
+        ([4, 5, 6 + 2, END], [START, 4, END]),
+        ([4, 5, 6 + 2, END], [START, 5, 6 + 2, END]),
+        ([5, 4, END], [START, 4, UNKNOWN, END]),
+    ]
+
+
+def test_what_can_be_copied_stands_behind_the_labels():
+    config = Config(max_source=9, max_target=9, tokens_per_batch=9)
+    tokenizer = WordTokenizer.train(["a a b b"], 6)
+    buckets = data.make_buckets([{"document": "a Kim", "summary": "Kim b"}], tokenizer, config)
+    batches, _ = token_batches.training_batches(buckets, seed=0, copying=True)
+    inputs, labels = next(iter(batches))
+    assert inputs["source"].numpy().tolist() == [[4, 6 + 1, END]]
+    assert inputs["tokens"].numpy().tolist() == [[START, 6 + 1, 5]]
+    assert labels.numpy().tolist() == [[6 + 1, 5, END, 4, 6 + 1, END]]
+
+
+@pytest.mark.parametrize("summary", ["a b Kim", ["b", "a b Kim"]])
+def test_the_best_of_several_summaries_counts(summary):
+    rows = [{"document": "a b Kim", "summary": summary}]
+    tokenizer = WordTokenizer.train(["a a b b"], 6)
+    weights = np.concatenate([np.eye(4), [[0.9]] * 4], axis=1)
+    decoded = [Decoded(np.array([4, 5, 6 + 2, END]), weights, 0.0)]
+    metrics = score(decoded, rows, tokenizer, Config())
+    assert metrics == {
+        **rouge.score(["a b Kim"], [summary]),
+        "repetition": 0.0,
+        "attention_entropy": pytest.approx(0, abs=1e-5),
+        "attention_on_padding": 0.0,
+    }
+    assert metrics["rouge_l"] == 100
