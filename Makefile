@@ -28,7 +28,7 @@ train-% evaluate-% predict-%: export KERAS_BACKEND = $(BACKEND)
 .PHONY: train-vision evaluate-vision predict-vision
 .PHONY: train-translation evaluate-translation predict-translation
 .PHONY: train-summarization evaluate-summarization predict-summarization
-.PHONY: test test-all test-backends bench bench-vision lint format clean help
+.PHONY: test test-all test-backends bench bench-vision bench-decoding lint format clean help
 
 setup: $(READY) ## Install into .venv (GPU=1: CUDA builds; BACKEND=jax|torch: that backend too)
 
@@ -91,6 +91,9 @@ bench: $(READY) $(VENV)/.installed-torch ## Time and memory of the layers, besid
 bench-vision: $(READY) $(VENV)/.installed-torch ## Training of a Vision Transformer, beside KerasHub's and PyTorch's (ARGS=)
 	$(PYTHON) -m benchmarks.vision $(ARGS)
 
+bench-decoding: $(READY) $(VENV)/.installed-benchmarks ## Decoding with a Transformer, beside Hugging Face's (ARGS=)
+	$(PYTHON) -m benchmarks.decoding $(ARGS)
+
 lint: $(BASE) ## Check style and formatting
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
@@ -119,6 +122,10 @@ $(VENV)/.installed-jax: $(BASE) requirements-backends.txt
 # pip rather than uv: it honours the links and extra indexes where CPU builds of torch are kept.
 $(VENV)/.installed-torch $(VENV)/.installed-torch-gpu: $(BASE) requirements-backends.txt
 	@$(PIP) install $(call pin,torch) -c requirements-backends.txt
+	@touch $@
+
+$(VENV)/.installed-benchmarks: $(VENV)/.installed-torch requirements-benchmarks.txt
+	@$(INSTALL) -r requirements-benchmarks.txt || $(PIP) install -r requirements-benchmarks.txt
 	@touch $@
 
 $(VENV)/.installed-tensorflow-gpu: $(BASE)

@@ -1,22 +1,34 @@
 """The same encoder-decoder Transformer by several hands, each as a decoding to be timed.
 
-Width 256, 4 + 4 layers of 8 heads, 8,000 words, one table of embeddings. Weights are random and no
-text ends early, so that all write the same number of tokens; float32 unless the name says otherwise.
+Size 256, 4 + 4 layers of 8 heads, perceptrons of 1,024, 8,000 tokens in one table. Weights are
+random and no text ends early, so that all write `NEW_TOKENS` tokens; float32 unless the name says
+otherwise.
 """
 
 import tempfile
 
 import numpy as np
 
-CONTENDERS = ("ours", "ours xla", "ours bfloat16", "ours jax", "torch", "torch bfloat16", "ct2")
+CONTENDERS = (
+    "ours",
+    "ours xla",
+    "ours bfloat16",
+    "ours jax",
+    "transformers",
+    "transformers bfloat16",
+    "ctranslate2",
+    "ctranslate2 int8",
+)
 VOCABULARY, DIM, DEPTH, HEADS, MLP_DIM = 8000, 256, 4, 8, 1024
 SOURCE, NEW_TOKENS = 128, 64
+PAD, START, END = range(3)
 
 
 def prepare(name, backend, jit=False, precision="float32"):
     """What makes the step of a contender: `make(batch_size, beams)` returns it.
 
-    A step decodes one batch and returns its tokens `(B, NEW_TOKENS)`.
+    A step decodes a batch, by greedy search if `beams` is 1, and returns the tokens it found,
+    `(B, NEW_TOKENS)`. The first call does what a framework traces and compiles.
 
     Args:
         name: One of `CONTENDERS`, which also says what is compiled and how precise it is.
@@ -25,26 +37,20 @@ def prepare(name, backend, jit=False, precision="float32"):
         precision: Unused.
     """
     framework, _, variant = name.partition(" ")
-    make = {"ours": _ours, "torch": _torch, "ct2": _ctranslate2}[framework]
+    make = {"ours": _ours, "transformers": _transformers, "ctranslate2": _ctranslate2}[framework]
     return make(variant)
 
 
 def sources(batch_size):
-    """Token ids `(B, SOURCE)`, none of them a special one."""
+    """Ids `(B, SOURCE)` without special ones."""
     random = np.random.default_rng(0)
-    return random.integers(3, VOCABULARY, (batch_size, SOURCE)).astype("int32")
+    return random.integers(END + 1, VOCABULARY, (batch_size, SOURCE)).astype("int32")
 
 
-def _ours(variant):
-    import keras
-
+def _encoder_decoder():
     import layers
-    from pipelines.decoding import Generator
 
-    keras.utils.set_random_seed(0)
-    if variant == "bfloat16":
-        keras.config.set_dtype_policy("bfloat16")
-    model = layers.encoder_decoder(
+    return layers.encoder_decoder(
         VOCABULARY,
         DIM,
         encoder_layers=DEPTH,
@@ -55,13 +61,20 @@ def _ours(variant):
         max_target=NEW_TOKENS,
     )
 
+
+def _ours(variant):
+    import keras
+
+    from pipelines.decoding import Generator
+
+    if variant == "bfloat16":
+        keras.config.set_dtype_policy("bfloat16")
+    model = _encoder_decoder()
+
     def make(batch_size, beams):
+        method = "greedy" if beams == 1 else "beam"
         generator = Generator(
-            model,
-            NEW_TOKENS,
-            method="beam" if beams > 1 else "greedy",
-            beams=beams,
-            min_length=NEW_TOKENS - 1,
+            model, NEW_TOKENS, method=method, beams=beams, min_length=NEW_TOKENS - 1
         )
         generator.compile(jit_compile=True if variant == "xla" else "auto")
         batch = sources(batch_size)
@@ -71,10 +84,9 @@ def _ours(variant):
 
 
 def _bart():
-    import torch
+    """BART (Lewis et al., 2020), in the sizes of `_encoder_decoder`."""
     from transformers import BartConfig, BartForConditionalGeneration
 
-    torch.manual_seed(0)
     config = BartConfig(
         vocab_size=VOCABULARY,
         d_model=DIM,
@@ -85,16 +97,17 @@ def _bart():
         encoder_ffn_dim=MLP_DIM,
         decoder_ffn_dim=MLP_DIM,
         max_position_embeddings=SOURCE,
-        pad_token_id=0,
-        bos_token_id=1,
-        decoder_start_token_id=1,
+        pad_token_id=PAD,
+        bos_token_id=START,
+        decoder_start_token_id=START,
         eos_token_id=None,
         forced_eos_token_id=None,
+        normalize_before=False,  # CTranslate2 asks for it.
     )
     return BartForConditionalGeneration(config).eval()
 
 
-def _torch(variant):
+def _transformers(variant):
     import torch
 
     model = _bart()
@@ -117,7 +130,7 @@ def _torch(variant):
                     early_stopping=False,
                     use_cache=True,
                 )
-            return tokens[:, 1:].numpy()
+            return tokens[:, 1:].numpy()  # The first is the start token.
 
         return step
 
@@ -128,13 +141,14 @@ def _ctranslate2(variant):
     import ctranslate2
     from ctranslate2.converters.transformers import BartLoader
 
+    words = [str(i) for i in range(VOCABULARY)]
     spec = BartLoader().get_model_spec(_bart())
-    words = [f"w{i}" for i in range(VOCABULARY)]
     spec.register_source_vocabulary(words)
     spec.register_target_vocabulary(words)
-    spec.config.decoder_start_token, spec.config.bos_token = words[1], words[1]
-    spec.config.eos_token, spec.config.unk_token = words[2], words[0]
+    spec.config.unk_token, spec.config.bos_token, spec.config.eos_token = words[PAD : END + 1]
+    spec.config.decoder_start_token = words[START]
     spec.validate()
+    spec.optimize()
     with tempfile.TemporaryDirectory() as folder:
         spec.save(folder)
         translator = ctranslate2.Translator(folder, compute_type=variant or "float32")
@@ -148,9 +162,8 @@ def _ctranslate2(variant):
                 beam_size=beams,
                 min_decoding_length=NEW_TOKENS,
                 max_decoding_length=NEW_TOKENS,
-                max_batch_size=0,
             )
-            return np.array([[int(word[1:]) for word in each.hypotheses[0]] for each in found])
+            return np.array([each.hypotheses[0] for each in found], dtype="int32")
 
         return step
 

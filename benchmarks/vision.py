@@ -70,10 +70,10 @@ def main(argv=None):
     console.console.print(table(report["results"], config.batch_size), highlight=False)
 
 
-def choose(names):
+def choose(names, packages=PACKAGES):
     """The contenders of these names, each once, without those whose package is not installed."""
     chosen = list(dict.fromkeys(names))
-    for package, title in PACKAGES.items():
+    for package, title in packages.items():
         theirs = [name for name in chosen if name.startswith(package)]
         if theirs and importlib.util.find_spec(package) is None:
             chosen = [name for name in chosen if name not in theirs]

@@ -45,12 +45,17 @@ def encoder_decoder(
         covers: Whether the attention of a recurrent model knows what it has covered already; it is
             a `CoverageAttention` then.
 
+    Raises:
+        ValueError: There is no such model.
+
     Example:
     >>> model = encoder_decoder(vocabulary_size=11, dim=8, model="rnn", attention="luong_general")
     >>> source, tokens = np.ones((2, 7), "int32"), np.ones((2, 5), "int32")
     >>> tuple(model({"source": source, "tokens": tokens}).shape)
     (2, 5, 11)
     """
+    if model not in ("transformer", "rnn"):
+        raise ValueError(f"`model` must be 'transformer' or 'rnn'. Received: model={model!r}")
     if model == "rnn":
         encoder = RecurrentEncoder(dim, encoder_layers, dropout=dropout)
         if covers:

@@ -26,9 +26,7 @@ class PointerCrossentropy(keras.losses.Loss):
         - [See, Liu and Manning, 2017](https://arxiv.org/abs/1704.04368)
     """
 
-    def __init__(
-        self, vocabulary_size, label_smoothing=0.0, name="pointer_crossentropy", **kwargs
-    ):
+    def __init__(self, vocabulary_size, label_smoothing=0.0, name="pointer_crossentropy", **kwargs):
         super().__init__(name=name, **kwargs)
         self.vocabulary_size = vocabulary_size
         self.label_smoothing = label_smoothing

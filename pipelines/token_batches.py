@@ -9,7 +9,6 @@ import tensorflow as tf
 from pipelines import streams
 from pipelines.text import pad
 
-
 QUANTILES = (0.99, 0.95, 0.85, 0.7, 0.5, 0.25)
 
 

@@ -7,7 +7,16 @@ import numpy as np
 import tensorflow as tf
 
 from apps.captioning.config import Config
-from pipelines import backbones, cache, captions, images, scenes, sources, streams
+from pipelines import (
+    backbones,
+    cache,
+    captions,
+    images,
+    scenes,
+    sources,
+    streams,
+    token_batches,
+)
 from pipelines.console import UserError, console
 from pipelines.text import Tokenizer, pad
 
@@ -165,7 +174,7 @@ def training_batches(split, groups, config):
 
     Batches are of groups of similar length, padded to a few lengths.
     """
-    limits = _limits(groups.lengths)
+    limits = token_batches.limits(groups.lengths, (0.9, 0.75, 0.5, 0.25))
     batches = _shuffled(groups, config).bucket_by_sequence_length(
         lambda picture, length, tokens: length,
         bucket_boundaries=[limit + 1 for limit in limits[:-1]],
@@ -181,19 +190,6 @@ def training_batches(split, groups, config):
 
     batches = streams.finish(batches.map(example, num_parallel_calls=2))
     return batches, max(len(groups.pictures) // config.batch_size, 1)
-
-
-def _limits(lengths):
-    """Lengths to pad to: some quantiles, each at least a tenth below the next, as shapes cost too.
-
-    Every shape is compiled for itself.
-    """
-    limits = [int(max(lengths))]
-    for quantile in (0.9, 0.75, 0.5, 0.25):
-        limit = int(np.quantile(lengths, quantile))
-        if limit <= 0.9 * limits[0]:
-            limits.insert(0, limit)
-    return limits
 
 
 def concept_batches(split, groups, config):

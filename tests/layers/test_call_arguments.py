@@ -12,6 +12,9 @@ MAKE = {
     ),
     "ConformerBlock": lambda **options: layers.ConformerBlock(2, 17, 5, **options),
     "MultiHeadAttention": lambda **options: layers.MultiHeadAttention(2, 5, **options),
+    "PointerGenerator": lambda **options: layers.PointerGenerator(
+        layers.RecurrentDecoder(11, 6), **options
+    ),
     "RecurrentDecoder": lambda **options: layers.RecurrentDecoder(11, 6, **options),
     "TransformerDecoder": lambda **options: layers.TransformerDecoder(11, 6, **options),
     "TransformerDecoderBlock": lambda **options: layers.TransformerDecoderBlock(2, 17, **options),

@@ -27,6 +27,14 @@ def rnn(attention):
     return layers.AttentionRNN(keras.layers.LSTMCell(5), attention)
 
 
+def sequence_to_sequence(source, tokens):
+    decoder = layers.PointerGenerator(
+        layers.TransformerDecoder(VOCABULARY, D, num_heads=2, max_length=T), copy_dim=4
+    )
+    model = layers.SequenceToSequence(layers.RecurrentEncoder(6), decoder)
+    return model({"source": source, "tokens": tokens})
+
+
 # The layer, and what it is given: numbers (length, size), tokens (length,), or a picture.
 LAYERS = {
     "additive rnn": (lambda: rnn(layers.AdditiveAttention(3)), [(T, D), (S, D)]),
@@ -38,6 +46,16 @@ LAYERS = {
         lambda: layers.TransformerDecoder(VOCABULARY, D, num_heads=2, max_length=T),
         [(T,), (S, D)],
     ),
+    "transformer encoder": (
+        lambda: layers.TransformerEncoder(2, 2, 17, attention="linear", max_length=T),
+        [(T, D)],
+    ),
+    "recurrent encoder": (lambda: layers.RecurrentEncoder(6, num_layers=2), [(T, D)]),
+    "pointer generator": (
+        lambda: layers.PointerGenerator(layers.RecurrentDecoder(VOCABULARY, 6, num_layers=2)),
+        [(T,), (S, D)],
+    ),
+    "sequence to sequence": (lambda: sequence_to_sequence, [(S,), (T,)]),
     "encoder block": (lambda: layers.TransformerEncoderBlock(2, 17), [(T, D)]),
     "decoder block": (lambda: layers.TransformerDecoderBlock(2, 17), [(T, D), (S, D)]),
     "conformer block": (lambda: layers.ConformerBlock(2, 17, 5), [(T, D)]),

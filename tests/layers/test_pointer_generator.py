@@ -50,6 +50,15 @@ def data():
     return tokens, rng.normal(size=(B, S, M)).astype("float32"), source
 
 
+def call(layer, tokens, memory, mask=MASK):
+    return to_numpy(layer(tokens, memory, memory_mask=mask, return_attention_scores=True))
+
+
+def features_of(layer, *inputs):
+    """What the decoder makes of tokens and a memory; unlike a call, it takes tensors alone."""
+    return to_numpy(layer.decoder.features(*map(ops.convert_to_tensor, (*inputs, MASK))))
+
+
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
@@ -76,8 +85,10 @@ def merged(probs, source):
 def test_it_equals_equations_8_and_9(name, copy_dim):
     layer, (tokens, memory, _) = build(name, copy_dim), data()
     read = np.where(tokens < V, tokens, UNKNOWN)
-    features, weights = to_numpy(layer.decoder.features(read, memory, MASK))
-    vocabulary = softmax(to_numpy(layer.decoder.project(features)).astype("float64"))
+    features, weights = features_of(layer, read, memory)
+    vocabulary = softmax(
+        to_numpy(layer.decoder.project(ops.convert_to_tensor(features))).astype("float64")
+    )
     looked = features
     if copy_dim is not None:
         mask = MASK[:, None, None]
@@ -88,9 +99,7 @@ def test_it_equals_equations_8_and_9(name, copy_dim):
     p_gen = sigmoid(reference.dense(layer.gate, looked))
     assert np.ptp(p_gen) > 0.1
     expected = np.concatenate([p_gen * vocabulary, (1 - p_gen) * weights], axis=-1)
-    log_probs, found = to_numpy(
-        layer(tokens, memory, memory_mask=MASK, return_attention_scores=True)
-    )
+    log_probs, found = call(layer, tokens, memory)
     close(np.exp(log_probs), expected)
     close(found, weights)
     close(np.exp(log_probs).sum(-1), 1)
@@ -102,12 +111,12 @@ def test_it_equals_equations_8_and_9(name, copy_dim):
 def test_the_gate_sees_the_state_the_context_and_the_word_before():
     layer, (tokens, memory, _) = build("recurrent"), data()
     read = np.where(tokens < V, tokens, UNKNOWN)
-    features, weights = to_numpy(layer.decoder.features(read, memory, MASK))
+    features, weights = features_of(layer, read, memory)
     assert layer.gate.kernel.shape == (D + M + D, 1)
     close(features[..., D : D + M], weights @ memory)
     close(features[..., D + M :], layer.decoder.embedding.get_weights()[0][read])
     logits = to_numpy(layer.decoder(read, memory, memory_mask=MASK))
-    close(to_numpy(layer.decoder.project(features)), logits)
+    close(to_numpy(layer.decoder.project(ops.convert_to_tensor(features))), logits)
 
 
 def test_words_that_the_vocabulary_lacks_are_read_as_unknown():
@@ -130,9 +139,7 @@ def test_of_a_fully_masked_memory_nothing_is_copied(name, copy_dim):
     layer, (tokens, memory, _) = build(name, copy_dim), data()
     mask = MASK.copy()
     mask[1] = False
-    log_probs, weights = to_numpy(
-        layer(tokens, memory, memory_mask=mask, return_attention_scores=True)
-    )
+    log_probs, weights = call(layer, tokens, memory, mask)
     assert np.isfinite(log_probs).all() and not weights[1].any()
     assert np.exp(log_probs[1, :, V:]).max() < 1e-19
     masked = np.broadcast_to(~mask[:, None], weights.shape)
@@ -190,9 +197,7 @@ def decode(layer, candidates, step, memory_mask=MASK):
 def test_steps_of_candidates_equal_the_whole_pass(name, copy_dim, masked):
     layer, (tokens, memory, _) = build(name, copy_dim), data()
     mask = MASK if masked else None
-    expected, expected_weights = to_numpy(
-        layer(tokens, memory, memory_mask=mask, return_attention_scores=True)
-    )
+    expected, expected_weights = call(layer, tokens, memory, mask)
     log_probs, weights = decode(layer, 2, layer.step, mask)
     close(np.exp(log_probs), np.repeat(np.exp(expected), 2, axis=0))
     close(weights, np.repeat(expected_weights, 2, axis=0))
@@ -203,9 +208,9 @@ def test_candidates_do_not_mix(name, copy_dim):
     layer, (tokens, memory, _) = build(name, copy_dim), data()
     rng = np.random.default_rng(3)
     tokens = rng.integers(1, V + S, (2 * B, T)).astype("int32")
-    shared = to_numpy(layer(tokens, memory, memory_mask=MASK, return_attention_scores=True))
+    shared = call(layer, tokens, memory)
     memory, mask = np.repeat(memory, 2, axis=0), np.repeat(MASK, 2, axis=0)
-    alone = to_numpy(layer(tokens, memory, memory_mask=mask, return_attention_scores=True))
+    alone = call(layer, tokens, memory, mask)
     close(np.exp(shared[0]), np.exp(alone[0]))
     close(shared[1], alone[1])
 

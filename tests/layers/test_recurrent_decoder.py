@@ -44,6 +44,12 @@ class TestDecoding(DecodingPromises):
         return maker("additive")
 
 
+class TestDeep(DecoderPromises):
+    @pytest.fixture
+    def make(self):
+        return lambda *sizes, **options: maker("additive")(*sizes, num_layers=3, **options)
+
+
 def test_mechanisms_with_heads_do_not_fit():
     assert SINGLE_HEAD == ["additive", "luong_dot", "luong_general", "luong_concat"]
     for name in set(layers.mechanisms()) - set(SINGLE_HEAD):
@@ -104,3 +110,34 @@ def test_a_layer_may_stand_for_the_name():
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     rebuilt = RecurrentDecoder.from_config(by_layer.get_config())
     assert rebuilt.attention.units == units
+
+
+@pytest.mark.parametrize("num_layers", [1, 3])
+def test_every_cell_has_a_first_state_of_its_own_and_reads_the_one_below(num_layers):
+    decoder, memory = build(maker("additive")(num_layers=num_layers)), memories()
+    memory = keras.ops.convert_to_tensor(memory)
+    cell = decoder.rnn.cell
+    cells = getattr(cell, "cells", [cell])
+    assert len(cells) == num_layers == decoder.get_config()["num_layers"]
+    projected, state = decoder.start(memory, 1, 5)
+    states, (context,) = to_numpy(state[:-1]), state[-1:]
+    assert len(states) == 2 * num_layers
+    np.testing.assert_allclose(
+        np.concatenate(states, axis=-1),
+        to_numpy(decoder.first_state(keras.ops.mean(memory, axis=1))),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+    tokens = np.array([4, 5, 6], "int32")
+    embedded = decoder.embed(tokens)
+    hidden = keras.ops.concatenate([embedded, context], axis=-1)
+    for i, one in enumerate(cells):
+        hidden, _ = one(hidden, [keras.ops.convert_to_tensor(s) for s in states[2 * i : 2 * i + 2]])
+    read, weights = decoder.rnn.attention.attend(hidden[:, None], projected[0])
+    features, found_weights, _ = decoder.step_features(tokens, 0, projected, state)
+    expected = np.concatenate(to_numpy([hidden, read[:, 0], embedded]), axis=-1)
+    np.testing.assert_allclose(to_numpy(features), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(to_numpy(found_weights), to_numpy(weights)[:, 0], 1e-5, 1e-6)
+    assert features.shape[-1] == decoder.features_dim(DIM) == 3 * DIM
+    logits, _, _ = decoder.step(tokens, 0, projected, state)
+    np.testing.assert_allclose(to_numpy(logits), to_numpy(decoder.project(features)), 1e-5, 1e-5)

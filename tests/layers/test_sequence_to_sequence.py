@@ -25,17 +25,17 @@ B, T, S, V, D, M = 3, 5, 7, 11, 6, 10
 LENGTHS = (7, 4, 5)
 
 
-def make(name, copies=False, vocabulary_size=V, **options):
-    """A model of a name; `options` are of its layers."""
+def make(name, copies=False, vocabulary_size=V, dim=D, memory_dim=M, **options):
+    """Encoder and decoder of a name; `options` are of both."""
     if name == "transformer":
         encoder = TransformerEncoder(1, 2, max_length=13, **options)
-        decoder = TransformerDecoder(vocabulary_size, D, 1, 2, max_length=8, **options)
+        decoder = TransformerDecoder(vocabulary_size, dim, 1, 2, max_length=8, **options)
     else:
-        encoder = RecurrentEncoder(M, **options)
+        encoder = RecurrentEncoder(memory_dim, **options)
         attention = "additive"
         if name == "coverage":
             attention = CoverageAttention(3, dtype=options.get("dtype"))
-        decoder = RecurrentDecoder(vocabulary_size, D, attention, **options)
+        decoder = RecurrentDecoder(vocabulary_size, dim, attention, **options)
     if copies:
         copy_dim = 4 if name == "transformer" else None
         decoder = PointerGenerator(decoder, copy_dim=copy_dim, dtype=options.get("dtype"))
@@ -125,14 +125,17 @@ def test_a_source_of_padding_alone_is_finite_and_so_are_gradients(name, copies, 
 
     found = gradients(loss, model.trainable_variables)
     assert all(np.isfinite(gradient).all() for gradient in found)
-    assert sum(gradient.any() for gradient in found) >= len(found) - 1  # A bias of all scores.
+    if policy == "float32":  # In half precision some vanish without a loss scale.
+        # A bias of all scores has no effect.
+        assert sum(gradient.any() for gradient in found) >= len(found) - 1
 
 
 @cases
 def test_source_and_target_share_one_table(name, copies):
     model, inputs = build(name, copies), data(copies)
     decoder = model.decoder.decoder if copies else model.decoder
-    table = decoder.embedding.embeddings
+    assert model.embedding is decoder.embedding
+    table = model.embedding.embeddings
     of_words = [weight for weight in model.weights if V in weight.shape]
     assert sum(weight is table for weight in model.weights) == 1
     assert len(of_words) == (1 if name == "transformer" else 3)  # The logits have two.
@@ -271,7 +274,9 @@ def test_the_configuration_has_every_constructor_argument():
 @pytest.mark.parametrize("copies", [False, True])
 def test_output_spec_equals_the_eager_shapes(copies):
     model, inputs = build("recurrent", copies), data(copies)
-    symbols = {name: keras.Input(x.shape[1:], dtype="int32") for name, x in inputs.items()}
+    symbols = {
+        name: keras.Input(x.shape[1:], dtype="int32", name=name) for name, x in inputs.items()
+    }
     outputs, weights = model(symbols, return_attention_scores=True)
     assert outputs.shape == (None, T, V + S * copies) and weights.shape == (None, T, S)
     functional = keras.Model(symbols, outputs)
@@ -287,6 +292,7 @@ def test_output_spec_equals_the_eager_shapes(copies):
         ("transformer", True),
         pytest.param("transformer", False, marks=pytest.mark.slow),
         pytest.param("recurrent", False, marks=pytest.mark.slow),
+        pytest.param("recurrent", True, marks=pytest.mark.slow),
         pytest.param("coverage", True, marks=pytest.mark.slow),
     ],
 )
@@ -308,12 +314,12 @@ def test_it_learns_to_say_ten_sequences_again(name, copies):
         copied = ops.where(same, log_probs[..., size:], -1e9)
         return -ops.mean(ops.logsumexp(ops.concatenate([generated, copied], axis=-1), axis=-1))
 
-    model = SequenceToSequence(*make(name, copies, vocabulary_size=size))
+    model = SequenceToSequence(*make(name, copies, size, dim=16, memory_dim=16))
     model.build()
     model.compile(keras.optimizers.Adam(0.02), loss, jit_compile=BACKEND == "jax")
     inputs = {"source": source, "tokens": tokens}
-    losses = model.fit(inputs, targets, 10, epochs=200, shuffle=False, verbose=0).history["loss"]
-    assert losses[-1] < 0.1
+    losses = [float(model.train_on_batch(inputs, targets)) for _ in range(80)]
+    assert losses[0] > 1.5 and losses[-1] < 0.1
     for options in ({}, {"method": "beam", "beams": 3}):
         found = to_numpy(Generator(model, 6, **options)(ops.convert_to_tensor(source)))
         np.testing.assert_array_equal(found["tokens"], targets)

@@ -50,7 +50,7 @@ def test_weights_are_the_mean_over_blocks_and_heads():
     decoder, memory = build(maker("multi_head")()), memories()
     tokens = np.array([[1, 4, 3], [1, 5, 3], [1, 6, 3]], "int32")
     _, weights = decoder(tokens, memory, memory_mask=MASK, return_attention_scores=True)
-    x = decoder.positions(decoder.embedding(tokens) * DIM**0.5)
+    x = decoder.positions(decoder.embed(tokens))
     every = []
     for block in decoder.blocks:
         x, of_block = block(x, memory, memory_mask=MASK, return_attention_scores=True)
@@ -58,6 +58,21 @@ def test_weights_are_the_mean_over_blocks_and_heads():
     every = np.stack(every)
     assert every.shape == (2, 3, 2, 3, KEYS) and np.ptp(every, axis=(0, 2)).max() > 0.01
     np.testing.assert_allclose(to_numpy(weights), every.mean(axis=(0, 2)), rtol=1e-5, atol=1e-6)
+
+
+def test_features_times_the_table_are_the_logits():
+    decoder, memory = build(maker("multi_head")()), memories()
+    tokens = np.array([[1, 4, 3], [1, 5, 3], [1, 6, 3]], "int32")
+    table = decoder.embedding.get_weights()[0]
+    np.testing.assert_allclose(to_numpy(decoder.embed(tokens)), table[tokens] * DIM**0.5, 1e-5)
+    features, weights = decoder.features(tokens, memory, return_attention_scores=False)
+    assert weights is None and features.shape[-1] == decoder.features_dim(DIM) == DIM
+    logits = to_numpy(decoder(tokens, memory))
+    np.testing.assert_allclose(to_numpy(features) @ table.T, logits, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(to_numpy(decoder.project(features)), logits, rtol=1e-4, atol=1e-5)
+    projected, state = decoder.start(memory, 1, LENGTH)
+    found, _, _ = decoder.step_features(tokens[:, 0], 0, projected, state)
+    np.testing.assert_allclose(to_numpy(found), to_numpy(features)[:, 0], rtol=1e-4, atol=1e-5)
 
 
 def test_embedding_and_logits_share_their_table():

@@ -174,7 +174,9 @@ class TestTokenizer:
         assert len(other) > 3
 
     def test_its_size(self):
-        rows = [{"source": str(7919 * i), "target": str(104729 * i)} for i in range(97)]
+        rows = [
+            {"source": f"{i:b}".translate({48: "a", 49: "b"}), "target": "c"} for i in range(97)
+        ]
         assert data.train_tokenizer(rows, Config(vocabulary_size=300)).vocabulary_size == 300
 
 

@@ -1,0 +1,288 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import layers
+from apps.summarization import data, model
+from apps.summarization.config import Config
+from apps.summarization.evaluate import make_generator, split_weights, summarize, texts
+from layers import coverage_loss
+from pipelines import token_batches, training
+from pipelines.pointer_loss import PointerCrossentropy
+from pipelines.text import pad
+from pipelines.words import WordTokenizer
+from tests.apps.summarization import tiny
+
+V, S, T = 23, 7, 5
+BACKEND = keras.backend.backend()
+MODELS = [
+    {"model": "rnn"},
+    {"model": "rnn", "copy": False},
+    {"model": "rnn", "attention": "luong_general"},
+    {"model": "transformer"},
+    {"model": "transformer", "copy": False},
+    {"model": "transformer", "attention": "additive", "encoder_attention": "linear"},
+]
+models = pytest.mark.parametrize("settings", MODELS, ids=lambda s: " ".join(map(str, s.values())))
+
+
+def build(vocabulary_size=V, **settings):
+    keras.utils.set_random_seed(0)
+    config = Config(**{**tiny.MODEL, "dropout": 0.0, **settings})
+    return config, model.build(config, vocabulary_size)
+
+
+def batch(copy):
+    """Sources, tokens and labels; of one word of a source, twice there, V has no entry."""
+    rng = np.random.default_rng(0)
+    source = rng.integers(4, V, (3, S)).astype("int32")
+    tokens = rng.integers(4, V, (3, T + 1)).astype("int32")
+    tokens[:, 0] = 1
+    if copy:
+        source[0, [2, 5]] = tokens[0, 3] = V + 2
+    source[1, 4:] = tokens[2, 4:] = 0
+    labels = np.concatenate([tokens[:, 1:], source], axis=1) if copy else tokens[:, 1:]
+    return {"source": source, "tokens": tokens[:, :-1]}, labels
+
+
+def compile_with(summarizer, steps=10, learning_rate=0.01, **options):
+    loss = training.TokenCrossentropy()
+    if summarizer.copies:
+        loss = PointerCrossentropy(summarizer.decoder.vocabulary_size)
+    # So small a model is trained before XLA has compiled it.
+    options = {"jit_compile": BACKEND == "jax", **options}
+    summarizer.compile(training.make_optimizer(learning_rate, steps, 0), loss=loss, **options)
+
+
+def to_numpy(tensor):
+    return ops.convert_to_numpy(ops.cast(tensor, "float32"))
+
+
+def weights_of(summarizer):
+    return {weight.path: to_numpy(weight) for weight in summarizer.weights}
+
+
+def coverage_kernel(summarizer):
+    return to_numpy(summarizer.decoder.decoder.rnn.attention.coverage_projection.kernel)
+
+
+class TestBuild:
+    @models
+    def test_every_weight_is_trained(self, settings):
+        config, summarizer = build(**settings)
+        assert summarizer.copies == config.copy
+        model.set_coverage(summarizer, 1.0)
+        # Only what one step left behind tells the next of coverage.
+        compile_with(summarizer, learning_rate=0.1, run_eagerly=True, jit_compile=False)
+        before = weights_of(summarizer)
+        inputs, labels = batch(config.copy)
+        loss = summarizer.train_on_batch(inputs, labels)
+        assert 0.5 * np.log(V) < loss < 2 * np.log(V) + T
+        for path, old in before.items():
+            if "seed_generator" not in path:
+                assert (weights_of(summarizer)[path] != old).any(), path
+
+    def test_coverage_is_for_additive_attention_in_the_recurrent_model(self):
+        def attention(**settings):
+            _, summarizer = build(**settings)
+            return type(summarizer.decoder.decoder.rnn.attention)
+
+        assert attention() is layers.CoverageAttention
+        assert attention(coverage=False) is layers.AdditiveAttention
+        assert attention(attention="luong_dot") is layers.LuongAttention
+
+    def test_a_transformer_copies_by_an_attention_of_its_own(self):
+        _, summarizer = build(model="transformer")
+        assert summarizer.decoder.copy_attention.num_heads == 1
+        _, summarizer = build(model="rnn")
+        assert summarizer.decoder.copy_attention is None
+
+    def test_half_precision_keeps_weights_and_loss_in_float32(self):
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        try:
+            for settings in ({"model": "rnn"}, {"model": "transformer"}):
+                _, summarizer = build(**settings)
+                model.set_coverage(summarizer, 1.0)
+                compile_with(summarizer, run_eagerly=True, jit_compile=False)
+                assert np.isfinite(summarizer.train_on_batch(*batch(copy=True)))
+                dtypes = {weight.dtype for weight in summarizer.trainable_weights}
+                assert dtypes == {"float32"}
+        finally:
+            keras.config.set_dtype_policy("float32")
+
+
+class TestCoverage:
+    def test_before_its_stage_the_attention_is_plain_additive(self):
+        _, summarizer = build()
+        _, plain = build(coverage=False)
+        assert not coverage_kernel(summarizer).any()
+        model.set_coverage(summarizer, 1.0)
+        kernel = summarizer.decoder.decoder.rnn.attention.coverage_projection.kernel
+        kernel.assign(ops.ones_like(kernel))
+        model.set_coverage(summarizer, 0.0)
+        assert not coverage_kernel(summarizer).any()
+        compile_with(summarizer, run_eagerly=True, jit_compile=False, learning_rate=0.1)
+        inputs, labels = batch(copy=True)
+        summarizer.train_on_batch(inputs, labels)
+        assert not coverage_kernel(summarizer).any()
+
+        shared = [weight for weight in summarizer.weights if weight is not kernel]
+        for weight, other in zip(plain.weights, shared, strict=True):
+            weight.assign(other)
+        for found, expected in zip(
+            summarizer(inputs, return_attention_scores=True),
+            plain(inputs, return_attention_scores=True),
+            strict=True,
+        ):
+            np.testing.assert_allclose(to_numpy(found), to_numpy(expected), atol=1e-5)
+
+    @models
+    def test_its_loss_is_part_of_the_loss_with_its_weight(self, settings):
+        config, summarizer = build(**settings)
+        inputs, labels = batch(config.copy)
+        outputs, weights = summarizer(inputs, return_attention_scores=True)
+        covered = float(coverage_loss(weights, inputs["tokens"] != 0))
+        assert covered > 0.1
+        losses = {}
+        for weight in (0.0, 0.5, 2.0):
+            _, summarizer = build(**settings)
+            model.set_coverage(summarizer, weight)
+            compile_with(summarizer, run_eagerly=True, jit_compile=False)
+            losses[weight] = summarizer.train_on_batch(inputs, labels)
+            assert np.isclose(losses[weight], losses[0.0] + weight * covered, rtol=1e-4)
+        loss = training.TokenCrossentropy()
+        if config.copy:
+            loss = PointerCrossentropy(V)
+        assert np.isclose(losses[0.0], float(loss(labels, outputs)), rtol=1e-4)
+
+    def test_what_was_looked_at_changes_where_it_looks(self):
+        _, summarizer = build()
+        inputs, _ = batch(copy=True)
+        _, before = summarizer(inputs, return_attention_scores=True)
+        model.set_coverage(summarizer, 1.0)
+        kernel = summarizer.decoder.decoder.rnn.attention.coverage_projection.kernel
+        kernel.assign(ops.ones_like(kernel))
+        _, after = summarizer(inputs, return_attention_scores=True)
+        changed = np.abs(to_numpy(after) - to_numpy(before)).max(axis=(0, 2))
+        assert changed[0] < 1e-6 < 1e-3 < changed[1:].min()
+
+
+@pytest.mark.parametrize("mechanism", ["local", "linear"])
+def test_long_documents(mechanism):
+    """As far as a dense encoder of this size would need a gigabyte of scores."""
+    length = 4_001
+    config, summarizer = build(
+        model="transformer", encoder_attention=mechanism, max_source=length, num_heads=4
+    )
+    source = np.random.default_rng(0).integers(4, V, (2, length)).astype("int32")
+    source[1, 3_000:] = 0
+    source[0, -2] = V + length - 2
+    generator = make_generator(summarizer, config)
+    decoded = generator.predict_on_batch(source)
+    assert (decoded["tokens"][:, 0] > 0).all()
+    weights, copied = decoded["weights"][:, :, :-1], decoded["weights"][:, :, -1]
+    real = decoded["tokens"] > 0
+    np.testing.assert_allclose(weights.sum(axis=-1), real, atol=1e-3)
+    assert not weights[1, :, 3_000:].any()
+    assert (copied[real] > 0).all() and (copied[real] < 1).all()
+
+    # What stands far behind the first words is read, and what stands there is told from the rest.
+    inputs = {"source": source, "tokens": np.array([[1, 5], [1, 5]], "int32")}
+    first = to_numpy(summarizer(inputs))
+    source[0, -3] = 4 + (source[0, -3] - 3) % (V - 4)
+    second = to_numpy(summarizer(inputs))
+    assert np.abs(first[0] - second[0]).max() > 1e-6
+    np.testing.assert_array_equal(first[1], second[1])
+
+
+SENTENCES = [
+    ("{a} met {b} by the river and gave {b} a red boat.", "{b} got a boat"),
+    ("By the river {a} and {b} saw a storm, but {a} stayed.", "{a} stayed in a storm"),
+    ("{b} wrote a letter to {a}; it never came.", "{a} got no letter"),
+    ("A red boat was sold by {a} to the sister of {b}.", "{a} sold a boat"),
+    ("The storm took the house of {b}, says {a}.", "{b} has no house"),
+    ("Nobody saw {a} or {b} by the house.", "{a} and {b} were not seen"),
+    ("It was {b}, not {a}, that sang.", "{b} sang"),
+    ("{a} sang a letter, the sister of {a} wrote it: {b}.", "{b} wrote what {a} sang"),
+    ("In a red house {a} waits, and {b} sleeps.", "{b} sleeps"),
+    ("The river never took {b}. It took {a}.", "the river took {a}"),
+]
+
+
+def named(names):
+    """The ten documents, with names of which the vocabulary has none."""
+    pairs = zip(names[::2], names[1::2], strict=True)
+    return [
+        {"document": document.format(a=a, b=b), "summary": summary.format(a=a, b=b)}
+        for (document, summary), (a, b) in zip(SENTENCES, pairs, strict=True)
+    ]
+
+
+NAMES = [f"{first}{second}" for first in ("Ka", "Lo", "Mi", "Nu") for second in "bdfgl"]
+OTHERS = [name[::-1].title() for name in NAMES]
+
+
+@pytest.mark.parametrize(
+    ("kind", "dim", "steps"),
+    [pytest.param("rnn", 48, 250, marks=pytest.mark.slow), ("transformer", 48, 150)],
+)
+def test_ten_documents_are_learnt_by_heart_but_for_their_names(kind, dim, steps):
+    rows = named(NAMES)
+    config, _ = build(model=kind, dim=dim, mlp_dim=64, no_repeat_ngram=0)
+    known = [text.format(a="", b="") for sentence in SENTENCES for text in sentence]
+    tokenizer = WordTokenizer.train(known, 300)
+    assert not set(NAMES + OTHERS) & set(tokenizer.vocabulary)
+    sources, targets = tokenizer.encode_pairs(
+        [row["document"] for row in rows], [row["summary"] for row in rows], 40, 12
+    )
+    # In one bucket, so that every batch is all ten.
+    lengths = [max(map(len, ids)) for ids in (sources, targets)]
+    bucket = token_batches.Bucket(pad(sources, lengths[0]), pad(targets, lengths[1]), batch_size=10)
+    batches, _ = token_batches.training_batches([bucket], seed=0, copying=True)
+    keras.utils.set_random_seed(0)
+    summarizer = model.build(config, tokenizer.vocabulary_size)
+    compile_with(summarizer, steps, learning_rate=0.01)
+    summarizer.fit(batches, steps_per_epoch=steps, verbose=0)
+
+    generator = make_generator(summarizer, config)
+    for names in (NAMES, OTHERS):
+        rows = named(names)
+        decoded = summarize(generator, rows, tokenizer, config)
+        assert texts(decoded, rows, tokenizer) == [row["summary"] for row in rows]
+        for text in decoded:
+            weights, copy = split_weights(text, config)
+            copied = text.tokens >= tokenizer.vocabulary_size
+            assert copied.any() and (copy[copied] > 0.9).all()
+            assert (weights[copied].max(axis=1) > 0.5).all()
+
+
+@pytest.mark.parametrize("kind", ["rnn", "transformer"])
+def test_backends_train_decode_save_and_load(kind, tmp_path):
+    rows = tiny.make_documents(16)
+    config = Config(**{**tiny.SETTINGS, "model": kind, "dropout": 0.0})
+    tokenizer = WordTokenizer.train([row["document"] for row in rows], 30)
+    buckets = data.make_buckets(rows, tokenizer, config)
+    batches, steps = token_batches.training_batches(buckets, seed=0, copying=True)
+    _, summarizer = build(tokenizer.vocabulary_size, model=kind)
+    model.set_coverage(summarizer, 0.5)
+    compile_with(summarizer, steps=4 * steps)
+    history = summarizer.fit(batches, steps_per_epoch=2 * steps, epochs=2, verbose=0)
+    first, second = history.history["loss"]
+    assert second < first < 2 * np.log(tokenizer.vocabulary_size)
+
+    summarizer.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    assert loaded.coverage_weight == 0.5
+    inputs = {name: value.numpy() for name, value in next(iter(batches))[0].items()}
+    found, expected = to_numpy(loaded(inputs)), to_numpy(summarizer(inputs))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    generator = make_generator(loaded, config, method="beam")
+    decoded = summarize(generator, rows[:3], tokenizer, config)
+    for text, row in zip(decoded, rows, strict=False):
+        weights, copy = split_weights(text, config)
+        (ids,) = tokenizer.encode_sources([row["document"]], config.max_source)
+        assert weights.shape == (len(text.tokens), len(ids))
+        np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-4)
+        assert ((copy > 0) & (copy < 1)).all()
+        assert len(text.tokens) <= config.max_target

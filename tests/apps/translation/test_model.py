@@ -1,0 +1,189 @@
+import functools
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import layers
+from apps.translation import data, model
+from apps.translation.config import Config
+from apps.translation.evaluate import make_generator, translate
+from pipelines import token_batches, training
+from pipelines.attention_health import attention_health
+from pipelines.text_to_text import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
+from tests.apps.translation import tiny
+
+VOCABULARY = 37
+SOURCE = np.array([[7, 8, 9, 11, 13, 17, 2], [5, 19, 2, 0, 0, 0, 0]], "int32")
+TOKENS = np.array([[1, 23, 29, 31, 3], [1, 6, 4, 0, 0]], "int32")
+LABELS = np.array([[23, 29, 31, 3, 2], [6, 4, 2, 0, 0]], "int32")
+
+
+def kind(mechanism):
+    return type(layers.get(mechanism, dim=16, num_heads=2))
+
+
+def build(**settings):
+    keras.utils.set_random_seed(0)
+    config = Config(**{**tiny.MODEL, **settings})
+    return config, model.build(config, VOCABULARY)
+
+
+def to_numpy(tensor):
+    return ops.convert_to_numpy(ops.cast(tensor, "float32"))
+
+
+def assert_one_step_trains_everything(translator):
+    translator.compile(
+        # Moves whatever has a gradient, however small.
+        keras.optimizers.Lion(0.1),
+        loss=training.TokenCrossentropy(),
+        run_eagerly=True,
+        jit_compile=False,
+    )
+    before = [to_numpy(weight) for weight in translator.trainable_weights]
+    loss = translator.train_on_batch({"source": SOURCE, "tokens": TOKENS}, LABELS)
+    assert 0.5 * np.log(VOCABULARY) < loss < 2 * np.log(VOCABULARY)
+    for weight, old in zip(translator.trainable_weights, before, strict=True):
+        assert (to_numpy(weight) != old).any(), weight.path
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_a_transformer_reads_and_looks_with_every_mechanism(mechanism):
+    looks = None if mechanism in SELF_ATTENTION_ONLY else mechanism
+    _, translator = build(encoder_attention=mechanism, attention=looks)
+    (reader,), (writer,) = translator.encoder.blocks, translator.decoder.blocks
+    assert type(reader.self_attention) is kind(mechanism)
+    assert type(writer.cross_attention) is kind(looks or "multi_head")
+    assert_one_step_trains_everything(translator)
+
+
+@pytest.mark.parametrize("mechanism", SINGLE_HEAD)
+def test_a_recurrent_decoder_looks_with_every_mechanism(mechanism):
+    _, translator = build(model="rnn", attention=mechanism)
+    assert type(translator.decoder.rnn.attention) is kind(mechanism)
+    assert_one_step_trains_everything(translator)
+
+
+@pytest.mark.parametrize("name", ["transformer", "rnn"])
+def test_every_setting_reaches_the_layers(name):
+    sizes = {"encoder_layers": 2, "decoder_layers": 3, "word_dropout": 0.25, "max_source": 19}
+    config, translator = build(model=name, dropout=0.5, **sizes)
+    encoder, decoder = translator.encoder, translator.decoder
+    assert (encoder.num_layers, decoder.num_layers) == (2, 3)
+    assert (encoder.dropout, decoder.dropout, decoder.word_dropout) == (0.5, 0.5, 0.25)
+    assert (decoder.vocabulary_size, decoder.dim) == (VOCABULARY, config.dim)
+    if name == "rnn":
+        assert encoder.dim == config.dim
+    else:
+        assert (encoder.num_heads, encoder.mlp_dim, encoder.max_length) == (2, 16, 19)
+        assert (decoder.num_heads, decoder.mlp_dim, decoder.max_length) == (2, 16, 13)
+
+
+def pairs_of_many_lengths():
+    rows = tiny.make_dates(10)
+    return [
+        {**row, "source": " ".join([row["source"]] * (1 + i % 3))} for i, row in enumerate(rows)
+    ]
+
+
+def learn_by_heart(monkeypatch, **settings):
+    """Trains on ten pairs; the translator, what decodes with it, and how often it was traced."""
+    traces = []
+    call = layers.SequenceToSequence.call
+
+    @functools.wraps(call)
+    def counted(self, *args, **kwargs):
+        traces.append(args)
+        return call(self, *args, **kwargs)
+
+    monkeypatch.setattr(layers.SequenceToSequence, "call", counted)
+    rows = pairs_of_many_lengths()
+    config = Config(**{**tiny.MODEL, "dim": 32, "mlp_dim": 64, "tokens_per_batch": 64, **settings})
+    tokenizer = data.train_tokenizer(rows, config)
+    buckets = data.make_buckets(rows, tokenizer, config)
+    assert len(buckets) >= 3
+    keras.utils.set_random_seed(0)
+    translator = model.build(config, tokenizer.vocabulary_size)
+    batches, steps = token_batches.training_batches(buckets, seed=0)
+    total = 60 * steps
+    translator.compile(
+        training.make_optimizer(0.01, total, warmup_steps=total // 10),
+        loss=training.TokenCrossentropy(),
+        # So small a model is trained before XLA has compiled it.
+        jit_compile=keras.backend.backend() == "jax",
+    )
+    translator.fit(batches, steps_per_epoch=total, verbose=0)
+    if keras.backend.backend() != "torch":  # Which runs Python at every step.
+        assert len(traces) <= len(buckets) + 3
+
+    def decode(translator, method):
+        generator = make_generator(translator, config, method)
+        decoded = translate(generator, rows, tokenizer, config)
+        return [tokenizer.decode(text.tokens) for text in decoded], decoded
+
+    return rows, translator, decode
+
+
+def assert_learnt(rows, texts, decoded):
+    assert texts == [row["target"] for row in rows], json.dumps(texts)
+    health = attention_health([text.weights for text in decoded])
+    assert health["attention_entropy"] < 0.9
+    assert health["attention_on_padding"] == 0
+
+
+@pytest.mark.parametrize("name", ["transformer", "rnn"])
+def test_backends_learn_ten_pairs_by_heart_decode_save_and_load(name, monkeypatch, tmp_path):
+    rows, translator, decode = learn_by_heart(monkeypatch, model=name)
+    assert_learnt(rows, *decode(translator, "greedy"))
+    translator.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    inputs = {"source": SOURCE, "tokens": TOKENS}
+    np.testing.assert_allclose(
+        to_numpy(translator(inputs)), to_numpy(loaded(inputs)), rtol=1e-5, atol=1e-5
+    )
+    assert_learnt(rows, *decode(loaded, "beam"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model": "rnn", "attention": "luong_general"},
+        {"model": "rnn", "attention": "luong_dot", "encoder_layers": 2},
+        {"attention": "additive", "encoder_attention": "local"},
+        {"attention": "linear", "encoder_attention": "linear"},
+    ],
+    ids=lambda settings: "-".join(map(str, settings.values())),
+)
+def test_ten_pairs_are_learnt_by_heart(settings, monkeypatch):
+    rows, translator, decode = learn_by_heart(monkeypatch, **settings)
+    assert_learnt(rows, *decode(translator, "greedy"))
+
+
+@pytest.mark.parametrize("name", ["transformer", "rnn"])
+def test_padding_changes_nothing(name):
+    _, translator = build(model=name)
+    alone = to_numpy(translator({"source": SOURCE[1:, :3], "tokens": TOKENS[1:, :3]}))
+    together = to_numpy(translator({"source": SOURCE, "tokens": TOKENS}))
+    np.testing.assert_allclose(together[1:, :3], alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", ["transformer", "rnn"])
+def test_half_precision_trains_decodes_and_sums_to_one(name, precision):
+    keras.config.set_dtype_policy(f"mixed_{precision}")
+    try:
+        config, translator = build(model=name, precision=precision)
+        inputs = {"source": SOURCE, "tokens": TOKENS}
+        assert keras.backend.standardize_dtype(translator(inputs).dtype) == precision
+        assert_one_step_trains_everything(translator)
+        decoded = make_generator(translator, config, "beam").predict_on_batch(SOURCE)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    real = decoded["tokens"] != 0
+    np.testing.assert_allclose(decoded["weights"].sum(-1), real, atol=0.01)
+    assert {weight.dtype for weight in translator.trainable_weights} == {"float32"}
