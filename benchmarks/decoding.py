@@ -14,8 +14,8 @@ from pipelines import console, runs
 
 REFERENCE = "transformers"
 PACKAGES = {
-    "transformers": "Hugging Face's transformers (requirements-benchmarks.txt)",
-    "ctranslate2": "CTranslate2 (requirements-benchmarks.txt)",
+    "transformers": "Hugging Face (make bench-decoding)",
+    "ctranslate2": "CTranslate2 (make bench-decoding)",
 }
 
 

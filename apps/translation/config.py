@@ -36,6 +36,8 @@ class Config(Options):
 
     vocabulary_size: int = 1024
     """Entries of the vocabulary that source and target share."""
+    learning_rate: float = 2e-3
+    """Peak of warm-up and cosine decay."""
     monitor: Literal["bleu", "chrf", "exact_match"] | None = None
     """Decoded validation metric that chooses the model; by default exact_match for dates, and bleu
     elsewhere."""

@@ -64,6 +64,8 @@ def train(config):
         loss=training.TokenCrossentropy(config.label_smoothing),
         steps_per_execution=at_once,
     )
+    # Else it is built inside the first step, which TensorFlow then traces twice.
+    translator.optimizer.build(translator.trainable_variables)
     translator.fit(
         batches,
         steps_per_epoch=steps,

@@ -1,12 +1,13 @@
-"""A model out of names: the layers it is made of, that all of it is used, trained and saved."""
+"""A model out of names: its layers, that all of them are used, and that it is saved."""
 
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 import layers
 from layers import encoder_decoder
-from tests.layers.backend import BACKEND, randomise, to_numpy
+from tests.layers.backend import gradients, randomise, to_numpy
 
 B, T, S, V, D = 3, 5, 7, 11, 8
 CASES = {
@@ -90,30 +91,18 @@ class TestParts:
 @cases
 def test_every_weight_has_a_part_in_what_it_says(name):
     model, inputs = randomise(build(**CASES[name])), data()
-    outputs = to_numpy(model(inputs))
-    assert outputs.shape == (B, T, V + S * model.copies)
-    unused = []
-    for weight in model.trainable_weights:
-        value = to_numpy(weight.value)
-        weight.assign(value + np.random.default_rng(1).normal(size=value.shape))
-        if np.abs(to_numpy(model(inputs)) - outputs).max() < 1e-6:
-            unused.append(weight.path.split("/")[-1])
-        weight.assign(value)
-    # The bias of all scores alike is none.
-    assert set(unused) <= {"bias"} and len(unused) <= 4, unused
 
+    def loss():
+        return ops.mean(ops.sin(model(inputs)))
 
-@pytest.mark.parametrize("mechanism", layers.mechanisms())
-def test_every_mechanism_reads_and_looks(mechanism):
-    inputs = data()
-    encoders = [build(encoder_attention=mechanism)]
-    if mechanism not in ("local", "block_sparse"):
-        encoders.append(build(attention=mechanism))
-    for model in encoders:
-        outputs, weights = to_numpy(model(inputs, return_attention_scores=True))
-        assert np.isfinite(outputs).all()
-        np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-4)
-        assert not weights[1, :, 4:].any()
+    weights = model.trainable_variables
+    assert to_numpy(model(inputs)).shape == (B, T, V + S * model.copies)
+    found = gradients(loss, weights)
+    unused = [
+        w.path for w, gradient in zip(weights, found, strict=True) if abs(gradient).max() < 1e-7
+    ]
+    # A bias that all scores have alike has none.
+    assert all(path.endswith("bias") for path in unused) and len(unused) <= 4, unused
 
 
 @cases
@@ -124,15 +113,3 @@ def test_it_comes_back_from_a_file(name, tmp_path):
     np.testing.assert_allclose(
         to_numpy(loaded(inputs)), to_numpy(model(inputs)), rtol=1e-5, atol=1e-5
     )
-
-
-@cases
-def test_it_is_trained(name):
-    keras.utils.set_random_seed(0)
-    model, inputs = build(**CASES[name]), data()
-    size = V + S * model.copies
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    compiled = BACKEND == "jax"
-    model.compile(keras.optimizers.Adam(0.02), loss, run_eagerly=not compiled, jit_compile=compiled)
-    losses = [float(model.train_on_batch(inputs, inputs["tokens"])) for _ in range(4)]
-    assert losses[-1] < losses[0] < 2 * np.log(size)

@@ -318,7 +318,7 @@ def test_it_learns_to_say_ten_sequences_again(name, copies):
     model.build()
     model.compile(keras.optimizers.Adam(0.02), loss, jit_compile=BACKEND == "jax")
     inputs = {"source": source, "tokens": tokens}
-    losses = [float(model.train_on_batch(inputs, targets)) for _ in range(80)]
+    losses = [float(model.train_on_batch(inputs, targets)) for _ in range(150)]
     assert losses[0] > 1.5 and losses[-1] < 0.1
     for options in ({}, {"method": "beam", "beams": 3}):
         found = to_numpy(Generator(model, 6, **options)(ops.convert_to_tensor(source)))

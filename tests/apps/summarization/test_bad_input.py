@@ -75,7 +75,7 @@ class TestFlags:
     @pytest.mark.parametrize("flag", ["--beams 0", "--top-p 2", "--min-length 99"])
     def test_a_value_out_of_range_for_a_finished_run(self, trained, main, flag, capsys):
         flags = ["--run", str(trained.run), *flag.split()]
-        assert flag.split()[1] in refused(main, flags, capsys)
+        assert refused(main, flags, capsys).startswith(f"error: {flag.split()[0]} must be ")
 
     def test_gpu_without_one(self, folder, capsys):
         import tensorflow as tf

@@ -99,7 +99,8 @@ def test_a_long_document_is_cut_and_that_is_said(trained, summarize):
     assert summarize(" ".join(words[:100]))[0] == out
 
 
-def test_how_it_decodes_can_be_chosen(trained, summarize):
+@pytest.mark.slow
+def test_sampling_follows_its_seed(trained, summarize):
     document = known(trained)[0]["document"]
 
     def sampled(seed):
@@ -107,6 +108,10 @@ def test_how_it_decodes_can_be_chosen(trained, summarize):
         return summarize(document, **settings)[0]
 
     assert sampled(1) == sampled(1) != sampled(2)
+
+
+def test_beam_search_and_lengths(trained, summarize):
+    document = known(trained)[0]["document"]
     (short,), _, folder = summarize(document, decode="beam", beams=3, max_target=3, min_length=2)
     assert 1 <= len(short.split()) <= 3
     (map_,) = attention_maps.load_npz(folder / "maps.npz").values()

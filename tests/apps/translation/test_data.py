@@ -174,9 +174,10 @@ class TestTokenizer:
         assert len(other) > 3
 
     def test_its_size(self):
-        rows = [
-            {"source": f"{i:b}".translate({48: "a", 49: "b"}), "target": "c"} for i in range(97)
-        ]
+        # All the syllables there are, each twice.
+        letters = "abcdefghij"
+        words = [x + y for x in letters for y in letters]
+        rows = [{"source": word, "target": word} for word in words]
         assert data.train_tokenizer(rows, Config(vocabulary_size=300)).vocabulary_size == 300
 
 
