@@ -91,6 +91,15 @@ class SequenceToSequence(keras.Model):
             self.add_loss(self.coverage_weight * coverage_loss(weights, tokens != 0))
         return (outputs, weights) if return_attention_scores else outputs
 
+    def compute_output_spec(self, inputs, return_attention_scores=False, training=None):
+        vectors_shape = (*inputs["source"].shape, self._dim)
+        memory_shape = self.encoder.compute_output_shape(vectors_shape)
+        return self.decoder.compute_output_spec(
+            inputs["tokens"],
+            keras.KerasTensor(memory_shape, dtype=self.compute_dtype),
+            return_attention_scores=return_attention_scores,
+        )
+
     def source_mask(self, source):
         """Which positions of a source there are, `(B, S)`."""
         return source != 0

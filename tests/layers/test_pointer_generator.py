@@ -320,9 +320,7 @@ def test_it_learns_to_copy_words_that_no_vocabulary_has(copy_dim):
     inputs = keras.Input((T,), dtype="int32"), keras.Input((S, M))
     model = keras.Model(inputs, layer(*inputs))
     model.compile(keras.optimizers.Adam(0.05), loss, jit_compile=BACKEND == "jax")
-    losses = model.fit(
-        [tokens, memory], targets, batch_size=B, epochs=30, shuffle=False, verbose=0
-    ).history["loss"]
+    losses = [float(model.train_on_batch([tokens, memory], targets)) for _ in range(60)]
     assert losses[0] > 2.0 and losses[-1] < 0.3
     probs = np.exp(to_numpy(layer(tokens, memory)))
     np.testing.assert_array_equal(probs.argmax(-1), targets)

@@ -34,7 +34,7 @@ def make(name, copies=False, vocabulary_size=V, dim=D, memory_dim=M, **options):
         encoder = RecurrentEncoder(memory_dim, **options)
         attention = "additive"
         if name == "coverage":
-            attention = CoverageAttention(3, dtype=options.get("dtype"))
+            attention = CoverageAttention(dim // 2, dtype=options.get("dtype"))
         decoder = RecurrentDecoder(vocabulary_size, dim, attention, **options)
     if copies:
         copy_dim = 4 if name == "transformer" else None
@@ -271,15 +271,28 @@ def test_the_configuration_has_every_constructor_argument():
     assert type(rebuilt.decoder.decoder.attention) is CoverageAttention
 
 
-@pytest.mark.parametrize("copies", [False, True])
-def test_output_spec_equals_the_eager_shapes(copies):
-    model, inputs = build("recurrent", copies), data(copies)
-    symbols = {
-        name: keras.Input(x.shape[1:], dtype="int32", name=name) for name, x in inputs.items()
-    }
-    outputs, weights = model(symbols, return_attention_scores=True)
-    assert outputs.shape == (None, T, V + S * copies) and weights.shape == (None, T, S)
-    functional = keras.Model(symbols, outputs)
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@cases
+def test_output_spec_equals_the_eager_shapes_and_dtypes(name, copies, policy):
+    model, inputs = build(name, copies, dtype=policy), data(copies)
+    eager = model(inputs, return_attention_scores=True)
+    for batch, lengths in ((B, {"source": S, "tokens": T}), (None, dict.fromkeys(inputs))):
+        spec = model.compute_output_spec(
+            {name: keras.KerasTensor((batch, size), "int32") for name, size in lengths.items()},
+            return_attention_scores=True,
+        )
+        for found, tensor in zip(spec, eager, strict=True):
+            assert found.dtype == keras.backend.standardize_dtype(tensor.dtype)
+            assert found.ndim == tensor.ndim and found.shape[:2] == (batch, lengths["tokens"])
+            known = batch or (found is spec[0] and not copies)
+            assert found.shape[2] == (tensor.shape[2] if known else None)
+
+
+@cases
+def test_it_is_part_of_functional_models_of_any_length(name, copies):
+    model, inputs = build(name, copies), data(copies)
+    symbols = {name: keras.Input((None,), dtype="int32", name=name) for name in inputs}
+    functional = keras.Model(symbols, model(symbols))
     close(to_numpy(functional(inputs)), to_numpy(model(inputs)))
 
 

@@ -153,7 +153,7 @@ def test_backends_learn_ten_pairs_by_heart_save_and_load(monkeypatch, tmp_path):
 
 
 def test_backends_train_save_and_load_a_recurrent_model(monkeypatch, tmp_path):
-    rows, translator, decode = learn(monkeypatch, epochs=4, learning_rate=0.02, model="rnn")
+    _, translator, decode = learn(monkeypatch, epochs=4, learning_rate=0.02, model="rnn")
     loaded = assert_saved_and_loaded(translator, tmp_path)
     for method in ("greedy", "beam"):
         texts, decoded = decode(loaded, method)
