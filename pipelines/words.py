@@ -26,18 +26,23 @@ class WordTokenizer:
 
     The call contract is that of `pipelines.text.Tokenizer`; where ids may be copies, the text of
     their source is asked for.
+
+    Args:
+        words: The vocabulary, special words first.
+        copies: Whether there are ids from V on; a model that cannot copy has no use for them.
     """
 
-    def __init__(self, words):
+    def __init__(self, words, copies=True):
         self._words = list(words)
+        self.copies = copies
         self._ids = {word: number for number, word in enumerate(self._words)}
 
     @classmethod
-    def train(cls, texts, vocabulary_size):
+    def train(cls, texts, vocabulary_size, copies=True):
         """Takes the most frequent words of `texts`, those of the training split alone."""
         counts = Counter(token for text in texts for token in split(text))
         ranked = sorted(counts, key=lambda token: (-counts[token], token))
-        return cls([*SPECIAL_WORDS, *ranked[: vocabulary_size - len(SPECIAL_WORDS)]])
+        return cls([*SPECIAL_WORDS, *ranked[: vocabulary_size - len(SPECIAL_WORDS)]], copies)
 
     @property
     def vocabulary(self):
@@ -50,7 +55,7 @@ class WordTokenizer:
 
     def encode(self, texts):
         """Lists of ids below V, each with start and end around it."""
-        return [[START, *(self._id(token) for token in split(text)), END] for text in texts]
+        return [[START, *(self._id(token, {}) for token in split(text)), END] for text in texts]
 
     def encode_sources(self, texts, length):
         """Lists of ids below V + S, each with its end; one longer than `length` is cut."""
@@ -62,8 +67,8 @@ class WordTokenizer:
         for source, target in zip(sources, targets, strict=True):
             ids, places = self._extend(split(source)[: max_source - 1])
             source_ids.append(ids)
-            target = [self._ids.get(word, places.get(word, UNKNOWN)) for word in split(target)]
-            target_ids.append(cut([START, *target, END], max_target + 1))
+            ids = [START, *(self._id(token, places) for token in split(target)), END]
+            target_ids.append(cut(ids, max_target + 1))
         return source_ids, target_ids
 
     def decode(self, ids, source=""):
@@ -87,16 +92,16 @@ class WordTokenizer:
             positions[-1].append(position)
         return words, positions
 
-    def _id(self, token):
-        return self._ids.get(token, UNKNOWN)
+    def _id(self, token, places):
+        return self._ids.get(token, places.get(token, UNKNOWN))
 
     def _extend(self, tokens):
         """Ids of a source with its end, and the ids of those of its words that V lacks."""
         places = {}
         for position, token in enumerate(tokens):
-            if token not in self._ids:
+            if self.copies and token not in self._ids:
                 places.setdefault(token, self.vocabulary_size + position)
-        return [self._ids.get(token, places.get(token)) for token in tokens] + [END], places
+        return [*(self._id(token, places) for token in tokens), END], places
 
     def _text(self, token, copied):
         if token < self.vocabulary_size:
@@ -109,7 +114,7 @@ class WordTokenizer:
         path.write_text(json.dumps(self._words, ensure_ascii=False) + "\n", "utf-8")
 
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder, copies=True):
         path = Path(folder) / FILE
         try:
             words = json.loads(path.read_text("utf-8"))
@@ -118,7 +123,7 @@ class WordTokenizer:
         texts = isinstance(words, list) and all(isinstance(word, str) for word in words)
         if not texts or tuple(words[: len(SPECIAL_WORDS)]) != SPECIAL_WORDS:
             raise UserError(f"{path}: this is no vocabulary of words")
-        return cls(words)
+        return cls(words, copies)
 
 
 def plain(word):

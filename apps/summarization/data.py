@@ -9,7 +9,6 @@ TFDS_FEATURES = {
     "document": ("document", "article", "dialogue", "email_body", "documents", "text"),
     "summary": ("summary", "highlights", "abstract", "subject_line", "tldr", "title"),
 }
-TOKENIZERS = {"words": WordTokenizer, "subwords": Tokenizer}
 
 
 def read(config, wanted=sources.SPLITS):
@@ -36,7 +35,16 @@ def references(row):
 def train_tokenizer(rows, config):
     """One vocabulary for documents and summaries, from the training split."""
     texts = (text for row in rows for text in (row["document"], *references(row)))
-    return TOKENIZERS[config.tokenizer].train(texts, config.vocabulary_size)
+    if config.tokenizer == "subwords":
+        return Tokenizer.train(texts, config.vocabulary_size)
+    return WordTokenizer.train(texts, config.vocabulary_size, copies=config.copy)
+
+
+def load_tokenizer(folder, config):
+    """The tokenizer of a run."""
+    if config.tokenizer == "subwords":
+        return Tokenizer.load(folder)
+    return WordTokenizer.load(folder, copies=config.copy)
 
 
 def make_buckets(rows, tokenizer, config):

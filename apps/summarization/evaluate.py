@@ -28,9 +28,9 @@ def main(argv=None):
 def load(folder, config):
     """The summarizer and the tokenizer of a run."""
     import layers  # noqa: F401
-    from apps.summarization.data import TOKENIZERS
+    from apps.summarization.data import load_tokenizer
 
-    return runs.load_model(folder), TOKENIZERS[config.tokenizer].load(folder)
+    return runs.load_model(folder), load_tokenizer(folder, config)
 
 
 def evaluate(folder, config, summarizer, tokenizer, rows, split, training_seconds=None):

@@ -36,6 +36,8 @@ class Config(Options):
 
     vocabulary_size: int = 1024
     """Entries of the vocabulary that source and target share."""
+    epochs: int = 9
+    """Passes over the training pairs."""
     learning_rate: float = 2e-3
     """Peak of warm-up and cosine decay."""
     monitor: Literal["bleu", "chrf", "exact_match"] | None = None

@@ -118,6 +118,15 @@ class TestTokenizer:
         assert isinstance(tokenizer, Tokenizer)
         assert tokenizer.decode(tokenizer.encode(["three 🐕"])[0]) == "three 🐕"
 
+    @pytest.mark.parametrize("copy", [True, False])
+    def test_ids_beyond_the_vocabulary_are_for_a_model_that_copies(self, copy, tmp_path):
+        config = Config(copy=copy)
+        trained = data.train_tokenizer(self.ROWS, config)
+        trained.save(tmp_path)
+        for tokenizer in (trained, data.load_tokenizer(tmp_path, config)):
+            (ids,) = tokenizer.encode_sources(["one Kim"], 9)
+            assert ids[1] == (tokenizer.vocabulary_size + 1 if copy else UNKNOWN)
+
     def test_it_is_no_larger_than_asked(self):
         rows = [{"document": f"word{i}", "summary": "a"} for i in range(999)]
         assert data.train_tokenizer(rows, Config(vocabulary_size=300)).vocabulary_size == 300
