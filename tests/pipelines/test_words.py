@@ -96,9 +96,9 @@ class TestSources:
         assert ids == [6, 7, 8, 7, 8, 6, END]
 
     def test_without_copies_every_such_word_is_unknown(self, tmp_path):
-        tokenizer = WordTokenizer.train(["b b b a a c"], 6, copies=False)
-        tokenizer.save(tmp_path)
-        for tokenizer in (tokenizer, WordTokenizer.load(tmp_path, copies=False)):
+        trained = WordTokenizer.train(["b b b a a c"], 6, copies=False)
+        trained.save(tmp_path)
+        for tokenizer in (trained, WordTokenizer.load(tmp_path, copies=False)):
             assert tokenizer.encode_sources(["a x b x"], 9) == [[5, UNKNOWN, 4, UNKNOWN, END]]
             sources, targets = tokenizer.encode_pairs(["x a"], ["a x"], 9, 9)
             assert (sources, targets) == ([[UNKNOWN, 5, END]], [[START, 5, UNKNOWN, END]])
