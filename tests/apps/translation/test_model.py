@@ -166,7 +166,7 @@ def test_backends_train_save_and_load_a_recurrent_model(monkeypatch, tmp_path):
 @pytest.mark.parametrize("mechanism", SINGLE_HEAD)
 def test_a_recurrent_model_learns_ten_pairs_by_heart(mechanism, monkeypatch):
     settings = {"model": "rnn", "attention": mechanism, "dim": 128}
-    rows, translator, decode = learn(monkeypatch, epochs=120, learning_rate=0.003, **settings)
+    rows, translator, decode = learn(monkeypatch, epochs=150, learning_rate=0.004, **settings)
     assert_learnt(rows, *decode(translator, "greedy"))
 
 

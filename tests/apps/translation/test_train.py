@@ -170,6 +170,7 @@ def test_the_same_seed_gives_the_same_history(trained, dates_folder, tmp_path, m
     assert again == [pytest.approx(row, rel=1e-4) for row in history(trained.run)]
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_training_with_one_line(dates_folder, tmp_path):
     settings = {**tiny.SETTINGS, "epochs": 10_000, "patience": 10_000, "max_train": 16}
     flags = tiny.flags(dataset=dates_folder, name="tiny", **settings)

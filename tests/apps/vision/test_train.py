@@ -231,6 +231,7 @@ class TestGoingOn:
             train.parse(["--start", "a", "--image-size", "97"])
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_training_with_one_line(tmp_path):
     settings = {**tiny.SETTINGS, "epochs": 10_000, "patience": 10_000, "max_train": 32}
     process = tiny.start("train", *flags(name="tiny", **settings), folder=tmp_path)
