@@ -88,7 +88,13 @@ class RecurrentDecoder(keras.layers.Layer):
             attention = get(attention, dim=max(self.dim // 2, 1), dtype=self.dtype_policy)
         memory_dim = memory_shape[-1]
         self.embedding = keras.layers.Embedding(
-            self.vocabulary_size, self.dim, dtype=self.dtype_policy, name="embedding"
+            self.vocabulary_size,
+            self.dim,
+            # Large enough that words differ from the first step on: from Keras's +-0.05 attention
+            # between LSTMs stays even for many epochs.
+            embeddings_initializer=keras.initializers.RandomNormal(stddev=0.5),
+            dtype=self.dtype_policy,
+            name="embedding",
         )
         self.embedding.build(tokens_shape)
         size = 2 * self.dim * self.num_layers
