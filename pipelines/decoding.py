@@ -5,6 +5,7 @@ from keras import ops
 
 from pipelines.search_penalties import (
     IMPOSSIBLE,
+    forbid,
     forbid_early_end,
     forbid_repeated_ngrams,
     log_coverage,
@@ -26,6 +27,9 @@ class Generator(keras.Model):
     - `step(tokens, index, memory, state) -> logits, weights, state`: `tokens` `(B * K,)` to
       `logits` `(B * K, V)` and attention weights `(B * K, S)`. The weights may have columns after
       those of the source, for whatever else is to be told of a step; `key_length` counts them.
+
+    Logits are normalised to log-probabilities. A model whose attribute `gives_scores` is true
+    returns scores in their place, which count as they are.
 
     With a `coverage_penalty` it may have `source_mask(inputs) -> (B, S)`, boolean: which columns
     are real positions of the source. Without it all columns are.
@@ -52,6 +56,7 @@ class Generator(keras.Model):
         min_length: Fewest tokens before the end.
         no_repeat_ngram: n-grams of this size occur at most once in a sequence; 0 for no such rule.
         coverage_penalty: How much it counts if parts of the source were not looked at.
+        forbidden: Ids that are never written.
 
     Returns (from `predict`):
         A dict: `tokens` `(B, max_length)`, `weights` `(B, max_length, S)` of the sequence that
@@ -75,6 +80,7 @@ class Generator(keras.Model):
         min_length=0,
         no_repeat_ngram=0,
         coverage_penalty=0.0,
+        forbidden=(),
     ):
         if method not in METHODS:
             raise ValueError(f"`method` must be one of {METHODS}. Received: method={method!r}")
@@ -108,6 +114,7 @@ class Generator(keras.Model):
         self.top_p = top_p
         self.no_repeat_ngram = no_repeat_ngram
         self.coverage_penalty = coverage_penalty
+        self.forbidden = tuple(forbidden)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs):
@@ -134,7 +141,10 @@ class Generator(keras.Model):
             step_weights = ops.cast(step_weights, "float32")
             weights = ops.slice_update(weights, (index, 0, 0), step_weights[None])
             logits = ops.cast(logits, "float32")
-            log_z = ops.logsumexp(logits, axis=-1, keepdims=True)
+            is_score = getattr(self.model, "gives_scores", False)
+            log_z = 0.0 if is_score else ops.logsumexp(logits, axis=-1, keepdims=True)
+            if self.forbidden:
+                logits = forbid(logits, self.forbidden)
             if self.min_length:
                 logits = forbid_early_end(logits, index, self.min_length)
             if self.no_repeat_ngram:

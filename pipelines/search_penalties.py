@@ -8,6 +8,13 @@ IMPOSSIBLE = -1e9
 UNSEEN = 1e-6
 
 
+def forbid(logits, ids):
+    """Lowers the logits `(B, V)` of some ids by `-IMPOSSIBLE`."""
+    numbers = ops.arange(logits.shape[-1] or ops.shape(logits)[-1], dtype="int32")
+    found = ops.any(numbers[:, None] == ops.convert_to_tensor(ids, dtype="int32"), axis=-1)
+    return ops.where(found, logits + IMPOSSIBLE, logits)
+
+
 def forbid_early_end(logits, index, min_length):
     """Forbids the end before `min_length` tokens.
 

@@ -21,6 +21,9 @@ class Tokenizer:
     2 are padding, start and end.
     """
 
+    SPACE = "Ġ"  # What a token begins with that begins a word.
+    unknown = None  # The id of what has no token.
+
     def __init__(self, model):
         self._model = model
         model.encode_special_tokens = True  # "[END]" in a text is text, not the end.
@@ -69,7 +72,7 @@ class Tokenizer:
         for token, (start, end) in zip(encoding.tokens, encoding.offsets, strict=True):
             start = end - len(text[start:end].lstrip())
             # The space that encoding puts before the text counts as its first character.
-            spans.append((start, end if token.strip("Ġ") else start))
+            spans.append((start, end if token.strip(self.SPACE) else start))
         return spans
 
     def encode_sources(self, texts, length):
@@ -89,7 +92,7 @@ class Tokenizer:
         """The words of one sequence, each with the positions of its tokens in `ids`."""
         words, positions = [], []
         for position, token in self._content(ids):
-            if not words or self._model.id_to_token(token).startswith("Ġ"):
+            if not words or self._model.id_to_token(token).startswith(self.SPACE):
                 words.append([])
                 positions.append([])
             words[-1].append(token)

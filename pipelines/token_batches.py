@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import streams
-from pipelines.text import pad
+from pipelines.text import PAD, pad
 
 QUANTILES = (0.99, 0.95, 0.85, 0.7, 0.5, 0.25)
 
@@ -76,15 +76,19 @@ def make_buckets(sources, targets, tokens_per_batch):
     return buckets
 
 
-def training_batches(buckets, seed, copying=False):
+def training_batches(buckets, seed, copying=False, unlearnt=None):
     """An endless dataset of `({"source", "tokens"}, labels)`, and its batches in an epoch.
 
     The order of buckets and the order in them are new in every epoch. Labels are the tokens one
-    step later; `copying` puts the source behind them, which `PointerCrossentropy` needs.
+    step later; `copying` puts the source behind them, which `PointerCrossentropy` needs. The id
+    `unlearnt` is padding among the labels: a model that is never taught an unknown word writes
+    none.
     """
 
     def example(source, target):
         labels = target[:, 1:]
+        if unlearnt is not None:
+            labels = tf.where(labels == unlearnt, PAD, labels)
         if copying:
             labels = tf.concat([labels, source], axis=1)
         return {"source": source, "tokens": target[:, :-1]}, labels

@@ -32,6 +32,8 @@ class WordTokenizer:
         copies: Whether there are ids from V on; a model that cannot copy has no use for them.
     """
 
+    unknown = UNKNOWN
+
     def __init__(self, words, copies=True):
         self._words = list(words)
         self.copies = copies

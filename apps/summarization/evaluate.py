@@ -38,7 +38,7 @@ def evaluate(folder, config, summarizer, tokenizer, rows, split, training_second
     from apps.summarization.data import references
     from pipelines import rouge
 
-    decoded = summarize(make_generator(summarizer, config), rows, tokenizer, config)
+    decoded = summarize(make_generator(summarizer, tokenizer, config), rows, tokenizer, config)
     metrics = score(decoded, rows, tokenizer, config)
     metrics |= rouge.score_leads(
         [row["document"] for row in rows], [references(row) for row in rows]
@@ -65,7 +65,7 @@ def evaluate(folder, config, summarizer, tokenizer, rows, split, training_second
     return report
 
 
-def make_generator(summarizer, config, method=None):
+def make_generator(summarizer, tokenizer, config, method=None):
     """The decoder that a configuration describes."""
     from pipelines.decoding import Generator
 
@@ -82,6 +82,7 @@ def make_generator(summarizer, config, method=None):
         top_p=config.top_p,
         seed=config.seed,
         min_length=config.min_length,
+        forbidden=() if tokenizer.unknown is None else (tokenizer.unknown,),
     )
 
 

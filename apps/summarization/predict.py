@@ -40,7 +40,7 @@ def predict(config, summarizer, tokenizer, documents, output):
     if long:
         cut = f"{long:,} of {len(rows):,} documents cut to {config.max_source} tokens"
         print(cut, file=sys.stderr)
-    decoded = summarize(make_generator(summarizer, config), rows, tokenizer, config)
+    decoded = summarize(make_generator(summarizer, tokenizer, config), rows, tokenizer, config)
     for text in texts(decoded, rows, tokenizer):
         print(" ".join(text.split()))
     shown = [i for i, row in enumerate(rows) if row["document"]]

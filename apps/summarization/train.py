@@ -78,7 +78,9 @@ def fit(summarizer, buckets, validation, tokenizer, folder, config, stage=None):
     epochs, learning_rate = config.epochs, config.learning_rate
     if stage is not None:
         epochs, learning_rate = config.coverage_epochs, config.learning_rate / 10
-    batches, steps = token_batches.training_batches(buckets, config.seed, copying=config.copy)
+    batches, steps = token_batches.training_batches(
+        buckets, config.seed, copying=config.copy, unlearnt=tokenizer.unknown
+    )
     steps, at_once = training.whole_executions(steps, config.steps_per_execution)
     loss = training.TokenCrossentropy(config.label_smoothing)
     if config.copy:
@@ -95,7 +97,9 @@ def fit(summarizer, buckets, validation, tokenizer, folder, config, stage=None):
         loss=loss,
         steps_per_execution=at_once,
     )
-    greedy = make_generator(summarizer, config, method="greedy")
+    # Else it is built inside the first step, which TensorFlow then traces twice.
+    summarizer.optimizer.build(summarizer.trainable_variables)
+    greedy = make_generator(summarizer, tokenizer, config, method="greedy")
     summarizer.fit(
         batches,
         steps_per_epoch=steps,

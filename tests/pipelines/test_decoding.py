@@ -18,6 +18,8 @@ KEYS = 3
 class Chain(keras.Model):
     """Answers that depend on all tokens so far, through every leaf of a nested state."""
 
+    gives_scores = False
+
     def __init__(self, vocabulary_size, seed=0):
         super().__init__()
         self.built = True
@@ -55,7 +57,9 @@ class Chain(keras.Model):
             second = (3 * second + token + 2) % 5
             third = 0.5 * third + token
         logits = (self.by_example[example, first] + self.by_state[second]).astype("float64")
-        return logits - np.log(np.exp(logits).sum()), self.looks[first] + third
+        if not self.gives_scores:
+            logits -= np.log(np.exp(logits).sum())
+        return logits, self.looks[first] + third
 
     def log_prob(self, example, tokens):
         return sum(self.answer(example, tokens[:i])[0][token] for i, token in enumerate(tokens))
@@ -344,6 +348,30 @@ class TestCoverage:
         model = Silent(6)
         for i, found in enumerate(decode(model, method="beam", beams=3)):
             model.check(i, found, beam_search(model, i, 3, 1.0), 1.0)
+
+
+class TestScores:
+    """What is no distribution is added up as it is."""
+
+    class Scored(Chain):
+        gives_scores = True
+
+    @pytest.mark.parametrize(("beams", "compiled"), [(1, False), (1, True), (3, False)])
+    def test_equal_a_search_in_python(self, beams, compiled):
+        model, changed = self.Scored(6, seed=3), 0
+        options = {"method": "beam", "beams": beams, "length_penalty": 0.0}
+        for i, found in enumerate(decode(model, compiled=compiled, **options)):
+            expected = beam_search(model, i, beams, 0.0)
+            model.check(i, found, expected, 0.0)
+            changed += found["score"] > 0  # No log-probability is.
+        assert changed > 0
+
+    def test_of_what_was_drawn(self):
+        model = self.Scored(6, seed=3)
+        for i, found in enumerate(decode(model, method="sample", seed=2, length_penalty=0.0)):
+            tokens = found["tokens"].tolist()
+            tokens = tokens[: tokens.index(END) + 1] if END in tokens else tokens
+            model.check(i, found, tokens, 0.0)
 
 
 def hide_sizes(x):

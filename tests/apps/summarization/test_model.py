@@ -181,7 +181,7 @@ def test_long_documents(mechanism):
     source = np.random.default_rng(0).integers(4, V, (2, length)).astype("int32")
     source[1, 1_500:] = 0
     source[0, -2] = V + length - 2
-    generator = make_generator(summarizer, config)
+    generator = make_generator(summarizer, WordTokenizer(map(str, range(V))), config)
     decoded = generator.predict_on_batch(source)
     assert (decoded["tokens"][:, 0] > 0).all()
     weights, copied = decoded["weights"][:, :, :-1], decoded["weights"][:, :, -1]
@@ -246,7 +246,7 @@ def test_ten_documents_are_learnt_by_heart_but_for_their_names(kind, steps):
     compile_with(summarizer, steps, learning_rate=0.01)
     summarizer.fit(batches, steps_per_epoch=steps, verbose=0)
 
-    generator = make_generator(summarizer, config)
+    generator = make_generator(summarizer, tokenizer, config)
     for names in (NAMES, OTHERS):
         rows = named(names)
         decoded = summarize(generator, rows, tokenizer, config)
