@@ -28,6 +28,7 @@ train-% evaluate-% predict-%: export KERAS_BACKEND = $(BACKEND)
 .PHONY: train-vision evaluate-vision predict-vision
 .PHONY: train-translation evaluate-translation predict-translation
 .PHONY: train-summarization evaluate-summarization predict-summarization
+.PHONY: train-speech evaluate-speech predict-speech
 .PHONY: test test-all test-backends bench bench-vision bench-decoding lint format clean help
 
 setup: $(READY) ## Install into .venv (GPU=1: CUDA builds; BACKEND=jax|torch: that backend too)
@@ -69,6 +70,16 @@ evaluate-summarization: $(READY) ## Score a run on its test split (RUN=runs/summ
 
 predict-summarization: $(READY) ## Summarize a text, a file, or standard input (INPUT=, RUN=, ARGS=)
 	@$(PYTHON) -m apps.summarization.predict --run "$(RUN)" $(if $(INPUT),--input "$(INPUT)") $(ARGS)
+
+train-speech: $(READY) ## Train, evaluate, draw maps (DATASET=, NAME=, ARGS="--decoder rnn")
+	$(PYTHON) -m apps.speech.train $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
+
+evaluate-speech: $(READY) ## Score a run on its test split (RUN=runs/speech/latest, ARGS=)
+	$(PYTHON) -m apps.speech.evaluate --run "$(RUN)" $(ARGS)
+
+predict-speech: $(READY) ## Transcribe a sound or a folder of them (INPUT=, RUN=, ARGS=)
+	$(if $(INPUT),,$(error INPUT is missing: make predict-speech INPUT=recording.wav))
+	@$(PYTHON) -m apps.speech.predict --run "$(RUN)" --input "$(INPUT)" $(ARGS)
 
 test: $(BASE) ## Run the fast tests on TensorFlow
 	KERAS_BACKEND=tensorflow $(PYTEST) -m "not slow" tests

@@ -10,7 +10,9 @@ from .attention_pooling import AttentionPooling
 from .attention_rnn import AttentionRNN
 from .block_sparse_attention import BlockSparseAttention
 from .class_token import ClassToken
+from .conditional_random_field import ConditionalRandomField
 from .conformer_block import ConformerBlock
+from .convolutional_subsampling import ConvolutionalSubsampling
 from .coverage_attention import CoverageAttention
 from .encoder_decoder import encoder_decoder
 from .grid_position_embedding import GridPositionEmbedding, resize_positions
@@ -30,11 +32,14 @@ from .recurrent_decoder import RecurrentDecoder
 from .recurrent_encoder import RecurrentEncoder
 from .registry import get, mechanisms
 from .sequence_to_sequence import SequenceToSequence, coverage_loss
+from .speech_encoder import SpeechEncoder
+from .speech_to_text import SpeechToText
 from .stochastic_depth import StochasticDepth
 from .transformer_decoder import TransformerDecoder
 from .transformer_decoder_block import TransformerDecoderBlock
 from .transformer_encoder import TransformerEncoder
 from .transformer_encoder_block import TransformerEncoderBlock
+from .whisper import Whisper
 
 __all__ = [
     "AdditiveAttention",
@@ -44,7 +49,9 @@ __all__ = [
     "AttentionRNN",
     "BlockSparseAttention",
     "ClassToken",
+    "ConditionalRandomField",
     "ConformerBlock",
+    "ConvolutionalSubsampling",
     "CoverageAttention",
     "GridPositionEmbedding",
     "LayerScale",
@@ -60,11 +67,14 @@ __all__ = [
     "RecurrentDecoder",
     "RecurrentEncoder",
     "SequenceToSequence",
+    "SpeechEncoder",
+    "SpeechToText",
     "StochasticDepth",
     "TransformerDecoder",
     "TransformerDecoderBlock",
     "TransformerEncoder",
     "TransformerEncoderBlock",
+    "Whisper",
     "causal_mask",
     "combine_masks",
     "coverage_loss",

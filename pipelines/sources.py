@@ -14,6 +14,7 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from pipelines import tfds_export
@@ -77,7 +78,9 @@ def locate(
     )
 
 
-def read_split(folder: str | Path, split: str, fields: Fields) -> list[dict]:
+def read_split(
+    folder: str | Path, split: str, fields: Fields, may_be_blank: str | None = None
+) -> list[dict]:
     """Reads and checks one split.
 
     Args:
@@ -85,6 +88,8 @@ def read_split(folder: str | Path, split: str, fields: Fields) -> list[dict]:
         split: "train", "validation" or "test".
         fields: The fields each line must have: `str` for a text, `list` for a list of texts,
             `(str, list)` for either, none of them empty. Other fields are kept as they are.
+        may_be_blank: One of the fields. Lines of "train" that have an empty text there are left
+            out, and a message counts them.
 
     Returns:
         The objects of the file, in its order.
@@ -99,7 +104,27 @@ def read_split(folder: str | Path, split: str, fields: Fields) -> list[dict]:
             f"validation.jsonl and test.jsonl (or .jsonl.gz), an object with the fields "
             f"{', '.join(fields)} a line"
         )
-    rows = []
+    return read_file(path, fields, may_be_blank=may_be_blank if split == "train" else None)
+
+
+def read_file(
+    path: Path,
+    fields: Fields,
+    complaint: Callable[[dict], str | None] | None = None,
+    may_be_blank: str | None = None,
+) -> list[dict]:
+    """Reads and checks a file of objects, one a line.
+
+    Args:
+        path: A `.jsonl` or `.jsonl.gz`.
+        fields: As for `read_split`.
+        complaint: Returns what else is wrong with an object that has the fields, or None.
+        may_be_blank: One of the fields. Lines that have an empty text there are left out.
+
+    Raises:
+        UserError: The file is empty, or a line of it is wrong.
+    """
+    rows, blank = [], []
     for number, line in _lines(path):
         try:
             row = json.loads(line.decode())
@@ -107,16 +132,29 @@ def read_split(folder: str | Path, split: str, fields: Fields) -> list[dict]:
             raise UserError(f"{path}:{number}: not in UTF-8") from None
         except (ValueError, RecursionError) as error:
             raise UserError(f"{path}:{number}: not JSON: {error}") from None
-        if complaint := _complaint(row, fields):
-            raise UserError(f"{path}:{number}: {complaint}")
+        if _is_blank(row, may_be_blank):
+            blank.append(number)
+            continue
+        if wrong := _complaint(row, fields) or (complaint and complaint(row)):
+            raise UserError(f"{path}:{number}: {wrong}")
         rows.append(row)
     if not rows:
-        raise UserError(f"{path} is empty")
+        raise UserError(f"{path} is empty" if not blank else f"{path} has no '{may_be_blank}'")
+    if blank:
+        console.print(
+            f"{len(blank)} of {len(blank) + len(rows)} lines have an empty '{may_be_blank}', the "
+            f"first is {path}:{blank[0]}: skipped",
+            highlight=False,
+            soft_wrap=True,
+        )
     return rows
 
 
 def read_splits(
-    folder: str | Path, fields: Fields, label: str | None = None
+    folder: str | Path,
+    fields: Fields,
+    label: str | None = None,
+    may_be_blank: str | None = None,
 ) -> dict[str, list[dict]]:
     """Reads all three splits; one that has no file is cut from `train`, see `cut_missing`.
 
@@ -124,6 +162,7 @@ def read_splits(
         folder: A folder in the layout of this module.
         fields: As for `read_split`.
         label: As for `cut_missing`.
+        may_be_blank: As for `read_split`.
 
     Returns:
         The rows of "train", "validation" and "test".
@@ -131,11 +170,14 @@ def read_splits(
     Raises:
         UserError: As `read_split`; or too few lines to cut a split from.
     """
-    return cut_missing(read_given_splits(folder, fields), folder, label)
+    return cut_missing(read_given_splits(folder, fields, may_be_blank), folder, label)
 
 
 def read_wanted(
-    folder: str | Path, fields: Fields, wanted: Sequence[str] = SPLITS
+    folder: str | Path,
+    fields: Fields,
+    wanted: Sequence[str] = SPLITS,
+    may_be_blank: str | None = None,
 ) -> dict[str, list[dict]]:
     """Reads the splits that are wanted, and no other unless one has to be cut from `train`.
 
@@ -143,6 +185,7 @@ def read_wanted(
         folder: A folder in the layout of this module.
         fields: As for `read_split`.
         wanted: Some of "train", "validation" and "test".
+        may_be_blank: As for `read_split`.
 
     Raises:
         UserError: As `read_splits`.
@@ -150,20 +193,25 @@ def read_wanted(
     there = {split for split in SPLITS if _split_path(Path(folder), split)}
     # What has no file takes its lines from `train`.
     if there == set(SPLITS) or set(wanted) <= there - {"train"}:
-        return {split: read_split(folder, split, fields) for split in wanted}
-    rows = read_splits(folder, fields)
+        return {split: read_split(folder, split, fields, may_be_blank) for split in wanted}
+    rows = read_splits(folder, fields, may_be_blank=may_be_blank)
     return {split: rows[split] for split in wanted}
 
 
-def read_given_splits(folder: str | Path, fields: Fields) -> dict[str, list[dict]]:
+def read_given_splits(
+    folder: str | Path, fields: Fields, may_be_blank: str | None = None
+) -> dict[str, list[dict]]:
     """Reads "train", and of the other splits those that have a file; see `read_split`."""
     folder = Path(folder)
     there = [split for split in SPLITS if split == "train" or _split_path(folder, split)]
-    return {split: read_split(folder, split, fields) for split in there}
+    return {split: read_split(folder, split, fields, may_be_blank) for split in there}
 
 
 def cut_missing(
-    splits: Mapping[str, list[dict]], folder: str | Path, label: str | None = None
+    splits: Mapping[str, list[dict]],
+    folder: str | Path,
+    label: str | None = None,
+    content: str = "file_name",
 ) -> dict[str, list[dict]]:
     """Cuts the splits that are missing from `train`, and a line says so.
 
@@ -173,7 +221,8 @@ def cut_missing(
     Args:
         splits: The rows of "train" and of any other split.
         folder: What messages call the data set.
-        label: A field of which no value may leave `train` altogether.
+        label: A field, a text or a list of texts, of which no value may leave `train` altogether.
+        content: A field whose hash counts in place of that of the `file_name`.
 
     Returns:
         The rows of "train", "validation" and "test".
@@ -183,7 +232,7 @@ def cut_missing(
     """
     train = {}
     for row in splits["train"]:
-        train.setdefault(_content_key(row), []).append(row)
+        train.setdefault(_content_key(row, content), []).append(row)
     count = max(1, round(HELD_OUT * len(train)))
     rows, cut = dict(splits), []
     for split in SPLITS[1:]:
@@ -193,8 +242,8 @@ def cut_missing(
         held_out = set(_spare(ranked, train, label)[:count])
         if not held_out or len(held_out) == len(train):
             raise UserError(f"{folder}: too few lines in train to cut a {split} split from it")
-        rows[split] = [row for row in rows["train"] if _content_key(row) in held_out]
-        rows["train"] = [row for row in rows["train"] if _content_key(row) not in held_out]
+        rows[split] = [row for row in rows["train"] if _content_key(row, content) in held_out]
+        rows["train"] = [row for row in rows["train"] if _content_key(row, content) not in held_out]
         train = {key: value for key, value in train.items() if key not in held_out}
         cut.append(f"{split} ({len(rows[split]):,} lines)")
     if cut:
@@ -225,10 +274,17 @@ def _spare(keys: Sequence[str], rows: Mapping[str, list[dict]], label: str | Non
     """Returns the keys that can all be taken away, in their order, and no label with them."""
     if label is None:
         return list(keys)
-    left = Counter(row[label] for key in keys for row in rows[key])
+
+    def labels(key):
+        values = [row[label] for row in rows[key]]
+        return Counter(chain.from_iterable(v if isinstance(v, list) else [v] for v in values))
+
+    left = Counter()
+    for key in keys:
+        left.update(labels(key))
     spare = []
     for key in keys:
-        taken = Counter(row[label] for row in rows[key])
+        taken = labels(key)
         if all(left[value] > count for value, count in taken.items()):
             left -= taken
             spare.append(key)
@@ -273,6 +329,11 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise UserError(f"cannot read {path}: {error}") from error
 
 
+def _is_blank(row, field: str | None) -> bool:
+    text = row.get(field) if field and isinstance(row, dict) else None
+    return isinstance(text, str) and not text.strip()
+
+
 def _complaint(row, fields: Fields) -> str | None:
     """Returns what is wrong with a line's object, or None."""
     if not isinstance(row, dict):
@@ -311,8 +372,8 @@ def _kind(value) -> str:
     return kinds.get(type(value), "a number")
 
 
-def _content_key(row: dict) -> str:
-    return row.get("file_name") or json.dumps(row, sort_keys=True)
+def _content_key(row: dict, field: str) -> str:
+    return row.get(field) or json.dumps(row, sort_keys=True)
 
 
 def _hash(text: str) -> str:

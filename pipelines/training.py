@@ -103,7 +103,7 @@ class BestEpoch(keras.callbacks.Callback):
 
     Args:
         evaluate: A function without arguments that scores the split and returns a dict of metrics.
-        monitor: The metric to select by; larger is better.
+        monitor: The metric to select by; larger is better, unless it is written "-wer".
         path: Where the best model is saved.
         patience: Epochs without a better one before training stops.
 
@@ -114,7 +114,8 @@ class BestEpoch(keras.callbacks.Callback):
     def __init__(self, evaluate, monitor, path, patience):
         super().__init__()
         self.evaluate = evaluate
-        self.monitor = monitor
+        self.sign = -1 if monitor.startswith("-") else 1
+        self.monitor = monitor.removeprefix("-")
         self.path = Path(path)
         self.patience = patience
         self.best = -math.inf
@@ -127,7 +128,7 @@ class BestEpoch(keras.callbacks.Callback):
         model = self.model  # On JAX, asking for it writes the trained values back.
         metrics = self.evaluate()
         logs.update({f"val_{name}": value for name, value in metrics.items()})
-        score = metrics[self.monitor]
+        score = self.sign * metrics[self.monitor]
         self.waited = 0 if score > self.best else self.waited + 1
         if score >= self.best:
             self.best, self.best_epoch = score, epoch
@@ -258,7 +259,7 @@ def make_callbacks(
         steps: Of an epoch.
         batch_size: Examples of a step.
         evaluate: A function without arguments that scores the validation split: a dict of metrics.
-        monitor: The metric that selects the model.
+        monitor: The metric that selects the model, as for `BestEpoch`.
         patience: Epochs without a better one before training stops.
         averaged: Whether the optimizer averages the weights.
         stage: What to call a later stage of the same run, which has a history of its own.

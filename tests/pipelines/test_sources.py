@@ -143,6 +143,24 @@ class TestReadSplit:
             sources.read_split(folder, "train", {"summary": (str, list)})
         assert str(caught.value) == f"{folder / 'train.jsonl'}:2: field 'summary' {message}"
 
+    def test_a_field_that_may_be_blank(self, tmp_path, capsys):
+        fields, texts = {"text": str, "id": str}, ["one", "", " ", "two", "\t"]
+        lines = [json.dumps({"text": text, "id": f"{i}"}) for i, text in enumerate(texts)]
+        for split in ("train", "test"):
+            (tmp_path / f"{split}.jsonl").write_text("\n".join(lines))
+        rows = sources.read_split(tmp_path, "train", fields, may_be_blank="text")
+        assert [row["id"] for row in rows] == ["0", "3"]
+        said = (
+            f"3 of 5 lines have an empty 'text', the first is {tmp_path}/train.jsonl:2: skipped\n"
+        )
+        assert capsys.readouterr().out == said
+        for split, field in (("train", None), ("train", "id"), ("test", "text")):
+            with pytest.raises(UserError, match=f"{split}.jsonl:2: field 'text' has an empty text"):
+                sources.read_split(tmp_path, split, fields, may_be_blank=field)
+        (tmp_path / "train.jsonl").write_text(lines[1])
+        with pytest.raises(UserError, match=r"train\.jsonl has no 'text'$"):
+            sources.read_split(tmp_path, "train", fields, may_be_blank="text")
+
     def test_an_empty_file_a_missing_file_and_a_cut_one(self, tmp_path):
         with pytest.raises(UserError, match=r"no train\.jsonl: .*file_name, captions a line"):
             sources.read_split(tmp_path, "train", FIELDS)

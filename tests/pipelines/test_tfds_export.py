@@ -1,5 +1,8 @@
+import io
+
 import numpy as np
 import pytest
+import soundfile
 
 from pipelines import sources
 from pipelines.console import UserError
@@ -11,6 +14,8 @@ DOCUMENTS = {
     "document": ("document", "article", "dialogue", "email_body", "text"),
     "summary": ("summary", "highlights", "subject_line", "abstract"),
 }
+SPEECH = {"file_name": str, "text": str}
+SOUNDS = {"file_name": ("speech", "audio", "voice"), "text": ("text", "sentence", "label")}
 COUNTS = {"train": 5, "validation": 3, "test": 2}
 
 
@@ -158,3 +163,60 @@ def test_what_the_set_itself_decodes(mocked, tmp_path, name, fields):
     rows = sources.read_split(folder, "train", fields)
     assert len(rows) == COUNTS["train"]
     assert all(isinstance(row[field], str) for row in rows for field in fields)
+
+
+class TestSound:
+    @pytest.mark.parametrize(
+        ("samples", "expected"),
+        [
+            (np.array([0, -32_768, 32_767, 5], np.int16), [0, -32_768, 32_767, 5]),
+            (np.array([1, -2, 32_767], np.int64), [1, -2, 32_767]),
+            (np.array([1 << 16, -(1 << 31), 5 << 20], np.int64), [1, -(1 << 15), 5 << 4]),
+            (np.array([0.5, -1.0, 0.25], np.float32), [1 << 14, -(1 << 15), 1 << 13]),
+            (np.array([[1, 2], [3, 4], [5, 6]], np.int16), [[1, 2], [3, 4], [5, 6]]),
+        ],
+    )
+    def test_samples_are_kept(self, mocked, samples, expected):
+        export = Export("tfds:speech_commands", SPEECH, SOUNDS)
+        encoded = export._value("file_name", {"audio": samples})
+        read, rate = soundfile.read(io.BytesIO(encoded), dtype="int16")
+        assert rate == 16_000 and read.tolist() == expected
+
+    def test_the_set_itself_decodes(self, mocked, tmp_path):
+        folder = locate("tfds:spoken_digit", SPEECH, tmp_path, SOUNDS)
+        assert folder.name == "tfds-spoken_digit-1.0.9-file_name-text"
+        for split in COUNTS:
+            rows = sources.read_split(folder, split, SPEECH)
+            assert len(rows) == 5
+            for number, row in enumerate(rows):
+                assert row["file_name"] == f"audio/{split}-{number:07d}.flac"
+                assert row["text"] in "0123456789"
+                assert soundfile.info(folder / row["file_name"]).samplerate == 8_000
+
+    def test_a_set_that_does_not_tell_its_rate(self, mocked):
+        export = Export("tfds:common_voice/en", SPEECH, SOUNDS)
+        with pytest.raises(UserError, match="does not tell how many samples a second 'voice' has"):
+            export._value("file_name", {"voice": np.zeros(3, np.int64)})
+
+    @pytest.mark.parametrize(
+        ("name", "ending", "parts"),
+        [
+            ("librispeech", "", ["train_clean100", "train_clean360", "train_other500"]),
+            ("librispeech/clean", "-clean", ["train_clean100", "train_clean360"]),
+            ("librispeech/other", "-other", ["train_other500"]),
+        ],
+    )
+    def test_the_parts_of_librispeech(self, mocked, monkeypatch, tmp_path, name, ending, parts):
+        import tensorflow_datasets as tfds
+
+        names = "train_clean100 train_clean360 train_other500 dev_clean dev_other test_clean"
+        infos = dict.fromkeys([*names.split(), "test_other"])
+        written = []
+        monkeypatch.setattr(tfds.core.DatasetInfo, "splits", infos)
+        monkeypatch.setattr(Export, "_write_split", lambda _, to, *split: written.append(split))
+        export = Export(f"tfds:{name}", SPEECH, SOUNDS)
+        assert export.folder_name == f"tfds-librispeech-default-2.1.1{ending}-file_name-text"
+        export.write(tmp_path)
+        kind = "other" if ending == "-other" else "clean"
+        expected = [("train", part) for part in parts]
+        assert written == [*expected, ("validation", f"dev_{kind}"), ("test", f"test_{kind}")]

@@ -1,0 +1,139 @@
+"""From a data set's name to utterances and their transcripts."""
+
+import itertools
+import os
+from dataclasses import dataclass
+
+from pipelines import sources, spoken_numbers, text_input, utterances
+from pipelines.console import UserError, console
+from pipelines.log_mel import FRAME_SECONDS
+from pipelines.mel_store import MelStore
+from pipelines.ngrams import NGramModel
+from pipelines.speech_units import Units
+
+FIELDS = {"file_name": str, "text": str}
+TFDS_FEATURES = {
+    "file_name": ("speech", "audio", "voice"),
+    "text": ("text_normalized", "text", "transcription", "transcript", "sentence", "label"),
+}
+SPEEDS = (0.9, 1.0, 1.1)
+NOISE_DB = (5.0, 40.0)
+
+
+def read(config, wanted=sources.SPLITS):
+    """The lines of the splits that are wanted, with the paths of their sounds as `file_name`.
+
+    What has no transcript is left out of training, and a message counts it.
+    """
+    folder = sources.locate(
+        config.dataset,
+        {"spoken-numbers": spoken_numbers.write},
+        version=spoken_numbers.VERSION,
+        fields=FIELDS,
+        tfds_features=TFDS_FEATURES,
+        data_dir=config.data_dir,
+    )
+    splits = sources.read_wanted(folder, FIELDS, wanted, may_be_blank="text")
+    if "train" in splits:
+        splits["train"] = splits["train"][: config.max_train]
+    return {
+        name: [
+            {**row, "file_name": os.path.abspath(path)}
+            for row, path in zip(rows, sources.media(folder, rows), strict=True)
+        ]
+        for name, rows in splits.items()
+    }
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """Utterances whose sound can be read.
+
+    Attributes:
+        rows: Their lines.
+        store: Their log-mel spectrograms, at one speed or several.
+    """
+
+    rows: list
+    store: MelStore
+
+    def log_mels(self):
+        """The spectrograms at the first speed, in order."""
+        return [self.store[i] for i in range(0, len(self.store), len(self.store.speeds))]
+
+
+def listen(rows, config, training=False):
+    """The spectrograms of some lines, computed once; see `MelStore`."""
+    speeds = SPEEDS if training and config.speed_perturbation else (1.0,)
+    store = MelStore([row["file_name"] for row in rows], speeds)
+    return Sounds([rows[i] for i in store.kept], store)
+
+
+def train_tokenizer(rows, config):
+    """The units, from the training transcripts."""
+    return Units.train([row["text"] for row in rows], config.vocabulary_size, config.units)
+
+
+def train_language_model(rows, tokenizer, config):
+    """The n-gram model of the training transcripts, and of a text if one is given."""
+    texts = [row["text"] for row in rows]
+    if config.language_model_text is not None:
+        texts += [line for line in text_input.read(config.language_model_text) if line.strip()]
+    return NGramModel.train(
+        tokenizer.encode(texts), tokenizer.vocabulary_size, config.language_model_order
+    )
+
+
+def training_batches(sounds, tokenizer, normalization, heads, config):
+    """An endless dataset for `fit`, the steps of an epoch, and how many seconds of sound these are.
+
+    What is longer than `max_seconds`, or has a text that is too long for it, is left out; a message
+    counts it.
+    """
+    encoded = tokenizer.encode([row["text"] for row in sounds.rows])
+    seconds = sounds.store.frames.reshape(len(encoded), -1).max(axis=1) * FRAME_SECONDS
+    fits = [
+        length <= config.max_seconds and _fits(ids, length, config)
+        for ids, length in zip(encoded, seconds, strict=True)
+    ]
+    if not any(fits):
+        raise UserError(
+            f"no training utterance is of at most --max-seconds {config.max_seconds:g} and "
+            f"--max-target {config.max_target}"
+        )
+    if not all(fits):
+        first = sounds.rows[fits.index(False)]["file_name"]
+        console.print(
+            f"{fits.count(False):,} of {len(fits):,} training utterances are too long, or too "
+            f"short for their text: skipped, the first is {first}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    augmentation = utterances.Augmentation(
+        noise_db=NOISE_DB if config.noise else None,
+        time_masks=config.time_masks,
+        frequency_masks=config.frequency_masks,
+        time_warp=config.time_warp,
+    )
+    batches, steps = utterances.training_batches(
+        sounds.store,
+        [ids if fit else None for ids, fit in zip(encoded, fits, strict=True)],
+        normalization,
+        config.seconds_per_batch,
+        config.seed,
+        augmentation,
+    )
+
+    def of_heads(inputs, labels):
+        return inputs, {name: labels[name] for name in heads}
+
+    return batches.map(of_heads), steps, float(seconds[fits].sum())
+
+
+def _fits(ids, seconds, config):
+    """Whether CTC and decoder can say a text in so many seconds."""
+    content = ids[1:-1]
+    repeats = sum(a == b for a, b in itertools.pairwise(content))
+    positions = -(-round(seconds / FRAME_SECONDS) // 4)
+    return len(content) < config.max_target and len(content) + repeats <= positions

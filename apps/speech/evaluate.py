@@ -1,0 +1,135 @@
+"""Scores a finished run on a whole split: `python -m apps.speech.evaluate --run FOLDER`."""
+
+import json
+from pathlib import Path
+
+from apps.speech.config import Config, Evaluation
+from pipelines import console, runs
+
+
+@console.main
+def main(argv=None):
+    """Reads the flags and evaluates."""
+    arguments = console.parse(Evaluation, argv, prog="python -m apps.speech.evaluate")
+    folder = Path(arguments.run)
+    config = console.override(runs.load(folder, Config), arguments)
+    console.select_device(arguments.device, config.op_threads)
+    with console.quiet_start():
+        import tensorflow  # noqa: F401
+
+        from apps.speech import data
+    if arguments.device == "gpu":
+        console.require_gpu()
+    recognizer = load(folder, config)
+    rows = data.read(config, wanted=(arguments.split,))[arguments.split]
+    evaluate(folder, config, recognizer, rows, arguments.split)
+
+
+def load(folder, config):
+    """The recognizer of a run, decoding as the configuration says."""
+    import layers  # noqa: F401
+    from pipelines.mel_store import Normalization
+    from pipelines.ngrams import NGramModel
+    from pipelines.speech_units import Units
+
+    return make_recognizer(
+        runs.load_model(folder),
+        Units.load(folder),
+        Normalization.load(folder),
+        config,
+        language_model=NGramModel.load(folder) if config.language_model_weight else None,
+    )
+
+
+def make_recognizer(model, tokenizer, normalization, config, language_model=None, quick=False):
+    """What transcribes as a configuration says; `quick` for one candidate at a time."""
+    from pipelines.log_mel import FRAME_SECONDS
+    from pipelines.speech_decoding import Recognizer
+
+    method = config.decoding
+    if quick:
+        method = "ctc" if "ctc" in model.heads else "attention"
+    return Recognizer(
+        model,
+        tokenizer,
+        normalization,
+        method,
+        max_length=config.max_target,
+        max_frames=round(config.max_seconds / FRAME_SECONDS),
+        beams=1 if quick else config.beams,
+        ctc_weight=config.decode_ctc_weight,
+        length_penalty=config.length_penalty,
+        language_model=language_model,
+        language_model_weight=config.language_model_weight,
+    )
+
+
+def evaluate(folder, config, recognizer, rows, split, training_seconds=None):
+    """Transcribes a split, writes `metrics.json` and the maps into the run, prints the metrics."""
+    from apps.speech import data
+
+    sounds = data.listen(rows, config)
+    heard = recognizer.transcribe(sounds.log_mels(), config.decode_batch_size)
+    metrics = score(heard, sounds.rows, config)
+    report = runs.write_report(
+        folder,
+        dataset=config.dataset,
+        split=split,
+        examples=len(sounds.rows),
+        training_seconds=training_seconds,
+        parameters=recognizer.model.count_params(),
+        metrics=metrics,
+    )
+    lines = [
+        json.dumps(
+            {
+                "file_name": row["file_name"],
+                "transcript": one.text,
+                "text": row["text"],
+                "words": [[word, round(start, 2), round(end, 2)] for word, start, end in one.words],
+            },
+            ensure_ascii=False,
+        )
+        for row, one in zip(sounds.rows, heard, strict=True)
+    ]
+    (folder / f"transcripts_{split}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    page = draw(folder / "maps", heard, sounds.rows, recognizer, metrics)
+    console.console.print(f"maps: {page}", highlight=False, soft_wrap=True)
+    return report
+
+
+def score(heard, rows, config):
+    """All metrics of a transcribed split."""
+    from pipelines import attention_health, transcripts
+
+    texts, references = [one.text for one in heard], [row["text"] for row in rows]
+    if config.normalize:
+        texts = [transcripts.normalize(text) for text in texts]
+        references = [transcripts.normalize(text) for text in references]
+    metrics = transcripts.score(texts, references)
+    weights = [one.weights for one in heard if one.weights is not None]
+    return {**metrics, **(attention_health.attention_health(weights) if weights else {})}
+
+
+def draw(folder, heard, rows, recognizer, metrics, pictures=8, on_page=24):
+    """Draws the maps of the first utterances: a PNG each, and one page of all of these."""
+    from pipelines import audio, log_mel, speech_maps
+
+    shown = []
+    for one, row in zip(heard[:on_page], rows, strict=False):
+        sound = audio.read(row["file_name"])
+        shown.append(
+            speech_maps.speech_map(
+                one,
+                recognizer.tokenizer,
+                log_mel.log_mel(sound).numpy(),
+                reference=row["text"],
+                name=Path(row["file_name"]).name,
+                sound=sound,
+            )
+        )
+    return speech_maps.write(folder, shown, scores=metrics, pictures=pictures)
+
+
+if __name__ == "__main__":
+    main()

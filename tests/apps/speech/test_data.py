@@ -1,0 +1,160 @@
+import os
+
+import numpy as np
+import pytest
+import soundfile
+
+from apps.speech import data
+from apps.speech.config import Config
+from pipelines import sources, spoken_numbers
+from pipelines.console import UserError
+from tests.apps.speech import tiny
+
+FULL = {"train": 23, "validation": 3, "test": 5}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "set").mkdir()
+    return tiny.write_tones(tmp_path / "set", **FULL)
+
+
+def counts(rows):
+    return {split: len(rows[split]) for split in rows}
+
+
+class TestRead:
+    def test_three_files(self, folder):
+        rows = data.read(Config(dataset=str(folder)))
+        assert counts(rows) == FULL
+        for split, lines in rows.items():
+            written = tiny.read_lines(folder / f"{split}.jsonl")
+            assert lines == [
+                {**row, "file_name": str(folder / row["file_name"])} for row in written
+            ]
+
+    def test_paths_do_not_depend_on_where_one_stands(self, folder, monkeypatch):
+        monkeypatch.chdir(folder.parent)
+        row = data.read(Config(dataset="./set"), ("test",))["test"][0]
+        assert row["file_name"] == str(folder / "test_0.flac")
+
+    def test_what_is_wanted_alone_is_read(self, folder):
+        (folder / "train.jsonl").write_text("no JSON")
+        assert counts(data.read(Config(dataset=str(folder)), ("test",))) == {"test": 5}
+
+    def test_missing_splits_are_cut_from_train(self, folder, capsys):
+        texts = {row["text"] for row in tiny.read_lines(folder / "train.jsonl")}
+        (folder / "validation.jsonl").unlink()
+        (folder / "test.jsonl").unlink()
+        rows = data.read(Config(dataset=str(folder)))
+        assert counts(rows) == {"train": 19, "validation": 2, "test": 2}
+        assert {row["text"] for split in sources.SPLITS for row in rows[split]} == texts
+        said = "validation (2 lines) and test (2 lines) cut from train by a fixed seed\n"
+        assert capsys.readouterr().out == said
+
+    def test_max_train(self, folder):
+        rows = data.read(Config(dataset=str(folder), max_train=3))
+        assert counts(rows) == {**FULL, "train": 3}
+        assert [os.path.basename(row["file_name"]) for row in rows["train"]] == [
+            "train_0.flac",
+            "train_1.flac",
+            "train_2.flac",
+        ]
+
+    def test_no_transcript_is_left_out_of_training_and_counted(self, folder, capsys):
+        path = folder / "train.jsonl"
+        rows = tiny.read_lines(path)
+        rows[6]["text"], rows[12]["text"] = " \t", ""
+        tiny.write_lines(path, rows)
+        train = data.read(Config(dataset=str(folder)))["train"]
+        kept = [row["text"] for row in rows if row["text"].strip()]
+        assert [row["text"] for row in train] == kept and len(kept) == 21
+        said = f"2 of 23 lines have an empty 'text', the first is {path}:7: skipped\n"
+        assert capsys.readouterr().out == said
+
+    def test_no_transcript_in_what_is_scored(self, folder):
+        path = folder / "test.jsonl"
+        rows = tiny.read_lines(path)
+        rows[1]["text"] = ""
+        tiny.write_lines(path, rows)
+        with pytest.raises(UserError) as caught:
+            data.read(Config(dataset=str(folder)))
+        assert str(caught.value) == f"{path}:2: field 'text' has an empty text"
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ('{"file_name": "a.flac"', "not JSON"),
+            ('{"file_name": "a.flac"}', "field 'text' is missing"),
+            ('{"text": "one"}', "field 'file_name' is missing"),
+            ('{"file_name": "a.flac", "text": ["one"]}', "must be a text, not a list"),
+            ('{"file_name": "", "text": "one"}', "field 'file_name' has an empty text"),
+        ],
+    )
+    def test_a_bad_line(self, folder, line, message):
+        path = folder / "train.jsonl"
+        path.write_text(f'{{"file_name": "train_0.flac", "text": "do"}}\n{line}\n')
+        with pytest.raises(UserError) as caught:
+            data.read(Config(dataset=str(folder)))
+        assert str(caught.value).startswith(f"{path}:2: ") and message in str(caught.value)
+
+    def test_no_sound_is_there(self, folder):
+        for path in folder.glob("test_*.flac"):
+            path.unlink()
+        with pytest.raises(UserError, match=r"none of the files .* not even .*test_0\.flac"):
+            data.read(Config(dataset=str(folder)))
+
+    def test_the_built_in_spoken_numbers(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("ATTENTION_SUITE_CACHE", str(tmp_path))
+        monkeypatch.setattr(spoken_numbers, "write", lambda to: tiny.write_tones(to, **FULL))
+        rows = data.read(Config())
+        assert counts(rows) == FULL
+        made = tmp_path / "datasets" / f"spoken-numbers-{spoken_numbers.VERSION}"
+        assert rows["test"][0]["file_name"] == str(made / "test_0.flac")
+
+
+TEXTS = {"librispeech": "MISTER QUILTER", "speech_commands": "no", "ljspeech": "in ten years"}
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "parts"),
+    [
+        ("librispeech/clean100", 16_000, ("train_clean100", "dev_clean", "test_clean")),
+        ("librispeech/other", 16_000, ("train_other500", "dev_other", "test_other")),
+        ("speech_commands", 16_000, ("train", "validation", "test")),
+        ("ljspeech", 22_050, ("train",)),
+    ],
+)
+def test_tensorflow_data_sets(monkeypatch, tmp_path, name, rate, parts):
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    wave = np.array([0, 1, -2, 3_000, -32_768, 32_767, 7], np.int16)
+
+    def as_dataset(builder, split, decoders, **kwargs):
+        found = decoders.extract_features(builder.info.features)
+        values = {"text": " MISTER QUILTER ", "label": 3, "text_normalized": "in ten years"}
+        values |= {"speech": wave, "audio": wave}
+        example = {key: values[key] for key in found}
+        return tf.data.Dataset.from_tensors(example).repeat(11)
+
+    everything = {*parts, *(("train_clean360", "test_other") if "libri" in name else ())}
+    infos = {
+        part: tfds.core.SplitInfo(
+            name=part, shard_lengths=[11], num_bytes=0, filename_template=None
+        )
+        for part in everything
+    }
+    monkeypatch.setenv("ATTENTION_SUITE_CACHE", str(tmp_path))
+    with tfds.testing.mock_data(as_dataset_fn=as_dataset):
+        monkeypatch.setattr(tfds.core.DatasetInfo, "splits", infos)
+        rows = data.read(Config(dataset=f"tfds:{name}"))
+    cut = {"train": 9, "validation": 1, "test": 1}
+    assert counts(rows) == (cut if len(parts) == 1 else dict.fromkeys(sources.SPLITS, 11))
+    for split, part in zip(sources.SPLITS, parts * 3, strict=False):
+        for row in rows[split]:
+            assert os.path.isabs(row["file_name"]) and f"/audio/{part}-" in row["file_name"]
+            assert row["text"] == TEXTS[name.split("/")[0]]
+            samples, found = soundfile.read(row["file_name"], dtype="int16")
+            assert found == rate
+            np.testing.assert_array_equal(samples, wave)

@@ -1,0 +1,151 @@
+"""Training through the real commands, on a few melodies."""
+
+import csv
+import json
+import re
+import shutil
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from apps.speech import evaluate, train
+from apps.speech.config import Config
+from pipelines import attention_maps
+from tests.apps.commands import interrupt
+from tests.apps.speech import tiny
+
+RATES = ["wer", "cer", "sentence_error_rate"]
+METRICS = [*RATES, "attention_entropy", "attention_on_padding"]
+
+
+def read_json(path):
+    return json.loads(path.read_text("utf-8"))
+
+
+def history(run):
+    with open(run / "history.csv", newline="") as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+class TestRun:
+    def test_the_terminal_shows_the_run_and_nothing_else(self, trained):
+        assert trained.err == ""
+        line = r"23 training utterances, 0\.0 hours, \d+ units, [\d,]+ parameters, run runs/speech"
+        assert re.search(line, trained.out)
+        for epoch in (1, 2):
+            (line,) = re.findall(rf"epoch {epoch}/2  .*", trained.out)
+            assert re.search(r"loss \d+\.?\d*  .*wer .* \d+ examples/s  \d+ s$", line.rstrip())
+        for metric in METRICS:
+            assert re.search(rf"^ *{metric}  \d+\.\d{{3}}$", trained.out, re.MULTILINE)
+        assert "maps: runs/speech/tiny/maps/index.html" in trained.out.splitlines()
+
+    def test_the_folder_holds_all_and_nothing_half_written(self, trained):
+        assert {path.name for path in trained.run.iterdir()} == {
+            "config.json",
+            "model.keras",
+            "tokenizer.json",
+            "normalization.json",
+            "ngrams.json",
+            "history.csv",
+            "metrics.json",
+            "transcripts_test.jsonl",
+            "tensorboard",
+            "maps",
+        }
+
+    def test_the_configuration_is_the_resolved_one(self, trained, tones_folder):
+        expected = Config(dataset=str(tones_folder), name="tiny", **tiny.SETTINGS)
+        assert read_json(trained.run / "config.json") == asdict(expected)
+
+    def test_both_losses_fall(self, trained):
+        rows = history(trained.run)
+        for name in ("loss", "ctc_loss", "attention_loss"):
+            assert rows[1][name] < rows[0][name]
+        assert all(np.isfinite(row["val_wer"]) for row in rows)
+
+    def test_the_report(self, trained, tones_folder):
+        report = read_json(trained.run / "metrics.json")
+        assert (report["dataset"], report["split"]) == (str(tones_folder), "test")
+        assert report["examples"] == 5
+        assert list(report["metrics"]) == METRICS
+        assert report["metrics"]["attention_on_padding"] == 0
+
+    def test_transcripts_have_the_times_of_their_words(self, trained, tones_folder):
+        lines = tiny.read_lines(trained.run / "transcripts_test.jsonl")
+        rows = tiny.read_lines(tones_folder / "test.jsonl")
+        for line, row in zip(lines, rows, strict=True):
+            assert line["file_name"].endswith(row["file_name"]) and line["text"] == row["text"]
+            assert [word for word, _, _ in line["words"]] == line["transcript"].split()
+            times = [time for _, *span in line["words"] for time in span]
+            assert times == sorted(times)
+
+    def test_maps(self, trained):
+        lines = tiny.read_lines(trained.run / "transcripts_test.jsonl")
+        folder = trained.run / "maps"
+        maps = attention_maps.load_npz(folder / "maps.npz")
+        shown = [line for line in lines if line["transcript"]]
+        assert len(maps) in (len(shown), len(lines))
+        page = (folder / "index.html").read_text("utf-8")
+        assert all(f"test_{number}.flac" in page for number in range(5))
+        assert not re.search(r"(src|href)=\W*https?:", page)
+
+
+class TestEvaluate:
+    def test_gives_the_same_numbers_again(self, trained, copied):
+        before = read_json(trained.run / "metrics.json")
+        shutil.rmtree(copied / "maps")
+        evaluate.main(["--run", str(copied)])
+        after = read_json(copied / "metrics.json")
+        assert after["metrics"] == {k: pytest.approx(v) for k, v in before["metrics"].items()}
+        assert (copied / "maps" / "index.html").is_file()
+
+    @pytest.mark.parametrize("decode", ["attention", "ctc", "ctc_beam"])
+    def test_every_way_of_decoding(self, copied, decode):
+        weight = {"language_model_weight": 0.3} if decode == "ctc_beam" else {}
+        evaluate.main(tiny.flags(run=copied, decode=decode, split="validation", **weight))
+        report = read_json(copied / "metrics.json")
+        assert (report["split"], report["examples"]) == ("validation", 3)
+        expected = METRICS if decode == "attention" else RATES
+        assert list(report["metrics"]) == expected
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_training_with_one_line(tones_folder, tmp_path):
+    settings = {**tiny.SETTINGS, "epochs": 10_000, "patience": 10_000, "max_train": 16}
+    flags = tiny.flags(dataset=tones_folder, name="tiny", **settings)
+    status, err = interrupt(tiny.start("train", *flags, folder=tmp_path))
+    assert (status, err.split()) == (130, ["interrupted"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"encoder": "lstm", "decoder": "rnn", "speed_perturbation": True, "noise": True},
+        {"decoder": "none", "position": "relative", "time_masks": 1, "time_warp": 2},
+        {"encoder": "transformer", "ctc_weight": 0.0, "units": "character", "ema": 0.9},
+        {"precision": "bfloat16"},
+        {"precision": "float16"},
+    ],
+    ids=["lstm-rnn", "ctc", "attention", "bfloat16", "float16"],
+)
+def test_other_models_through_the_commands(tones_folder, tmp_path, monkeypatch, flags):
+    monkeypatch.chdir(tmp_path)
+    settings = {**tiny.SETTINGS, **flags}
+    result = tiny.finish(
+        "train", *tiny.flags(dataset=tones_folder, name="tiny", **settings), folder=tmp_path
+    )
+    assert (result.status, result.err) == (0, "")
+    before = read_json(result.run / "metrics.json")["metrics"]
+    evaluate.main([])
+    after = read_json(result.run / "metrics.json")["metrics"]
+    assert after == {name: pytest.approx(value, abs=0.02) for name, value in before.items()}
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_history(trained, tones_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train.main(tiny.flags(dataset=tones_folder, name="again", **tiny.SETTINGS))
+    again = history(tmp_path / "runs" / "speech" / "again")
+    assert again == [pytest.approx(row, rel=1e-4) for row in history(trained.run)]
