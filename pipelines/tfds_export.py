@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from pipelines.cache import progress_bar
-from pipelines.console import UserError, quiet_start
+from pipelines.console import UserError, quiet_start, unknown
 
 # "restval" is what the COCO captions have left over; the literature trains on it too.
 SPLIT_NAMES = {
@@ -298,7 +298,12 @@ def _builder(wanted: str, data_dir: str | Path | None):
             + (f", the nearest are {', '.join(nearest)}" if nearest else "")
         ) from None
     except Exception as error:  # An unknown configuration or version, or a package that it needs.
-        raise UserError(f"cannot open tfds:{wanted}: {_first_line(error)}") from error
+        reason = _first_line(error)
+        dataset, *config = wanted.partition(":")[0].split("/")
+        known = list(tfds.builder_cls(dataset).builder_configs)
+        if config and known and config[0] not in known:
+            reason = unknown("configuration", config[0], known)
+        raise UserError(f"cannot open tfds:{wanted}: {reason}") from error
 
 
 def _first_line(error: Exception) -> str:

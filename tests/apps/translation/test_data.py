@@ -161,7 +161,8 @@ class TestTensorFlowDatasets:
         with pytest.raises(UserError) as caught:
             data.read(Config(dataset="tfds:ted_hrlr_translate/xx_to_en"))
         message = str(caught.value)
-        assert message.startswith("cannot open tfds:ted_hrlr_translate/xx_to_en: ")
+        assert message.startswith("cannot open tfds:ted_hrlr_translate/xx_to_en: unknown config")
+        assert "did you mean" in message and "pt_to_en" in message
         assert "\n" not in message
 
 
