@@ -88,6 +88,11 @@ class SpeechEncoder(keras.layers.Layer):
         )
         self.subsampling.build(x_shape)
         shape = self.subsampling.compute_output_shape(x_shape)
+        # As loud as the positions that are added, whatever the filters make of the sound.
+        self.input_norm = keras.layers.LayerNormalization(
+            epsilon=1e-6, dtype=self.dtype_policy, name="input_norm"
+        )
+        self.input_norm.build(shape)
         self.positions = None
         if self.block != "lstm" and self.position == "sinusoidal":
             self.positions = PositionEmbedding(
@@ -132,6 +137,7 @@ class SpeechEncoder(keras.layers.Layer):
     def call(self, x, frames, training=None):
         x = self.subsampling(x, frames)
         mask = self.subsampling.mask_of(x, frames)
+        x = self.input_norm(x)
         if self.positions is not None:
             x = self.positions(x)
         x = self.dropout_layer(x, training=training)

@@ -40,7 +40,7 @@ class Config:
     name: str | None = None
     """Name of the run; the time by default."""
 
-    encoder: Literal["conformer", "transformer", "lstm"] = "conformer"
+    encoder: Literal["conformer", "transformer", "lstm"] = "lstm"
     """What reads the sound, after a convolution that leaves a quarter of the frames."""
     encoder_attention: Literal[MECHANISMS] = "multi_head"
     """How it does, unless it is made of LSTMs."""
@@ -52,28 +52,28 @@ class Config:
     Spell, or CTC alone."""
     attention: Literal[("location_sensitive", *MECHANISMS)] | None = None
     """How the decoder listens; by default multi_head, or location_sensitive in an rnn."""
-    ctc_weight: float = 0.3
+    ctc_weight: float = 0.5
     """Share of CTC in the loss; the rest is the decoder's. 0 for no CTC."""
-    dim: int = 144
+    dim: int = 160
     """Model size D."""
-    encoder_layers: int = 4
+    encoder_layers: int = 3
     """Blocks, or pairs of LSTMs, of the encoder."""
     decoder_layers: int = 1
     """Blocks, or LSTMs, of the decoder."""
     num_heads: int = 4
     """Heads N of multi-head attention."""
-    mlp_dim: int = 288
+    mlp_dim: int = 320
     """Hidden size of the perceptrons."""
     kernel_size: int = 15
     """Of the convolution in a Conformer block."""
-    filters: int = 32
+    filters: int = 16
     """Channels of the convolutions that read the spectrogram."""
-    dropout: float = 0.1
+    dropout: float = 0.2
     """Dropout rate of encoder and decoder."""
     word_dropout: float = 0.0
     """Share of the units so far that training hides from the decoder."""
 
-    units: Literal["subword", "character", "word"] = "subword"
+    units: Literal["subword", "character", "word"] = "character"
     """What a text is made of."""
     vocabulary_size: int = 128
     """Most units of the vocabulary."""
@@ -82,24 +82,24 @@ class Config:
     max_target: int = 128
     """Longest text in units."""
 
-    speed_perturbation: bool = False
+    speed_perturbation: bool = True
     """Also train on all utterances at 0.9 and 1.1 times their speed."""
-    noise: bool = False
+    noise: bool = True
     """Add noise to training utterances, at 5 to 40 dB."""
-    time_masks: int = 2
+    time_masks: int = 1
     """Stretches of time that SpecAugment hides."""
-    frequency_masks: int = 2
+    frequency_masks: int = 1
     """Bands of frequency that SpecAugment hides."""
     time_warp: int = 0
     """Most frames that SpecAugment moves a point in time by."""
 
-    epochs: int = 24
+    epochs: int = 16
     """Passes over the training utterances."""
-    seconds_per_batch: float = 80.0
+    seconds_per_batch: float = 20.0
     """Sound of a batch in seconds, padding included."""
     steps_per_execution: int = 4
     """Steps that TensorFlow runs without Python in between."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     """Peak of warm-up and cosine decay."""
     warmup_steps: int = 400
     """Steps of linear warm-up."""
@@ -240,12 +240,9 @@ class Prediction(Decoding):
 
 PRESETS = {
     "an4": Config(
-        vocabulary_size=48,
-        encoder_layers=6,
-        decoder_layers=2,
-        mlp_dim=576,
-        dropout=0.15,
-        speed_perturbation=True,
+        dim=192,
+        mlp_dim=384,
+        dropout=0.3,
         time_warp=5,
         epochs=60,
         patience=20,

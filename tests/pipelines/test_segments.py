@@ -1,5 +1,7 @@
 """Long sound is cut where it is quiet, and nothing of it is lost."""
 
+import itertools
+
 import numpy as np
 
 from pipelines import segments
@@ -26,6 +28,6 @@ def test_pieces_have_no_gaps_are_short_enough_and_begin_at_positions_of_the_memo
     for longest in (17, 101, 640):
         pieces = segments.cut(log_mel, longest)
         assert pieces[0][0] == 0 and pieces[-1][1] == 1237
-        assert all(a[1] == b[0] for a, b in zip(pieces, pieces[1:], strict=False))
+        assert all(a[1] == b[0] for a, b in itertools.pairwise(pieces))
         assert all(0 < stop - start <= longest for start, stop in pieces)
         assert all(start % 4 == 0 for start, _ in pieces)

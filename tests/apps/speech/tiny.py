@@ -14,6 +14,7 @@ RATE = 16000
 NOTES = {"do": 300, "re": 460, "mi": 700, "fa": 1070, "so": 1640, "la": 2500}
 
 MODEL = {
+    "encoder": "conformer",
     "dim": 16,
     "encoder_layers": 1,
     "decoder_layers": 1,
@@ -33,6 +34,8 @@ SETTINGS = {
     "epochs": 2,
     "warmup_steps": 2,
     "learning_rate": 0.01,
+    "speed_perturbation": False,
+    "noise": False,
     "time_masks": 0,
     "frequency_masks": 0,
 }
