@@ -29,6 +29,7 @@ train-% evaluate-% predict-%: export KERAS_BACKEND = $(BACKEND)
 .PHONY: train-translation evaluate-translation predict-translation
 .PHONY: train-summarization evaluate-summarization predict-summarization
 .PHONY: train-speech evaluate-speech predict-speech
+.PHONY: train-understanding evaluate-understanding predict-understanding
 .PHONY: test test-all test-backends bench bench-vision bench-decoding lint format clean help
 
 setup: $(READY) ## Install into .venv (GPU=1: CUDA builds; BACKEND=jax|torch: that backend too)
@@ -80,6 +81,15 @@ evaluate-speech: $(READY) ## Score a run on its test split (RUN=runs/speech/late
 predict-speech: $(READY) ## Transcribe a sound or a folder of them (INPUT=, RUN=, ARGS=)
 	$(if $(INPUT),,$(error INPUT is missing: make predict-speech INPUT=recording.wav))
 	@$(PYTHON) -m apps.speech.predict --run "$(RUN)" --input "$(INPUT)" $(ARGS)
+
+train-understanding: $(READY) ## Train, evaluate, draw maps (TASK=sentiment|ner|qa, DATASET=, NAME=, ARGS=)
+	$(PYTHON) -m apps.understanding.train $(if $(TASK),--task "$(TASK)") $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
+
+evaluate-understanding: $(READY) ## Score a run on its test split (RUN=runs/understanding/latest, ARGS=)
+	$(PYTHON) -m apps.understanding.evaluate --run "$(RUN)" $(ARGS)
+
+predict-understanding: $(READY) ## Label, tag or answer (INPUT=text, file, or standard input, QUESTION=, RUN=, ARGS=)
+	@$(PYTHON) -m apps.understanding.predict --run "$(RUN)" $(if $(INPUT),--input "$(INPUT)") $(if $(QUESTION),--question "$(QUESTION)") $(ARGS)
 
 test: $(BASE) ## Run the fast tests on TensorFlow
 	KERAS_BACKEND=tensorflow $(PYTEST) -m "not slow" tests

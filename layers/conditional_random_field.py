@@ -83,7 +83,9 @@ class ConditionalRandomField(keras.layers.Layer):
         """
         scores, mask = self._prepare(scores, mask)
         starts, transitions, ends = self._weights()
-        chosen = ops.one_hot(ops.cast(tags, "int32"), self.num_tags, dtype="float32")
+        # PyTorch refuses what is no tag.
+        tags = ops.where(mask[..., 0] > 0, ops.cast(tags, "int32"), 0)
+        chosen = ops.one_hot(tags, self.num_tags, dtype="float32")
 
         def step(inputs, states):
             scores, chosen, here = inputs

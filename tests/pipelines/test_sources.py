@@ -367,3 +367,24 @@ class TestTensorFlowDatasets:
         monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
         with pytest.raises(UserError, match=r"downloaded \(no route to host\): .* --data-dir"):
             self.locate("tfds:coco_captions", tmp_path)
+
+
+class TestReadFile:
+    def test_a_complaint_names_the_line(self, tmp_path):
+        path = write_lines(tmp_path / "any.jsonl", [{"n": 1}, {"n": 2}]) / "any.jsonl"
+        assert sources.read_file(path, {}) == [{"n": 1}, {"n": 2}]
+        with pytest.raises(UserError) as caught:
+            sources.read_file(path, {}, lambda row: "too much" if row["n"] > 1 else None)
+        assert str(caught.value) == f"{path}:2: too much"
+
+    def test_what_is_cut_may_go_by_another_field(self):
+        rows = [{"context": str(n % 10), "label": ["a", "b"][: 1 + n % 2]} for n in range(40)]
+        splits = sources.cut_missing({"train": rows}, "here", label="label", content="context")
+        contexts = [{row["context"] for row in split} for split in splits.values()]
+        assert [len(found) for found in contexts] == [8, 1, 1]
+        assert len(set.union(*contexts)) == 10
+
+    def test_of_lists_of_labels_each_stays(self):
+        rows = [{"n": n, "label": ["a", "b"]} for n in range(10)] + [{"n": 99, "label": ["c", "a"]}]
+        splits = sources.cut_missing({"train": rows}, "here", label="label")
+        assert rows[-1] in splits["train"]

@@ -220,3 +220,75 @@ class TestSound:
         kind = "other" if ending == "-other" else "clean"
         expected = [("train", part) for part in parts]
         assert written == [*expected, ("validation", f"dev_{kind}"), ("test", f"test_{kind}")]
+
+
+LABELLED = {"text": str, "label": str}
+TEXT = {"text": ("text", "sentence", "review", "description"), "label": ("label",)}
+TOKENS = {"tokens": ("tokens",), "tags": ("ner", "tags")}
+ANSWERS = {"answers": {"text": ("answers/text",), "start": ("answers/answer_start",)}}
+
+
+def give(monkeypatch, example):
+    """Makes every set of one example, as often as its split has any."""
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    def as_dataset(builder, split, decoders, **kwargs):
+        wanted = decoders.extract_features(builder.info.features)
+        assert set(wanted) == set(example)
+        return tf.data.Dataset.from_tensors(example).repeat(COUNTS[split])
+
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "as_dataset", as_dataset)
+
+
+class TestUnderstanding:
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [("glue/sst2", "sentence"), ("imdb_reviews", "text"), ("ag_news_subset", "description")],
+    )
+    def test_labelled_texts(self, mocked, tmp_path, name, text):
+        export = Export(f"tfds:{name}", LABELLED, TEXT)
+        labels = export._builder.info.features["label"].names
+        assert export._value("text", {text: b" a b "}) == "a b"
+        assert export._value("label", {"label": np.int64(1)}) == labels[1]
+        assert export._value("label", {"label": np.int64(-1)}) == ""
+        rows = sources.read_split(
+            locate(f"tfds:{name}", LABELLED, tmp_path, TEXT), "train", LABELLED
+        )
+        assert len(rows) == COUNTS["train"] and {row["label"] for row in rows} <= set(labels)
+
+    def test_tagged_tokens_stay_as_many(self, mocked, monkeypatch, tmp_path):
+        fields = {"tokens": list, "tags": list}
+        example = {"tokens": ["EU", " ", "Köln"], "ner": np.array([3, 0, 5])}
+        give(monkeypatch, example)
+        folder = locate("tfds:conll2003", fields, tmp_path, TOKENS)
+        assert folder.name == "tfds-conll2003-conll2003-1.0.0-tokens-tags"
+        row = {"tokens": ["EU", " ", "Köln"], "tags": ["B-ORG", "O", "B-LOC"]}
+        for split, count in COUNTS.items():
+            assert sources.read_file(folder / f"{split}.jsonl", {}) == [row] * count
+
+    def test_answers_are_objects_and_contexts_keep_their_blanks(
+        self, mocked, monkeypatch, tmp_path
+    ):
+        fields = {"context": str, "question": str, "answers": list}
+        answers = {"text": ["Bonn", "Köln"], "answer_start": np.array([4, 9], "int32")}
+        give(monkeypatch, {"context": " in Bonn", "question": "Where?", "answers": answers})
+        folder = locate("tfds:squad", fields, tmp_path, ANSWERS)
+        row = {
+            "context": " in Bonn",
+            "question": "Where?",
+            "answers": [{"text": "Bonn", "start": 4}, {"text": "Köln", "start": 9}],
+        }
+        for split, count in COUNTS.items():
+            assert sources.read_file(folder / f"{split}.jsonl", {}) == [row] * count
+
+    def test_questions_that_have_no_answer_are_left_out(self, mocked, monkeypatch, tmp_path):
+        fields = {"context": str, "question": str, "answers": list}
+        answers = {"text": np.array([], str), "answer_start": np.array([], "int32")}
+        give(monkeypatch, {"context": "a", "question": "b", "answers": answers})
+        folder = locate("tfds:squad/v2.0", fields, tmp_path, ANSWERS)
+        assert [*folder.iterdir()] == []
+
+    def test_a_number_alone_is_no_text(self, mocked):
+        with pytest.raises(UserError, match="nothing for the field 'label'"):
+            Export("tfds:glue/sst2", LABELLED, {**TEXT, "label": ("idx",)})
