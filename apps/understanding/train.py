@@ -1,0 +1,102 @@
+"""Trains a model that understands text: `python -m apps.understanding.train --help`."""
+
+import time
+
+from apps.understanding.config import PRESETS, Config
+from pipelines import console, runs
+
+
+@console.main
+def main(argv=None):
+    """Reads the flags and trains."""
+    config = console.parse(Config, argv, prog="python -m apps.understanding.train", presets=PRESETS)
+    console.select_device(config.device, config.op_threads)
+    with console.quiet_start():
+        import tensorflow  # noqa: F401
+
+        import apps.understanding.data  # noqa: F401
+    if config.device == "gpu":
+        console.require_gpu()
+    train(config)
+
+
+def train(config):
+    """Reads the data, makes the model, fits it, and evaluates the best epoch on the test split."""
+    import keras
+
+    from apps.understanding import data, model
+    from apps.understanding.evaluate import MONITORS, evaluate, score
+    from apps.understanding.reading import Reader
+    from pipelines import text_batches, training, word_vectors
+
+    runs.check_name("understanding", config)
+    started = time.perf_counter()
+    keras.utils.set_random_seed(config.seed)
+    if config.precision != "float32":
+        keras.mixed_precision.set_global_policy(f"mixed_{config.precision}")
+
+    rows = data.read(config)
+    tokenizer = data.make_subwords(rows["train"], config)
+    classes = data.class_names(config.task, rows["train"])
+    examples, _ = data.encode(config.task, rows["train"], tokenizer, classes, config)
+    batches, steps = text_batches.training_batches(examples, config.tokens_per_batch, config.seed)
+
+    network = model.build(config, tokenizer, classes)
+    if config.vectors is not None:
+        word_vectors.assign(config.vectors, tokenizer, network.encoder.embedding)
+    reader = Reader(network, tokenizer, classes, config)
+    validation = rows["validation"][: config.max_validation]
+
+    folder = runs.create("understanding", config)
+    reader.save(folder)
+    console.console.print(
+        f"{config.task}: {len(rows['train']):,} training examples, "
+        f"{tokenizer.vocabulary_size:,} tokens, {network.count_params():,} parameters, "
+        f"run {folder}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    steps, at_once = training.whole_executions(steps, config.steps_per_execution)
+    network.compile(
+        training.make_optimizer(
+            config.learning_rate,
+            config.epochs * steps,
+            config.warmup_steps,
+            weight_decay=config.weight_decay,
+            clip_norm=config.clip_norm,
+            ema_momentum=config.ema or None,
+        ),
+        steps_per_execution=at_once,
+    )
+    # Else it is built inside the first step, which TensorFlow then traces twice.
+    network.optimizer.build(network.trainable_variables)
+    network.fit(
+        batches,
+        steps_per_epoch=steps,
+        epochs=config.epochs,
+        verbose=0,
+        callbacks=training.make_callbacks(
+            folder,
+            epochs=config.epochs,
+            steps=steps,
+            batch_size=len(examples) / steps,
+            evaluate=lambda: score(config.task, reader.read(validation), validation),
+            monitor=MONITORS[config.task],
+            patience=config.patience,
+            averaged=config.ema > 0,
+        ),
+    )
+    seconds = time.perf_counter() - started
+
+    evaluate(
+        folder,
+        config,
+        Reader.load(folder, config),
+        rows,
+        "test",
+        training_seconds=round(seconds, 1),
+    )
+
+
+if __name__ == "__main__":
+    main()

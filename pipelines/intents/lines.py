@@ -1,0 +1,36 @@
+"""The splits of a generated data set, written line by line."""
+
+import json
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+
+def write_splits(
+    folder: Path,
+    generate: Callable[[str, random.Random], Iterable[dict]],
+    sizes: Mapping[str, int],
+    key: Sequence[str],
+    seed: int,
+) -> None:
+    """Writes a file of lines for each split, no two of all alike.
+
+    Args:
+        folder: Gets `train.jsonl`, `validation.jsonl` and `test.jsonl`.
+        generate: Yields the rows of a split without end, drawn from the generator that it gets.
+        sizes: The number of rows of each split.
+        key: The fields by which rows are alike.
+        seed: Of all splits; each has a generator of its own.
+    """
+    seen = set()
+    for split, size in sizes.items():
+        rows = []
+        for row in generate(split, random.Random(f"{seed}/{split}")):
+            if len(rows) == size:
+                break
+            mark = json.dumps([row[field] for field in key]).casefold()
+            if mark not in seen:
+                seen.add(mark)
+                rows.append(row)
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (Path(folder) / f"{split}.jsonl").write_text(text, encoding="utf-8")

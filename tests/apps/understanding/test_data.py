@@ -1,0 +1,207 @@
+import csv
+import gzip
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from apps.understanding import data
+from pipelines import sources
+from pipelines.console import UserError
+
+SENTIMENT = [{"text": f"text {n}", "label": ("good", "bad")[n % 2]} for n in range(40)]
+NER = [{"tokens": ["to", f"City{n}", "now"], "tags": ["O", "B-city", "O"]} for n in range(40)]
+CONTEXT = "Ann lives in Rome. Bo lives in Oslo."
+QA = [
+    {
+        "id": f"q{n}",
+        "context": f"{CONTEXT} {n // 2}",
+        "question": ("Where is Ann?", "Where is Bo?")[n % 2],
+        "answers": [({"text": "Rome", "start": 13}, {"text": "Oslo", "start": 31})[n % 2]],
+    }
+    for n in range(40)
+]
+ROWS = {"sentiment": SENTIMENT, "ner": NER, "qa": QA}
+
+
+def config(task, dataset, max_train=None):
+    return SimpleNamespace(task=task, dataset=str(dataset), data_dir=None, max_train=max_train)
+
+
+def write(path, rows):
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path.parent
+
+
+def write_splits(folder, rows, test=()):
+    write(folder / "train.jsonl", rows[:20])
+    write(folder / "dev.jsonl.gz", rows[20:30])
+    return write(folder / "test.jsonl", [*rows[30:], *test])
+
+
+@pytest.mark.parametrize("task", list(ROWS))
+class TestEveryTask:
+    def test_the_open_layout(self, tmp_path, task, capsys):
+        rows, folder = ROWS[task], write_splits(tmp_path, ROWS[task])
+        read = data.read(config(task, folder))
+        assert read == {"train": rows[:20], "validation": rows[20:30], "test": rows[30:]}
+        (folder / "train.jsonl").write_text("no JSON")
+        assert data.read(config(task, folder), ["test"]) == {"test": rows[30:]}
+        assert capsys.readouterr().out == ""
+
+    def test_a_share_of_the_training_rows(self, tmp_path, task):
+        read = data.read(config(task, write_splits(tmp_path, ROWS[task]), max_train=7))
+        assert [len(rows) for rows in read.values()] == [7, 10, 10]
+
+    def test_splits_are_cut(self, tmp_path, task):
+        read = data.read(config(task, write(tmp_path / "train.jsonl", ROWS[task])))
+        assert [len(rows) for rows in read.values()] == [32, 4, 4]
+        whole = [{row.get("context", str(row)) for row in rows} for rows in read.values()]
+        assert sum(map(len, whole)) == len(set.union(*whole))
+
+    def test_the_built_in_set(self, task, monkeypatch):
+        counts = {"train": 11, "validation": 5, "test": 7}
+        writer = data.intents.WRITERS[task]
+        monkeypatch.setattr(data.intents, "VERSION", "test")
+        small = {task: lambda folder: writer(folder, **counts)}
+        monkeypatch.setattr(data.intents, "WRITERS", small)
+        read = data.read(config(task, "intents"))
+        assert {split: len(rows) for split, rows in read.items()} == counts
+        assert all(set(row) == set(ROWS[task][0]) for row in read["test"])
+
+    def test_an_unknown_set(self, task):
+        with pytest.raises(UserError, match=r"unknown data set 'intent', did you mean intents\?"):
+            data.read(config(task, "intent"))
+
+    def test_no_file(self, tmp_path, task):
+        endings = {
+            "sentiment": "train.jsonl, train.csv, train.tsv",
+            "ner": "train.jsonl, train.conll, train.txt, train.tsv",
+            "qa": "train.jsonl, train.json",
+        }
+        with pytest.raises(UserError) as caught:
+            data.read(config(task, tmp_path))
+        assert f"{tmp_path} has no {endings[task]} (or .gz)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "line", "message"),
+    [
+        ("sentiment", {"text": " ", "label": "good"}, "field 'text' has an empty text"),
+        ("sentiment", {"text": "a"}, "field 'label' is missing"),
+        ("sentiment", {"text": "a", "label": 1}, "field 'label' must be a text or a list of texts"),
+        ("ner", {"tokens": ["a", "b"], "tags": ["O"]}, "2 tokens, but 1 tags"),
+        ("ner", {"tokens": ["a"], "tags": ["city"]}, "the tag 'city' is none of O, B-TYPE"),
+        ("ner", {"tokens": [], "tags": []}, "field 'tokens' is an empty list"),
+        ("ner", {"tokens": "a", "tags": ["O"]}, "field 'tokens' must be a list of texts"),
+        ("qa", {"question": "a", "answers": []}, "field 'context' is missing"),
+        ("qa", {"context": "a", "question": "", "answers": []}, "'question' has an empty text"),
+        ("qa", {"context": "a", "question": "b"}, "field 'answers' must be a list of objects"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path, task, line, message):
+    folder = write_splits(tmp_path, ROWS[task], [line])
+    with pytest.raises(UserError) as caught:
+        data.read(config(task, folder), ["test"])
+    assert str(caught.value).startswith(f"{folder / 'test.jsonl'}:11: ")
+    assert message in str(caught.value)
+
+
+class TestOtherFormats:
+    def test_tables(self, tmp_path):
+        for name, delimiter in (("train.csv", ","), ("valid.csv", ";"), ("test.csv", "\t")):
+            with open(tmp_path / name, "w", newline="") as file:
+                writer = csv.writer(file, delimiter=delimiter)
+                writer.writerow(["Review", "Sentiment"])
+                writer.writerows([row["text"], row["label"]] for row in SENTIMENT)
+        read = data.read(config("sentiment", tmp_path))
+        assert read == dict.fromkeys(sources.SPLITS, SENTIMENT)
+
+    @pytest.mark.parametrize("name", ["train.conll", "train.txt", "train.tsv.gz"])
+    def test_columns(self, tmp_path, name):
+        text = "".join(
+            "".join(map("{}\t{}\n".format, row["tokens"], row["tags"])) + "\n" for row in NER
+        )
+        is_packed = name.endswith(".gz")
+        (tmp_path / name).write_bytes(gzip.compress(text.encode()) if is_packed else text.encode())
+        read = data.read(config("ner", tmp_path))
+        assert sorted(str(row) for rows in read.values() for row in rows) == sorted(map(str, NER))
+
+    def test_articles(self, tmp_path):
+        paragraphs = [
+            {
+                "context": context,
+                "qas": [
+                    {
+                        "id": row["id"],
+                        "question": row["question"],
+                        "answers": [
+                            {"text": a["text"], "answer_start": a["start"]} for a in row["answers"]
+                        ],
+                    }
+                    for row in QA
+                    if row["context"] == context
+                ],
+            }
+            for context in dict.fromkeys(row["context"] for row in QA)
+        ]
+        content = {"version": "1.1", "data": [{"title": "a", "paragraphs": paragraphs}]}
+        for name in ("train-v1.1.json", "dev-v1.1.json"):
+            (tmp_path / name).write_text(json.dumps(content))
+        read = data.read(config("qa", tmp_path))
+        assert read["validation"] == QA
+        assert len(read["train"]) == 36 and len(read["test"]) == 4
+        assert {row["context"] for row in read["train"]}.isdisjoint(
+            row["context"] for row in read["test"]
+        )
+
+
+class TestSentiment:
+    def test_several_labels(self, tmp_path, capsys):
+        rows = [{"text": f"t{n}", "label": ["a", "b"][: n % 3]} for n in range(40)]
+        test = [{"text": "t", "label": ["a", "c"]}]
+        read = data.read(config("sentiment", write_splits(tmp_path, rows, test)))
+        assert read["train"] == rows[:20] and read["test"] == rows[30:] + test
+        said = "test has labels that training does not know: 'c' (1); they count as wrong\n"
+        assert capsys.readouterr().out == said
+
+    def test_a_rare_label_stays_in_train(self, tmp_path):
+        rows = [*SENTIMENT, {"text": "rare", "label": ["rare", "good"]}]
+        read = data.read(config("sentiment", write(tmp_path / "train.jsonl", rows)))
+        assert rows[-1] in read["train"]
+
+    def test_a_text_is_in_one_split(self, tmp_path):
+        rows = [{"text": f"text {n % 20}", "label": ("good", "bad")[n % 3 == 0]} for n in range(60)]
+        read = data.read(config("sentiment", write(tmp_path / "train.jsonl", rows)))
+        texts = [{row["text"] for row in split} for split in read.values()]
+        assert sum(map(len, texts)) == 20 and [*map(len, texts)] == [16, 2, 2]
+
+
+def test_unknown_labels_stay_and_are_named(tmp_path, capsys):
+    strange = {"tokens": ["a", "b", "c"], "tags": ["B-film", "I-film", "B-city"]}
+    read = data.read(config("ner", write_splits(tmp_path, NER, [strange, strange])))
+    assert read["test"] == [*NER[30:], strange, strange]
+    said = "test has labels that training does not know: 'film' (2); they count as wrong\n"
+    assert capsys.readouterr().out == said
+
+
+def test_tags_become_bio(tmp_path, capsys):
+    row = {"tokens": ["a", "b", "c"], "tags": ["O", "I-city", "I-city"]}
+    read = data.read(config("ner", write_splits(tmp_path, NER, [row])))
+    assert read["test"][-1] == {**row, "tags": ["O", "B-city", "I-city"]}
+    said = f"{tmp_path / 'test.jsonl'}: 1 I- tag with no B- before read as B-\n"
+    assert capsys.readouterr().out == said
+
+
+def test_questions_without_an_id_are_numbered(tmp_path):
+    rows = [{k: v for k, v in row.items() if k != "id"} for row in QA]
+    read = data.read(config("qa", write_splits(tmp_path, rows, [{**QA[0], "id": 3}])), ["test"])
+    assert [row["id"] for row in read["test"]] == [*map(str, range(10)), "3"]
+
+
+def test_a_very_long_context(tmp_path):
+    context = "word " * 20_000 + "Rome"
+    long = {"context": context, "question": "?", "answers": [{"text": "Rome", "start": 100_000}]}
+    read = data.read(config("qa", write_splits(tmp_path, QA, [long])), ["test"])
+    assert read["test"][-1] == {**long, "id": "10"}

@@ -1,0 +1,182 @@
+"""Training, evaluation and prediction through the real commands, on a few lines of each task."""
+
+import csv
+import json
+import re
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from apps.understanding import evaluate, predict, train
+from apps.understanding.config import Config
+from pipelines import attention_maps
+from tests.apps.commands import interrupt
+from tests.apps.understanding import tiny
+
+METRICS = {
+    "sentiment": {"accuracy", "macro_f1"},
+    "ner": {"span_f1", "dictionary_span_f1"},
+    "qa": {"exact_match", "f1"},
+}
+each_task = pytest.mark.parametrize("task", tiny.TASKS)
+
+
+def read_json(path):
+    return json.loads(path.read_text("utf-8"))
+
+
+def history(run):
+    with open(run / "history.csv", newline="") as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+@each_task
+class TestRun:
+    def test_the_terminal_shows_the_run_and_nothing_else(self, trained, task):
+        result = trained(task)
+        assert result.err == ""
+        assert re.search(
+            rf"{task}: 23 training examples, \d+ tokens, [\d,]+ parameters, run runs/understanding",
+            result.out,
+        )
+        for epoch in (1, 2):
+            (line,) = re.findall(rf"epoch {epoch}/2  .*", result.out)
+            assert re.search(r"loss \d+\.?\d*  .* \d+ examples/s  \d+ s$", line.rstrip())
+        for metric in METRICS[task]:
+            assert re.search(rf"^ *{metric}  \d+\.\d{{3}}$", result.out, re.MULTILINE)
+        assert "maps: runs/understanding/tiny/maps/index.html" in result.out.splitlines()
+
+    def test_the_folder_holds_all_and_nothing_half_written(self, trained, task):
+        assert {path.name for path in trained(task).run.iterdir()} == {
+            "config.json",
+            "model.keras",
+            "subwords.json",
+            "tokenizer.json",
+            "classes.json",
+            "history.csv",
+            "metrics.json",
+            "predictions_test.jsonl",
+            "tensorboard",
+            "maps",
+            *([] if task == "qa" else ["classes_test.csv"]),
+        }
+
+    def test_the_configuration_is_the_resolved_one(self, trained, folders, task):
+        expected = Config(task=task, dataset=str(folders[task]), name="tiny", **tiny.SETTINGS)
+        assert read_json(trained(task).run / "config.json") == asdict(expected)
+
+    def test_the_loss_falls(self, trained, task):
+        rows = history(trained(task).run)
+        assert rows[1]["loss"] < rows[0]["loss"]
+
+    def test_the_report(self, trained, folders, task):
+        report = read_json(trained(task).run / "metrics.json")
+        assert (report["dataset"], report["split"]) == (str(folders[task]), "test")
+        assert report["examples"] == 5 and report["training_seconds"] > 0
+        assert set(report["metrics"]) >= METRICS[task]
+
+    def test_maps(self, trained, task):
+        folder = trained(task).run / "maps"
+        maps = attention_maps.load_npz(folder / "maps.npz")
+        assert len(maps) == 5
+        for one in maps.values():
+            np.testing.assert_allclose(one.weights.sum(-1), 1, atol=1e-4)
+        assert {path.name for path in folder.glob("*.png")} == {f"0{i}.png" for i in range(1, 6)}
+        page = (folder / "index.html").read_text("utf-8")
+        assert not re.search(r"(src|href)=\W*https?:", page)
+
+    def test_evaluation_gives_the_same_numbers_again(self, copied, trained, task):
+        run = copied(task)
+        before = read_json(run / "metrics.json")
+        evaluate.main(["--run", str(run)])
+        after = read_json(run / "metrics.json")
+        assert after["metrics"] == {k: pytest.approx(v) for k, v in before["metrics"].items()}
+        assert after["training_seconds"] == before["training_seconds"]
+
+
+class TestPredict:
+    def test_a_label_for_each_line(self, copied, tmp_path, capsys):
+        (tmp_path / "lines.txt").write_text("The soup was lovely .\n\nA dull bus 🙂\n")
+        predict.main(tiny.flags(run=copied("sentiment"), input=tmp_path / "lines.txt"))
+        out, err = capsys.readouterr()
+        lines = out.splitlines()
+        assert len(lines) == 3 and lines[1] == ""
+        assert all(re.fullmatch(r"(good|bad)\t[01]\.\d{3}", lines[i]) for i in (0, 2))
+        assert "predictions/index.html" in err
+
+    def test_the_words_of_a_line_with_their_tags(self, copied, capsys):
+        predict.main(tiny.flags(run=copied("ner"), input="Ann Bob lives in Łódź, now."))
+        words = capsys.readouterr().out.split()
+        bare = [re.sub(r"/[BI]-(person|town)$", "", word) for word in words]
+        assert bare == ["Ann", "Bob", "lives", "in", "Łódź", ",", "now", "."]
+
+    def test_answers_are_of_the_context(self, copied, tmp_path, capsys):
+        run, context = copied("qa"), "Ann is in Rome .  Bob is in 漢字 ."
+        predict.main(tiny.flags(run=run, input=context, question="Where is Bob ?"))
+        answer = capsys.readouterr().out.removesuffix("\n")
+        assert answer and answer in context
+        rows = [{"context": context, "question": f"Where is {name} ?"} for name in ("Ann", "Bob")]
+        tiny.write_lines(tmp_path / "asked.jsonl", rows)
+        predict.main(tiny.flags(run=run, input=tmp_path / "asked.jsonl"))
+        answers = capsys.readouterr().out.splitlines()
+        assert len(answers) == 2 and answers[1] == answer
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_training_with_one_line(folders, tmp_path):
+    settings = {**tiny.SETTINGS, "epochs": 10_000, "patience": 10_000}
+    flags = tiny.flags(dataset=folders["sentiment"], name="tiny", **settings)
+    status, err = interrupt(tiny.start("train", *flags, folder=tmp_path))
+    assert (status, err.split()) == (130, ["interrupted"])
+
+
+@pytest.mark.slow
+@each_task
+def test_the_same_seed_gives_the_same_history(trained, folders, tmp_path, monkeypatch, task):
+    monkeypatch.chdir(tmp_path)
+    train.main(tiny.flags(task=task, dataset=folders[task], name="again", **tiny.SETTINGS))
+    again = history(tmp_path / "runs" / "understanding" / "again")
+    assert again == [pytest.approx(row, rel=1e-4) for row in history(trained(task).run)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"task": "sentiment", "model": "transformer", "ema": 0.9},
+        {"task": "ner", "precision": "bfloat16"},
+        {"task": "qa", "question_attention": False, "precision": "float16"},
+    ],
+    ids=["transformer", "bfloat16", "float16"],
+)
+def test_other_models_through_the_commands(folders, tmp_path, flags):
+    arguments = tiny.flags(
+        dataset=folders[flags["task"]], name="tiny", **{**tiny.SETTINGS, **flags}
+    )
+    result = tiny.finish("train", *arguments, folder=tmp_path)
+    assert (result.status, result.err) == (0, "")
+
+
+@pytest.mark.parametrize("task", [pytest.param("sentiment", marks=pytest.mark.slow), "ner"])
+def test_a_backbone_is_fine_tuned_and_comes_back(folders, tmp_path, monkeypatch, task):
+    preset = tiny.write_preset(tmp_path / "preset")
+    settings = {**tiny.SETTINGS, "epochs": 1, "backbone": preset, "max_length": 64}
+    monkeypatch.chdir(tmp_path)
+    train.main(tiny.flags(task=task, dataset=folders[task], name="tiny", **settings))
+    run = tmp_path / "runs" / "understanding" / "tiny"
+    before = read_json(run / "metrics.json")["metrics"]
+    # The run is all that evaluation needs.
+    preset.rename(tmp_path / "gone")
+    evaluate.main(["--run", str(run)])
+    assert read_json(run / "metrics.json")["metrics"] == pytest.approx(before)
+
+
+def test_vectors_begin_the_words(folders, tmp_path, monkeypatch, capsys):
+    words = ["soup", "lovely", "awful", "the", "unseen"]
+    lines = [f"{word} {' '.join(str(i + j / 7) for j in range(5))}" for i, word in enumerate(words)]
+    (tmp_path / "vectors.txt").write_text("\n".join(lines) + "\n")
+    settings = {**tiny.SETTINGS, "epochs": 1, "embedding_dim": 5, "vectors": "vectors.txt"}
+    monkeypatch.chdir(tmp_path)
+    train.main(tiny.flags(dataset=folders["sentiment"], name="tiny", **settings))
+    assert re.search(r"5 of \d+ words begin with a vector of vectors.txt", capsys.readouterr().out)
