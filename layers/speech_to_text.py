@@ -12,7 +12,8 @@ class SpeechToText(keras.Model):
 
     Token ids are `0 ... V - 1`, of which 0 is padding; the CTC head has one more output, the
     blank, which is V: padding and blank are never the same. Frames that pad an utterance are blank
-    with certainty, so that a CTC loss or a search over all frames is that over the real ones.
+    with certainty, so that a CTC loss or a search over all frames is that over the real ones; a
+    fully masked utterance, with no frames, is blank throughout.
 
     Args:
         encoder: Frames and their number to a memory and its mask, as `SpeechEncoder`.

@@ -25,3 +25,15 @@ def cache_folder(tmp_path_factory):
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("ATTENTION_SUITE_CACHE", str(folder))
         yield folder
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """On TensorFlow, what applications prove for the other backends is slow.
+
+    There the commands train, save and load the same models.
+    """
+    if os.environ["KERAS_BACKEND"] == "tensorflow":
+        for item in items:
+            if "backends" in item.name and (ROOT / "tests" / "apps") in item.path.parents:
+                item.add_marker(pytest.mark.slow)

@@ -8,6 +8,7 @@ import pytest
 from benchmarks import log_mel
 
 
+@pytest.mark.slow
 def test_all_compute_the_same():
     found = [
         log_mel.prepare(name, "tensorflow", False, "float32")(3)() for name in log_mel.CONTENDERS

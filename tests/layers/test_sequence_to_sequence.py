@@ -302,7 +302,7 @@ def test_it_is_part_of_functional_models_of_any_length(name, copies):
 @pytest.mark.parametrize(
     ("name", "copies"),
     [
-        ("transformer", True),
+        pytest.param("transformer", True, marks=pytest.mark.slow),
         pytest.param("transformer", False, marks=pytest.mark.slow),
         pytest.param("recurrent", False, marks=pytest.mark.slow),
         pytest.param("recurrent", True, marks=pytest.mark.slow),

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import keras
 import numpy as np
+import pytest
 
 from apps.captioning import data, evaluate, model, predict, train
 from apps.captioning.config import Config
@@ -111,6 +112,7 @@ class TestRun:
         assert not re.search(r"(src|href)=\W*https?:", page)
 
 
+@pytest.mark.slow
 def test_a_new_network_learns_concepts_first_and_keeps_its_statistics(scenes_folder, capsys):
     settings = {**tiny.SETTINGS, "concept_weight": 1.0, "batch_size": 2, "concept_epochs": 2}
     config = Config(dataset=str(scenes_folder), max_train=16, **settings)
@@ -144,6 +146,7 @@ def test_a_new_network_learns_concepts_first_and_keeps_its_statistics(scenes_fol
 
 
 class TestEvaluate:
+    @pytest.mark.slow
     def test_gives_the_same_numbers_in_another_process(self, trained, copied):
         before = read_json(trained.run / "metrics.json")
         (copied / "captions_test.jsonl").unlink()
@@ -173,6 +176,7 @@ class TestEvaluate:
         assert set(report["metrics"]) == {"bleu_1", "bleu_2", "bleu_3", "bleu_4", "cider"}
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_training_with_one_line(scenes_folder, tmp_path):
     settings = {**tiny.SETTINGS, "epochs": 10_000, "patience": 10_000, "max_train": 16}
     flags = tiny.flags(dataset=scenes_folder, name="tiny", **settings)
@@ -207,6 +211,7 @@ class TestBackbone:
         evaluate.main(["--run", str(run)])
         assert read_json(run / "metrics.json")["metrics"] == report["metrics"]
 
+    @pytest.mark.slow
     def test_fine_tuned(self, scenes_folder, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(keras.applications, "TinyNet", tiny.TinyNet, raising=False)

@@ -278,7 +278,7 @@ def test_backends_train_decode_save_and_load(kind, tmp_path):
     inputs = {name: value.numpy() for name, value in next(iter(batches))[0].items()}
     found, expected = to_numpy(loaded(inputs)), to_numpy(summarizer(inputs))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
-    generator = make_generator(loaded, config, method="beam")
+    generator = make_generator(loaded, tokenizer, config, method="beam")
     decoded = summarize(generator, rows[:3], tokenizer, config)
     for text, row in zip(decoded, rows, strict=False):
         weights, copy = split_weights(text, config)

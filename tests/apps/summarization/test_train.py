@@ -214,6 +214,7 @@ def test_word_vectors_are_where_training_begins(fit, documents, capsys):
 
 
 class TestEvaluate:
+    @pytest.mark.slow
     def test_gives_the_same_numbers_in_another_process(self, trained, copied):
         before = read_json(trained.run / "metrics.json")
         (copied / "summaries_test.jsonl").unlink()

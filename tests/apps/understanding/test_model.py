@@ -87,6 +87,7 @@ def test_pooling_looks_at_the_word_that_decides():
     assert np.mean(shares) > 0.4
 
 
+@pytest.mark.slow
 def test_without_attention_the_context_is_blind_to_the_words_of_the_question():
     reader, rows = learn("qa", steps=1, question_attention=False)
     encoded = data.encode("qa", rows[:1], reader.tokenizer, [], reader.config)[0]

@@ -107,6 +107,7 @@ class TestTrain:
         assert ", predicted " in page and not re.search(r"(src|href)=\W*https?:", page)
 
 
+@pytest.mark.slow
 def test_it_learns_ten_pictures_by_heart(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tiny.write_lines(tmp_path, list("abcde") * 2)
@@ -123,6 +124,7 @@ def test_it_learns_ten_pictures_by_heart(tmp_path, monkeypatch):
 
 
 class TestEvaluate:
+    @pytest.mark.slow
     def test_gives_the_same_numbers_in_another_process(self, trained, copied):
         before = runs.read_json(trained.run / "metrics.json")
         for path in (copied / "maps", copied / "tensorboard"):
