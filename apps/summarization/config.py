@@ -22,7 +22,7 @@ class Config(Options):
 
     tokenizer: Literal["words", "subwords"] = "words"
     """Words, of which those outside of the vocabulary can only be copied, or subwords."""
-    vocabulary_size: int = 8000
+    vocabulary_size: int = 6000
     """Entries of the vocabulary that documents and summaries share."""
     max_source: int = 112
     """Longest document in tokens; a longer one is cut."""
