@@ -125,7 +125,7 @@ class Config:
     prefix beam search; of these, what the model has."""
     beams: int = 8
     """Candidates of a beam search."""
-    decode_ctc_weight: float = 0.4
+    decode_ctc_weight: float = 0.2
     """Share of CTC in the score of joint decoding."""
     length_penalty: float = 0.0
     """Beam search compares log-probability / length^penalty."""
