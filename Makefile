@@ -30,7 +30,8 @@ train-% evaluate-% predict-%: export KERAS_BACKEND = $(BACKEND)
 .PHONY: train-summarization evaluate-summarization predict-summarization
 .PHONY: train-speech evaluate-speech predict-speech
 .PHONY: train-understanding evaluate-understanding predict-understanding
-.PHONY: test test-all test-backends bench bench-vision bench-decoding lint format clean help
+.PHONY: bench bench-vision bench-decoding bench-log-mel bench-whisper
+.PHONY: test test-all test-backends lint format clean help
 
 setup: $(READY) ## Install into .venv (GPU=1: CUDA builds; BACKEND=jax|torch: that backend too)
 
@@ -115,6 +116,12 @@ bench-vision: $(READY) $(VENV)/.installed-torch ## Training of a Vision Transfor
 bench-decoding: $(READY) $(VENV)/.installed-benchmarks ## Decoding with a Transformer, beside Hugging Face's (ARGS=)
 	$(PYTHON) -m benchmarks.decoding $(ARGS)
 
+bench-log-mel: $(READY) ## Log-mel spectrograms in tf.data, beside librosa's (ARGS=)
+	$(PYTHON) -m benchmarks.log_mel $(ARGS)
+
+bench-whisper: $(READY) ## Decoding with a pretrained Whisper, beside a plain loop (DATASET=folder, ARGS="--preset FOLDER")
+	$(PYTHON) -m benchmarks.whisper $(if $(DATASET),--dataset "$(DATASET)") $(ARGS)
+
 lint: $(BASE) ## Check style and formatting
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
@@ -128,7 +135,7 @@ clean: ## Remove caches and build output, not runs
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-21s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-24s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BASE): requirements.txt requirements-dev.txt
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(PYTHON3) is too old: Python 3.11 or newer is needed (PYTHON3=path)")'

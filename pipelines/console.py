@@ -92,6 +92,7 @@ def parse(
     prog: str | None = None,
     description: str | None = None,
     presets: Mapping[str, Config] | None = None,
+    open_preset: Callable[[str], Config] | None = None,
     defaults: Mapping[str, object] | None = None,
 ) -> Config:
     """Reads a flat, frozen dataclass from the command line.
@@ -104,7 +105,10 @@ def parse(
         argv: The arguments, by default the process's.
         prog: The command as `--help` prints it, such as `python -m apps.captioning.train`.
         description: The first lines of `--help`, by default the class's docstring.
-        presets: Named configurations for `--preset NAME`, which other flags then override.
+        presets: Named configurations for `--preset NAME`, which other flags then override. Where
+            `config_class` has a field `preset`, it keeps the name.
+        open_preset: Makes a configuration of any other value of `--preset`, or raises a
+            `UserError`; without it no other value is taken.
         defaults: Values of fields that stand where no flag does, whatever the class or the preset
             has there.
 
@@ -120,7 +124,7 @@ def parse(
     for argument in sys.argv[1:] if argv is None else argv:
         check_utf8(argument)
 
-    command = _with_preset(config_class, presets) if presets else config_class
+    command = _with_preset(config_class, presets, open_preset) if presets else config_class
 
     def read(**default):
         # tyro's own hook for a rejected command line; the exact pin of tyro keeps it in place.
@@ -130,10 +134,12 @@ def parse(
     config = read()
     base = dict(defaults or {})
     if presets and config.preset is not None:
-        base = {**_values(presets[config.preset]), **base}
+        named = presets.get(config.preset) or open_preset(config.preset)
+        base = {**_values(named), **base}
     if base:
         config = read(default=command(**base))
-    return config_class(**{k: v for k, v in _values(config).items() if k != "preset"})
+    names = {field.name for field in dataclasses.fields(config_class)}
+    return config_class(**{k: v for k, v in _values(config).items() if k in names})
 
 
 def override(config: Config, arguments) -> Config:
@@ -242,12 +248,16 @@ def _torch_gpu() -> bool:
 _GPU_FOUND = {"tensorflow": _tensorflow_gpu, "jax": _jax_gpu, "torch": _torch_gpu}
 
 
-def _with_preset(config_class: type, presets: Iterable[str]) -> type:
-    """Returns `config_class` with one more field, the name of a preset."""
+def _with_preset(config_class: type, presets: Iterable[str], is_open: object) -> type:
+    """Returns `config_class` with one more field, the name of a preset or what else is opened."""
     import tyro
 
-    about = tyro.conf.arg(help="Named configuration to start from; other flags override it.")
-    choice = Annotated[Literal[(None, *presets)], about]
+    about = "Named configuration to start from; other flags override it."
+    choice = Annotated[Literal[(None, *presets)], tyro.conf.arg(help=about)]
+    if is_open:
+        metavar = f"{{{','.join(('None', *presets))}}}|NAME|FOLDER"
+        about = f"{about} Or a pretrained model to start from, its name or its folder."
+        choice = Annotated[str | None, tyro.conf.arg(help=about, metavar=metavar)]
     command = dataclasses.make_dataclass(
         config_class.__name__, [("preset", choice, None)], bases=(config_class,), frozen=True
     )

@@ -1,4 +1,4 @@
-"""Words and signs of a text, and the lower-case form by which vectors of words know them."""
+"""Words and signs of a text, the lower-case form by which vectors know them, and its shape."""
 
 import unicodedata
 
@@ -16,6 +16,9 @@ _WORD = regex.compile(
 )
 
 
+SHAPES = ("none", "lower", "Title", "UPPER", "A", "mIxed", "digits", "letters and digits", "signs")
+
+
 def find(text):
     """Where words and signs stand: a list of `(start, end)` in characters, white space left out.
 
@@ -27,3 +30,23 @@ def find(text):
 def form(word):
     """A word in lower case, composed (NFC), with straight apostrophes."""
     return unicodedata.normalize("NFC", word).lower().replace("’", "'")
+
+
+def shape(word):
+    """What lower case takes away: the index in `SHAPES` of how a word is written; 0 of none."""
+    letters, digits = sum(map(str.isalpha, word)), sum(map(str.isdigit, word))
+    if not word:
+        name = "none"
+    elif letters and digits:
+        name = "letters and digits"
+    elif digits:
+        name = "digits"
+    elif not letters:
+        name = "signs"
+    elif word == word.lower():
+        name = "lower"
+    elif word == word.upper():
+        name = "UPPER" if letters > 1 else "A"
+    else:
+        name = "Title" if word == word[0] + word[1:].lower() else "mIxed"
+    return SHAPES.index(name)

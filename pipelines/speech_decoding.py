@@ -1,4 +1,4 @@
-"""Transcribes spectrograms: by the paths of CTC, by the attention decoder, or by both."""
+"""Transcribes sounds: by the paths of CTC, by the attention decoder, or by both."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,16 +6,14 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 
-from pipelines import ctc_alignment, ctc_decoding, segments
+from pipelines import ctc_alignment, ctc_decoding
 from pipelines.cache import progress_bar
 from pipelines.console import console
 from pipelines.ctc_prefix import JointModel
 from pipelines.decoding import Generator
-from pipelines.log_mel import FRAME_SECONDS
 from pipelines.text import END
-from pipelines.text_decoding import padded_length
 
-SECONDS = 4 * FRAME_SECONDS  # From one position of a memory to the next.
+LEAST_WEIGHT = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +24,7 @@ class Heard:
         text: The transcript.
         words: Of each word its text, and where it starts and ends, in seconds.
         tokens: `(T,)`, ids without start and end.
+        token_words: `(T,)`, the index of the word that each is part of, or -1.
         weights: `(T, S)`, where the decoder listened for each token; `None` without one.
         log_probs: `(S, V + 1)`, what CTC says; `None` without it.
     """
@@ -33,6 +32,7 @@ class Heard:
     text: str
     words: tuple
     tokens: np.ndarray
+    token_words: np.ndarray
     weights: np.ndarray | None
     log_probs: np.ndarray | None
 
@@ -53,12 +53,11 @@ class Recognizer:
     """A model, its units, and a way to decode.
 
     Args:
-        model: A `layers.SpeechToText`.
-        tokenizer: A `pipelines.speech_units.Units`.
-        normalization: The `pipelines.mel_store.Normalization` that it was trained with.
-        method: "ctc", "ctc_beam", "attention" or "joint".
+        model: A `layers.SpeechToText` or `layers.Whisper`.
+        tokenizer: A `pipelines.speech_units.Units`, or the `pipelines.text.Tokenizer` of a Whisper.
+        front_end: The one of `pipelines.front_ends` that the model hears by.
+        method: "ctc", "ctc_beam", "attention" or "joint"; of these, a Whisper has "attention".
         max_length: Most units of a text.
-        max_frames: Longest sound, in frames; what is longer is heard in pieces.
         beams: Candidates of a beam search.
         ctc_weight: Share of CTC in joint decoding.
         length_penalty: Of the attention decoder's beam search.
@@ -70,10 +69,9 @@ class Recognizer:
         self,
         model,
         tokenizer,
-        normalization,
+        front_end,
         method,
         max_length,
-        max_frames,
         beams=8,
         ctc_weight=0.4,
         length_penalty=0.0,
@@ -82,13 +80,12 @@ class Recognizer:
     ):
         self.model = model
         self.tokenizer = tokenizer
-        self.normalization = normalization
+        self.front_end = front_end
         self.method = method
-        self.max_frames = max_frames
         self.beams = beams
         self.language_model = language_model
         self.language_model_weight = language_model_weight
-        self.listener = None if model.ctc_head is None else Listener(model)
+        self.listener = None if getattr(model, "ctc_head", None) is None else Listener(model)
         self.generator = None
         if method in ("attention", "joint"):
             searched = JointModel(model, ctc_weight) if method == "joint" else model
@@ -101,12 +98,13 @@ class Recognizer:
             )
 
     def transcribe(
-        self, log_mels: Sequence[np.ndarray], batch_size=16, description="transcribing"
+        self, sounds: Sequence[np.ndarray], batch_size=16, description="transcribing"
     ) -> list[Heard]:
         """Transcribes utterances, the longest first, and shows the progress on a terminal.
 
         Args:
-            log_mels: Spectrograms `(F, M)`, not normalized.
+            sounds: As the front end has them: spectrograms `(F, M)` or samples `(n,)`. What is too
+                long is heard in pieces.
             batch_size: Pieces decoded at once.
             description: What the progress bar says.
 
@@ -115,8 +113,8 @@ class Recognizer:
         """
         pieces = [
             (row, start, stop)
-            for row in range(len(log_mels))
-            for start, stop in segments.cut(log_mels[row], self.max_frames)
+            for row in range(len(sounds))
+            for start, stop in self.front_end.pieces(sounds[row])
         ]
         found = [None] * len(pieces)
         order = sorted(range(len(pieces)), key=lambda i: pieces[i][1] - pieces[i][2])
@@ -128,26 +126,20 @@ class Recognizer:
             for first in range(0, len(order), batch_size):
                 chosen = order[first : first + batch_size]
                 cuts = [
-                    log_mels[row][start:stop]
-                    for row, start, stop in map(pieces.__getitem__, chosen)
+                    sounds[row][start:stop] for row, start, stop in map(pieces.__getitem__, chosen)
                 ]
                 for i, heard in zip(chosen, self._decode(cuts, batch_size), strict=True):
                     found[i] = heard
                 progress.advance(task, len(chosen))
-        results = [[] for _ in log_mels]
+        results = [[] for _ in range(len(sounds))]
         for (row, start, _), heard in zip(pieces, found, strict=True):
-            results[row].append((start, heard))
+            before = start / self.front_end.steps * self.front_end.seconds
+            results[row].append((before, heard))
         return [_join(parts) for parts in results]
 
     def _decode(self, cuts, batch_size):
-        """Decodes a batch, filled up to its size so that this is no new shape to compile for."""
-        length = padded_length(max(len(cut) for cut in cuts))
-        features = np.zeros((batch_size, length, cuts[0].shape[1]), "float32")
-        frames = np.ones(batch_size, "int32")
-        for i, cut in enumerate(cuts):
-            features[i, : len(cut)], frames[i] = self.normalization.apply(cut), len(cut)
-        inputs = {"features": features, "frames": frames}
-        positions = [-(-len(cut) // 4) for cut in cuts]
+        inputs = self.front_end.inputs(cuts, batch_size)
+        positions = [-(-len(cut) // self.front_end.steps) for cut in cuts]
         log_probs = [None] * len(cuts)
         if self.listener is not None:
             every = self.listener.predict_on_batch(inputs)
@@ -172,12 +164,16 @@ class Recognizer:
     def _heard(self, tokens, weights, log_probs):
         ids = np.asarray(tokens, "int32")
         words, positions = self.tokenizer.words(ids)
+        spans = _spans(ids, weights, log_probs)
+        times = ctc_alignment.word_times(words, positions, spans, self.front_end.seconds)
+        token_words = np.full(len(ids), -1)
+        for number, places in enumerate(positions):
+            token_words[places] = number
         return Heard(
             text=self.tokenizer.decode(ids),
-            words=tuple(
-                ctc_alignment.word_times(words, positions, _spans(ids, weights, log_probs), SECONDS)
-            ),
+            words=tuple(times),
             tokens=ids,
+            token_words=token_words,
             weights=weights,
             log_probs=log_probs,
         )
@@ -201,24 +197,43 @@ def _spans(ids, weights, log_probs):
         except ValueError:
             if weights is None:
                 raise
-    peaks = np.maximum.accumulate(weights.argmax(-1)) if len(ids) else []
-    return [(int(peak), int(peak)) for peak in peaks]
+    try:
+        return ctc_alignment.align(_attended(weights), np.arange(len(ids)))
+    except ValueError:
+        peaks = np.maximum.accumulate(weights.argmax(-1))
+        return [(int(peak), int(peak)) for peak in peaks]
+
+
+def _attended(weights):
+    """Weights `(T, S)` as CTC would say them, `(S, T + 1)`: each token is an output of its own.
+
+    Where the attention of a token is below half of its peak, that between tokens is likelier.
+    """
+    peaks = weights.max(-1, initial=LEAST_WEIGHT, keepdims=True)
+    shares = np.concatenate([weights / peaks, np.full((1, weights.shape[1]), 0.5)])
+    return np.log(shares.T.clip(LEAST_WEIGHT))
 
 
 def _join(parts):
-    """The pieces of one utterance as one."""
+    """The pieces of one utterance, each with the seconds before it, as one."""
     if len(parts) == 1:
         return parts[0][1]
     heard = [piece for _, piece in parts]
     words = tuple(
-        (word, first + start * FRAME_SECONDS, last + start * FRAME_SECONDS)
-        for start, piece in parts
+        (word, before + first, before + last)
+        for before, piece in parts
         for word, first, last in piece.words
     )
+    before = np.cumsum([0] + [len(piece.words) for piece in heard])
+    token_words = [
+        np.where(piece.token_words < 0, -1, piece.token_words + count)
+        for piece, count in zip(heard, before, strict=False)
+    ]
     whole = Heard(
         text=" ".join(piece.text for piece in heard if piece.text),
         words=words,
         tokens=np.concatenate([piece.tokens for piece in heard]),
+        token_words=np.concatenate(token_words),
         weights=None,
         log_probs=None,
     )

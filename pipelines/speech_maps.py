@@ -125,7 +125,7 @@ def speech_map(
         log_mel=log_mel,
         words=heard.words,
         tokens=unit_names(tokenizer, heard.tokens),
-        token_words=token_words(tokenizer, heard.tokens, [word for word, _, _ in heard.words]),
+        token_words=tuple(heard.token_words.tolist()),
         weights=heard.weights,
         posteriors=None if heard.log_probs is None else np.exp(heard.log_probs),
         seconds_per_position=seconds_per_position,
@@ -148,26 +148,6 @@ def unit_names(tokenizer: Units, ids: Sequence[int]) -> tuple[str, ...]:
         else:
             names.append(nameless[unit] if unit < len(nameless) else Units.SPACE)
     return tuple(names)
-
-
-def token_words(tokenizer: Units, ids: Sequence[int], words: Sequence[str]) -> tuple[int, ...]:
-    """The index of the word that each token is part of, or -1 after the last.
-
-    A word ends with the first token that completes it: so words may also have been found in pieces
-    of the sequence, whose first word begins with no mark.
-
-    Raises:
-        ValueError: if the tokens do not spell the words.
-    """
-    places, start = np.full(len(ids), -1), 0
-    for number, word in enumerate(words):
-        stops = range(start + 1, len(ids) + 1)
-        stop = next((s for s in stops if tokenizer.decode(ids[start:s]) == word), None)
-        if stop is None:
-            raise ValueError(f"The tokens {list(ids)} do not spell {list(words)}.")
-        places[start:stop] = number
-        start = stop
-    return tuple(places.tolist())
 
 
 def errors(words: Sequence[str], reference: str) -> tuple[list[str | None], list[bool]]:

@@ -31,7 +31,10 @@ class Subwords:
 
     Attributes:
         vocabulary_size: V.
+        has_shapes: Whether case is lost on ids, so that `lower_words.shape` tells more.
     """
+
+    has_shapes = False
 
     def __init__(self, pad=PAD, start=START, end=END):
         self.pad = pad
@@ -120,6 +123,8 @@ class LowerCaseWords(Subwords):
         **special: As for `Subwords`.
     """
 
+    has_shapes = True
+
     def __init__(self, words, **special):
         super().__init__(**special)
         self._words = words if isinstance(words, WordTokenizer) else WordTokenizer(words, False)
@@ -130,13 +135,18 @@ class LowerCaseWords(Subwords):
     def train(cls, texts, vocabulary_size, known=()):
         """Takes the most frequent words of `texts`, those of the training split alone.
 
+        What is there once, and not among `known`, is left out: models have to learn from something
+        what an unknown word is.
+
         Args:
             texts: Texts, or words.
             vocabulary_size: Most entries, special ones included, without those of `known`.
             known: Words to have as well: those with vectors, that other texts may have.
         """
         counts = Counter(word for text in texts for word in _forms(text, lower_words.find(text)))
-        ranked = sorted(counts, key=lambda word: (-counts[word], word))
+        known_words = set(known)
+        often = (word for word in counts if counts[word] > 1 or word in known_words)
+        ranked = sorted(often, key=lambda word: (-counts[word], word))
         found = ranked[: vocabulary_size - len(SPECIAL_WORDS)]
         return cls(list(dict.fromkeys([*SPECIAL_WORDS, *found, *known])))
 

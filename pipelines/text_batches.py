@@ -98,14 +98,18 @@ def whole_batches(
         The rows, and the features, of which those of the rows stand first.
     """
     order = np.argsort(-examples.lengths, kind="stable")
-    longest = {name: max(map(len, values), default=0) for name, values in examples.features.items()}
+    sizes = {name: list(map(len, values)) for name, values in examples.features.items()}
+    longest = {name: max(lengths, default=0) for name, lengths in sizes.items()}
     start = 0
     while start < len(order):
         length = min(padded_length(int(examples.lengths[order[start]])), longest["tokens"])
         size = 2 ** int(np.log2(max(tokens_per_batch // max(length, 1), 1)))
         rows = order[start : start + size]
         filled = np.concatenate([rows, np.repeat(rows[-1:], size - len(rows))])
-        # Two tokens at least are special: what else grows with an example is shorter by them.
-        lengths = {name: min(most, length - 2) for name, most in longest.items()}
-        yield rows, examples.pad(filled, {**lengths, "tokens": length})
+        # What is not of each token has none for two special ones at least.
+        lengths = {
+            name: length if sizes[name] == sizes["tokens"] else min(most, length - 2)
+            for name, most in longest.items()
+        }
+        yield rows, examples.pad(filled, lengths)
         start += size

@@ -4,18 +4,21 @@ Its vocabulary is put in the order that `pipelines.text` has: padding, start, en
 tokens of which no text is made, such as those of time, are left out, but for its prompt.
 """
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
-from pipelines import runs
+from pipelines import audio, runs, streams
 from pipelines.backbones import PRESET_SCHEMES
 from pipelines.console import UserError, unknown
-from pipelines.text import END, PAD, SPECIAL, START, Tokenizer
+from pipelines.text import END, PAD, SPECIAL, START, Tokenizer, pad
 
 FILE = "audio_converter.json"
 BLANK = "Ġ"  # A space by itself, as byte-level BPE writes it.
@@ -107,6 +110,48 @@ def load_extractor(folder: str | Path) -> keras.layers.Layer:
         raise UserError(f"{path}: no features can be read here ({error})") from error
 
 
+def training_batches(
+    files: Sequence[str | Path],
+    tokens: Sequence[Sequence[int]],
+    extractor: keras.layers.Layer,
+    batch_size: int,
+    seed: int,
+):
+    """An endless dataset of sounds with their transcripts, and its batches in an epoch.
+
+    Args:
+        files: Sounds that can be read.
+        tokens: Of each its ids from start to end.
+        extractor: Of a `Pretrained`.
+        batch_size: B, at most; all sounds are as long as the model hears at once.
+        seed: Of the order, which is new in every epoch.
+
+    Returns:
+        A `tf.data.Dataset` of `({"features": (B, F, M), "tokens": (B, T)}, (B, T))`: the ids
+        without the end, and those one step later, padded with 0; and the steps of an epoch.
+    """
+    names, ids = [str(file) for file in files], pad(tokens, max(map(len, tokens)))
+    shape = (extractor.num_samples // extractor.stride, extractor.num_mels)
+
+    def read(place):
+        return audio.read(names[place])
+
+    def example(place):
+        samples = tf.numpy_function(read, [place], tf.float32, stateful=False)
+        own = tf.gather(ids, place)
+        inputs = {
+            "features": tf.ensure_shape(extractor(tf.ensure_shape(samples, [None])), shape),
+            "tokens": tf.where(own == END, PAD, own)[:-1],
+        }
+        return inputs, own[1:]
+
+    batch_size = min(batch_size, len(names))
+    order = tf.data.Dataset.range(len(names)).shuffle(len(names), seed=seed).repeat()
+    batches = order.map(example, num_parallel_calls=os.cpu_count())
+    batches = batches.batch(batch_size, drop_remainder=True)
+    return streams.finish(batches), max(round(len(names) / batch_size), 1)
+
+
 def copy_weights(backbone: keras.Model, model: keras.Model, rows: list[int]) -> None:
     """Copies the weights of KerasHub's `WhisperBackbone` to a `layers.Whisper`.
 
@@ -161,7 +206,7 @@ def _preset_name(preset, known):
         return str(folder)
     if folder.is_dir():
         raise UserError(f"{preset} is no KerasHub preset: it has no config.json")
-    if len(folder.parts) > 1 or preset.startswith("~"):
+    if len(folder.parts) > 1 or preset.startswith(("~", ".")):
         raise UserError(f"there is no folder {preset} to open a Whisper preset from")
     raise unknown("Whisper preset", preset, [*known, "the folder of a KerasHub preset"])
 

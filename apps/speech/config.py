@@ -1,13 +1,17 @@
 """The configuration of a speech recognition run, read from the command line."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from pipelines import ranges
+from pipelines.console import UserError
 from pipelines.ranges import above, at_least, within
 from pipelines.text_to_text import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
 
 DATASETS = ("spoken-numbers",)
+WHISPER_TARGET = 444
+"""Most tokens of a text that Whisper's 448 positions leave, after the longest of its prompts."""
 _MULTI_HEAD = ("multi_head", "grouped_query", "multi_query")
 
 _RANGES = {
@@ -39,6 +43,8 @@ class Config:
     """Where TensorFlow Datasets keeps its data."""
     name: str | None = None
     """Name of the run; the time by default."""
+    preset: str | None = None
+    """One of `PRESETS`, or the folder or name of the KerasHub preset of a Whisper."""
 
     encoder: Literal["conformer", "transformer", "lstm"] = "lstm"
     """What reads the sound, after a convolution that leaves a quarter of the frames."""
@@ -148,6 +154,17 @@ class Config:
     """Cores that share one operation of TensorFlow, None for all."""
 
     @property
+    def whisper(self):
+        """The pretrained Whisper in place of a model of our own, or None."""
+        return None if self.preset is None or self.preset in PRESETS else self.preset
+
+    @property
+    def heads(self):
+        """Names of the outputs that a model of our own has."""
+        there = {"ctc": self.ctc_weight > 0, "attention": self.decoder != "none"}
+        return [name for name, is_there in there.items() if is_there]
+
+    @property
     def listening(self):
         """How the decoder listens."""
         return self.attention or {"rnn": "location_sensitive"}.get(self.decoder, "multi_head")
@@ -161,6 +178,8 @@ class Config:
 
     def __post_init__(self):
         ranges.check(self, _RANGES)
+        if self.whisper is not None and self.max_target > WHISPER_TARGET:
+            raise ValueError(f"--max-target of a Whisper must be at most {WHISPER_TARGET}")
         if self.decoder == "none" and self.ctc_weight == 0:
             raise ValueError("--decoder none is CTC alone, which --ctc-weight 0 takes away")
         if self.decoder != "none" and self.ctc_weight == 1:
@@ -194,6 +213,8 @@ class Decoding:
 
     run: str = "runs/speech/latest"
     """The folder of the run."""
+    preset: str | None = None
+    """A pretrained Whisper in place of a run: the folder or name of its KerasHub preset."""
     decode: Literal["joint", "attention", "ctc", "ctc_beam"] | None = None
     """By decoder and CTC together, by the decoder alone, by the likeliest path of CTC, or by its
     prefix beam search."""
@@ -235,7 +256,7 @@ class Prediction(Decoding):
     input: str = ""
     """A sound file, or a folder of them."""
     output: str | None = None
-    """Where the maps go; by default the folder predictions of the run."""
+    """Where the maps go; by default the folder predictions of the run, or of the preset."""
 
 
 PRESETS = {
@@ -248,3 +269,55 @@ PRESETS = {
         patience=20,
     ),
 }
+
+_NOT_OF_WHISPER = (
+    *("encoder", "encoder_attention", "position", "decoder", "attention", "ctc_weight", "dim"),
+    *("encoder_layers", "decoder_layers", "num_heads", "mlp_dim", "kernel_size", "filters"),
+    *("dropout", "word_dropout", "units", "vocabulary_size"),
+    *("speed_perturbation", "noise", "time_masks", "frequency_masks", "time_warp"),
+)
+
+
+def pretrained(preset):
+    """The configuration that decodes and fine-tunes a pretrained Whisper.
+
+    Raises:
+        UserError: This is neither a folder nor named like one of KerasHub's.
+    """
+    if not (preset.startswith("whisper_") or "/" in preset or Path(preset).is_dir()):
+        raise UserError(
+            f"unknown preset '{preset}'. The known ones are {', '.join(PRESETS)}, for training, "
+            "and of a Whisper the folder, or KerasHub's name, such as whisper_tiny_en"
+        )
+    return Config(
+        preset=preset,
+        ctc_weight=0.0,
+        max_target=224,
+        speed_perturbation=False,
+        noise=False,
+        time_masks=0,
+        frequency_masks=0,
+        time_warp=0,
+        epochs=4,
+        seconds_per_batch=120.0,
+        learning_rate=1e-5,
+        warmup_steps=50,
+        label_smoothing=0.0,
+        beams=1,
+        normalize=True,
+    )
+
+
+def check_pretrained(config):
+    """Makes sure that nothing is asked of a Whisper that it has already, or cannot do.
+
+    Raises:
+        UserError: Something is.
+    """
+    if config.whisper is None:
+        return
+    usual = pretrained(config.whisper)
+    for name in _NOT_OF_WHISPER:
+        if getattr(config, name) != getattr(usual, name):
+            flag = name.replace("_", "-")
+            raise UserError(f"--{flag} is of no use to the pretrained Whisper {config.whisper}")

@@ -2,9 +2,10 @@
 
 import itertools
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines import sources, spoken_numbers, text_input, utterances
+from pipelines import audio, sources, spoken_numbers, text_input, utterances, whisper
 from pipelines.console import UserError, console
 from pipelines.log_mel import FRAME_SECONDS
 from pipelines.mel_store import MelStore
@@ -57,9 +58,24 @@ class Sounds:
     rows: list
     store: MelStore
 
-    def log_mels(self):
-        """The spectrograms at the first speed, in order."""
+    def heard_by(self, front_end):
+        """What the front end of a recognizer takes for them, in order, at the first speed."""
+        if front_end.takes_samples:
+            return _Samples([row["file_name"] for row in self.rows])
         return [self.store[i] for i in range(0, len(self.store), len(self.store.speeds))]
+
+
+class _Samples(Sequence):
+    """The samples of sounds, read when they are asked for."""
+
+    def __init__(self, files):
+        self._files = files
+
+    def __len__(self):
+        return len(self._files)
+
+    def __getitem__(self, number):
+        return audio.read(self._files[number])
 
 
 def listen(rows, config, training=False):
@@ -84,21 +100,65 @@ def train_language_model(rows, tokenizer, config):
     )
 
 
-def training_batches(sounds, tokenizer, normalization, heads, config):
+def training_batches(sounds, tokenizer, front_end, config):
     """An endless dataset for `fit`, the steps of an epoch, and how many seconds of sound these are.
 
-    What is longer than `max_seconds`, or has a text that is too long for it, is left out; a message
-    counts it.
+    What is longer than a piece of the front end, or has a text that is too long for it, is left
+    out; a message counts it.
     """
     encoded = tokenizer.encode([row["text"] for row in sounds.rows])
     seconds = sounds.store.frames.reshape(len(encoded), -1).max(axis=1) * FRAME_SECONDS
     fits = [
-        length <= config.max_seconds and _fits(ids, length, config)
+        length <= front_end.max_seconds and _fits(ids, length, config)
         for ids, length in zip(encoded, seconds, strict=True)
     ]
+    _report(sounds, fits, front_end, config)
+    tokens = [ids if fit else None for ids, fit in zip(encoded, fits, strict=True)]
+    if config.whisper is None:
+        batches, steps = _own_batches(sounds, tokens, front_end, config)
+    else:
+        batches, steps = _whisper_batches(sounds, tokens, front_end, config)
+    return batches, steps, float(seconds[fits].sum())
+
+
+def _own_batches(sounds, tokens, front_end, config):
+    augmentation = utterances.Augmentation(
+        noise_db=NOISE_DB if config.noise else None,
+        time_masks=config.time_masks,
+        frequency_masks=config.frequency_masks,
+        time_warp=config.time_warp,
+    )
+    batches, steps = utterances.training_batches(
+        sounds.store,
+        tokens,
+        front_end.normalization,
+        config.seconds_per_batch,
+        config.seed,
+        augmentation,
+    )
+
+    def of_heads(inputs, labels):
+        return inputs, {name: labels[name] for name in config.heads}
+
+    return batches.map(of_heads), steps
+
+
+def _whisper_batches(sounds, tokens, front_end, config):
+    kept = [number for number, ids in enumerate(tokens) if ids is not None]
+    return whisper.training_batches(
+        [sounds.rows[number]["file_name"] for number in kept],
+        [tokens[number] for number in kept],
+        front_end.extractor,
+        max(int(config.seconds_per_batch / front_end.max_seconds), 1),
+        config.seed,
+    )
+
+
+def _report(sounds, fits, front_end, config):
+    """Tells of the utterances that do not fit."""
     if not any(fits):
         raise UserError(
-            f"no training utterance is of at most --max-seconds {config.max_seconds:g} and "
+            f"no training utterance is of at most --max-seconds {front_end.max_seconds:g} and "
             f"--max-target {config.max_target}"
         )
     if not all(fits):
@@ -110,30 +170,15 @@ def training_batches(sounds, tokenizer, normalization, heads, config):
             highlight=False,
             soft_wrap=True,
         )
-    augmentation = utterances.Augmentation(
-        noise_db=NOISE_DB if config.noise else None,
-        time_masks=config.time_masks,
-        frequency_masks=config.frequency_masks,
-        time_warp=config.time_warp,
-    )
-    batches, steps = utterances.training_batches(
-        sounds.store,
-        [ids if fit else None for ids, fit in zip(encoded, fits, strict=True)],
-        normalization,
-        config.seconds_per_batch,
-        config.seed,
-        augmentation,
-    )
-
-    def of_heads(inputs, labels):
-        return inputs, {name: labels[name] for name in heads}
-
-    return batches.map(of_heads), steps, float(seconds[fits].sum())
 
 
 def _fits(ids, seconds, config):
     """Whether CTC and decoder can say a text in so many seconds."""
     content = ids[1:-1]
+    if len(content) >= config.max_target:
+        return False
+    if config.ctc_weight == 0:
+        return True
     repeats = sum(a == b for a, b in itertools.pairwise(content))
     positions = -(-round(seconds / FRAME_SECONDS) // 4)
-    return len(content) < config.max_target and len(content) + repeats <= positions
+    return len(content) + repeats <= positions

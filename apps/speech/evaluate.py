@@ -1,9 +1,10 @@
 """Scores a finished run on a whole split: `python -m apps.speech.evaluate --run FOLDER`."""
 
+import dataclasses
 import json
 from pathlib import Path
 
-from apps.speech.config import Config, Evaluation
+from apps.speech.config import Config, Evaluation, pretrained
 from pipelines import console, runs
 
 
@@ -11,8 +12,7 @@ from pipelines import console, runs
 def main(argv=None):
     """Reads the flags and evaluates."""
     arguments = console.parse(Evaluation, argv, prog="python -m apps.speech.evaluate")
-    folder = Path(arguments.run)
-    config = console.override(runs.load(folder, Config), arguments)
+    folder, config = resolve(arguments)
     console.select_device(arguments.device, config.op_threads)
     with console.quiet_start():
         import tensorflow  # noqa: F401
@@ -22,40 +22,64 @@ def main(argv=None):
         console.require_gpu()
     recognizer = load(folder, config)
     rows = data.read(config, wanted=(arguments.split,))[arguments.split]
+    if arguments.preset is not None:
+        runs.make_folder(folder)
+        runs.write_json(folder / "config.json", dataclasses.asdict(config))
     evaluate(folder, config, recognizer, rows, arguments.split)
 
 
+def resolve(arguments):
+    """The folder of a run and its configuration, with what a command gives in place of its own.
+
+    A pretrained Whisper has a folder as well, for what is written; its weights stay where they are.
+    """
+    if arguments.preset is None:
+        folder = Path(arguments.run)
+        return folder, console.override(runs.load(folder, Config), arguments)
+    config = console.override(pretrained(arguments.preset), arguments)
+    name = config.preset.partition("://")[2].replace("/", "_") or Path(config.preset).resolve().name
+    return runs.ROOT / "speech" / f"pretrained-{name}", config
+
+
 def load(folder, config):
-    """The recognizer of a run, decoding as the configuration says."""
-    import layers  # noqa: F401
+    """The recognizer of a run or of a preset, decoding as the configuration says."""
+    import layers
+    from pipelines import front_ends, whisper
     from pipelines.mel_store import Normalization
     from pipelines.ngrams import NGramModel
     from pipelines.speech_units import Units
+    from pipelines.text import Tokenizer
 
-    return make_recognizer(
-        runs.load_model(folder),
-        Units.load(folder),
-        Normalization.load(folder),
-        config,
-        language_model=NGramModel.load(folder) if config.language_model_weight else None,
-    )
+    if config.whisper is None:
+        return make_recognizer(
+            runs.load_model(folder),
+            Units.load(folder),
+            front_ends.LogMels(Normalization.load(folder), config.max_seconds),
+            config,
+            language_model=NGramModel.load(folder) if config.language_model_weight else None,
+        )
+    if (folder / "model.keras").is_file():
+        parts = runs.load_model(folder), Tokenizer.load(folder), whisper.load_extractor(folder)
+        opened = whisper.Pretrained(*parts)
+    else:
+        opened = whisper.load(config.whisper, layers.Whisper)
+    front_end = front_ends.WhisperMels(opened.extractor, config.max_seconds)
+    return make_recognizer(opened.model, opened.tokenizer, front_end, config)
 
 
-def make_recognizer(model, tokenizer, normalization, config, language_model=None, quick=False):
+def make_recognizer(model, tokenizer, front_end, config, language_model=None, quick=False):
     """What transcribes as a configuration says; `quick` for one candidate at a time."""
-    from pipelines.log_mel import FRAME_SECONDS
     from pipelines.speech_decoding import Recognizer
 
     method = config.decoding
     if quick:
-        method = "ctc" if "ctc" in model.heads else "attention"
+        method = "ctc" if config.ctc_weight > 0 else "attention"
     return Recognizer(
         model,
         tokenizer,
-        normalization,
+        front_end,
         method,
         max_length=config.max_target,
-        max_frames=round(config.max_seconds / FRAME_SECONDS),
         beams=1 if quick else config.beams,
         ctc_weight=config.decode_ctc_weight,
         length_penalty=config.length_penalty,
@@ -69,7 +93,7 @@ def evaluate(folder, config, recognizer, rows, split, training_seconds=None):
     from apps.speech import data
 
     sounds = data.listen(rows, config)
-    heard = recognizer.transcribe(sounds.log_mels(), config.decode_batch_size)
+    heard = recognizer.transcribe(sounds.heard_by(recognizer.front_end), config.decode_batch_size)
     metrics = score(heard, sounds.rows, config)
     report = runs.write_report(
         folder,
@@ -120,15 +144,24 @@ def draw(folder, heard, rows, recognizer, metrics, pictures=8, on_page=24):
         sound = audio.read(row["file_name"])
         shown.append(
             speech_maps.speech_map(
-                one,
+                _within_sound(one),
                 recognizer.tokenizer,
                 log_mel.log_mel(sound).numpy(),
                 reference=row["text"],
                 name=Path(row["file_name"]).name,
                 sound=sound,
+                seconds_per_position=recognizer.front_end.seconds,
             )
         )
     return speech_maps.write(folder, shown, scores=metrics, pictures=pictures)
+
+
+def _within_sound(one):
+    """A `Heard` whose weights sum to one: a Whisper also attends to the silence after the sound."""
+    if one.weights is None:
+        return one
+    sums = one.weights.sum(-1, keepdims=True)
+    return dataclasses.replace(one, weights=one.weights / sums.clip(1e-9))
 
 
 if __name__ == "__main__":

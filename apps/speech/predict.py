@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from apps.speech.config import Config, Prediction
+from apps.speech.config import Prediction
+from apps.speech.evaluate import resolve
 from pipelines import console, runs
 
 
@@ -11,8 +12,7 @@ from pipelines import console, runs
 def main(argv=None):
     """Reads the flags, transcribes, and draws where each word was heard."""
     arguments = console.parse(Prediction, argv, prog="python -m apps.speech.predict")
-    folder = Path(arguments.run)
-    config = console.override(runs.load(folder, Config), arguments)
+    folder, config = resolve(arguments)
     if not arguments.input:
         raise console.UserError("--input is missing: a sound file, or a folder of them")
     console.select_device(arguments.device, config.op_threads)
@@ -33,13 +33,13 @@ def predict(config, recognizer, wanted, output):
     be read is an error; of a folder it is skipped, with a line.
     """
     from apps.speech.evaluate import draw
-    from pipelines import audio, log_mel
+    from pipelines import audio
 
-    files, log_mels = [], []
+    files, sounds = [], []
     found = audio.find(wanted)
     for file in found:
         try:
-            log_mels.append(log_mel.log_mel(audio.read(file)).numpy())
+            sounds.append(recognizer.front_end.read(audio.read(file)))
             files.append(file)
         except console.UserError as error:
             if len(found) == 1:
@@ -48,7 +48,7 @@ def predict(config, recognizer, wanted, output):
     if not files:
         raise console.UserError("none of the sounds could be read")
     runs.make_folder(output)
-    heard = recognizer.transcribe(log_mels, config.decode_batch_size)
+    heard = recognizer.transcribe(sounds, config.decode_batch_size)
     for file, one in zip(files, heard, strict=True):
         print(one.text if len(found) == 1 else f"{file}\t{one.text}")
     rows = [{"file_name": file, "text": ""} for file in files]

@@ -2,14 +2,16 @@
 
 import time
 
-from apps.speech.config import PRESETS, Config
+from apps.speech.config import PRESETS, Config, check_pretrained, pretrained
 from pipelines import console, runs
 
 
 @console.main
 def main(argv=None):
     """Reads the flags and trains."""
-    config = console.parse(Config, argv, prog="python -m apps.speech.train", presets=PRESETS)
+    options = {"prog": "python -m apps.speech.train", "presets": PRESETS}
+    config = console.parse(Config, argv, open_preset=pretrained, **options)
+    check_pretrained(config)
     console.select_device(config.device, config.op_threads)
     with console.quiet_start():
         import tensorflow  # noqa: F401
@@ -21,12 +23,13 @@ def main(argv=None):
 
 
 def train(config):
-    """Reads the data, makes the model, fits it, and evaluates the best epoch on the test split."""
+    """Reads the data, makes or opens the model, fits it, and evaluates its best epoch."""
     import keras
 
+    import layers
     from apps.speech import data, model
     from apps.speech.evaluate import evaluate, load, make_recognizer, score
-    from pipelines import ctc_loss, mel_store, training
+    from pipelines import front_ends, mel_store, training, whisper
 
     runs.check_name("speech", config)
     started = time.perf_counter()
@@ -34,22 +37,28 @@ def train(config):
     if config.precision != "float32":
         keras.mixed_precision.set_global_policy(f"mixed_{config.precision}")
 
+    if config.whisper is not None:
+        opened = whisper.load(config.whisper, layers.Whisper)
     rows = data.read(config)
-    tokenizer = data.train_tokenizer(rows["train"], config)
     sounds = data.listen(rows["train"], config, training=True)
-    normalization = mel_store.normalization(sounds.store)
     validation = data.listen(rows["validation"][: config.max_validation], config)
+    if config.whisper is None:
+        tokenizer = data.train_tokenizer(rows["train"], config)
+        network = model.build(config, tokenizer.vocabulary_size)
+        normalization = mel_store.normalization(sounds.store)
+        front_end = front_ends.LogMels(normalization, config.max_seconds)
+    else:
+        tokenizer, network = opened.tokenizer, opened.model
+        front_end = front_ends.WhisperMels(opened.extractor, config.max_seconds)
 
-    network = model.build(config, tokenizer.vocabulary_size)
-    batches, steps, heard = data.training_batches(
-        sounds, tokenizer, normalization, network.heads, config
-    )
-    quick = make_recognizer(network, tokenizer, normalization, config, quick=True)
+    batches, steps, heard = data.training_batches(sounds, tokenizer, front_end, config)
+    quick = make_recognizer(network, tokenizer, front_end, config, quick=True)
 
     folder = runs.create("speech", config)
     tokenizer.save(folder)
-    normalization.save(folder)
-    data.train_language_model(rows["train"], tokenizer, config).save(folder)
+    front_end.save(folder)
+    if config.whisper is None:
+        data.train_language_model(rows["train"], tokenizer, config).save(folder)
     console.console.print(
         f"{len(sounds.rows):,} training utterances, {heard / 3600:.1f} hours, "
         f"{tokenizer.vocabulary_size:,} units, {network.count_params():,} parameters, "
@@ -57,11 +66,6 @@ def train(config):
         highlight=False,
         soft_wrap=True,
     )
-    losses = {
-        "ctc": (ctc_loss.CtcLoss(), config.ctc_weight),
-        "attention": (training.TokenCrossentropy(config.label_smoothing), 1 - config.ctc_weight),
-    }
-    losses = {name: losses[name] for name in network.heads}
     steps, at_once = training.whole_executions(steps, config.steps_per_execution)
     network.compile(
         training.make_optimizer(
@@ -72,8 +76,7 @@ def train(config):
             clip_norm=config.clip_norm,
             ema_momentum=config.ema or None,
         ),
-        loss={name: loss for name, (loss, _) in losses.items()},
-        loss_weights={name: weight for name, (_, weight) in losses.items()},
+        **_losses(config),
         steps_per_execution=at_once,
     )
     # Else it is built inside the first step, which TensorFlow then traces twice.
@@ -89,7 +92,7 @@ def train(config):
             steps=steps,
             batch_size=len(sounds.rows) / steps,
             evaluate=lambda: score(
-                quick.transcribe(validation.log_mels(), config.decode_batch_size),
+                quick.transcribe(validation.heard_by(front_end), config.decode_batch_size),
                 validation.rows,
                 config,
             ),
@@ -108,6 +111,23 @@ def train(config):
         "test",
         training_seconds=round(seconds, 1),
     )
+
+
+def _losses(config):
+    """What the outputs are compared by: the one of a Whisper, or those of the heads there are."""
+    from pipelines import ctc_loss, training
+
+    attention = training.TokenCrossentropy(config.label_smoothing)
+    if config.whisper is not None:
+        return {"loss": attention}
+    losses = {
+        "ctc": (ctc_loss.CtcLoss(), config.ctc_weight),
+        "attention": (attention, 1 - config.ctc_weight),
+    }
+    return {
+        "loss": {name: losses[name][0] for name in config.heads},
+        "loss_weights": {name: losses[name][1] for name in config.heads},
+    }
 
 
 if __name__ == "__main__":

@@ -68,6 +68,9 @@ class Config:
     multi_label: bool = False
     """sentiment: any number of labels for each text."""
 
+    tokenizer: Literal["subwords", "words"] = "subwords"
+    """What a text is made of, from scratch: pieces of words, or words in lower case, which those
+    with vectors always are."""
     vocabulary_size: int = 2000
     """Most entries of the vocabulary; words with vectors of their own come on top."""
     max_length: int = 256
@@ -79,10 +82,10 @@ class Config:
     max_answer: int = 30
     """qa: most tokens of an answer."""
 
-    epochs: int = 6
-    """Passes over the training examples."""
-    tokens_per_batch: int = 2048
-    """Tokens of a batch, padding included."""
+    epochs: int | None = None
+    """Passes over the training examples; by default 12 for sentiment, 6 for ner and 2 for qa."""
+    tokens_per_batch: int | None = None
+    """Tokens of a batch, padding included; by default 1,024, and 2,048 for qa."""
     steps_per_execution: int = 1
     """Steps that TensorFlow runs without Python in between."""
     learning_rate: float = 3e-3
@@ -113,10 +116,22 @@ class Config:
     op_threads: int | None = None
     """Cores that share one operation of TensorFlow, None for all."""
 
+    @property
+    def passes(self):
+        """Passes over the training examples."""
+        return self.epochs or {"sentiment": 12, "ner": 6, "qa": 2}[self.task]
+
+    @property
+    def batch_tokens(self):
+        """Tokens of a batch, padding included."""
+        return self.tokens_per_batch or {"qa": 2048}.get(self.task, 1024)
+
     def __post_init__(self):
         ranges.check(self, _RANGES)
         if self.backbone is not None and self.vectors is not None:
             raise ValueError("--vectors start a model from scratch: they do not go with --backbone")
+        if self.backbone is not None and self.tokenizer != "subwords":
+            raise ValueError(f"--tokenizer {self.tokenizer} does not go with --backbone")
         if self.freeze and self.backbone is None:
             raise ValueError("--freeze keeps the weights of a --backbone, and there is none")
         if self.multi_label and self.task != "sentiment":
@@ -177,8 +192,19 @@ class Prediction:
         ranges.check(self, _RANGES)
 
 
-_GLOVE = {"vocabulary_size": 20_000, "embedding_dim": 50, "dropout": 0.4, "learning_rate": 1e-3}
-_FINE_TUNING = {"learning_rate": 1e-4, "warmup_steps": 200, "dropout": 0.1}
+_GLOVE = {
+    "vocabulary_size": 20_000,
+    "embedding_dim": 50,
+    "dropout": 0.4,
+    "learning_rate": 1e-3,
+    "tokens_per_batch": 2048,
+}
+_FINE_TUNING = {
+    "learning_rate": 1e-4,
+    "warmup_steps": 200,
+    "dropout": 0.1,
+    "tokens_per_batch": 2048,
+}
 
 PRESETS = {
     "sst2": Config(
@@ -187,19 +213,19 @@ PRESETS = {
         dropout=0.5,
         learning_rate=1e-3,
         epochs=5,
+        tokens_per_batch=2048,
         label_smoothing=0.1,
     ),
     "sst2-glove": Config(**_GLOVE, num_layers=1, epochs=6),
-    "sst2-minilm": Config(**_FINE_TUNING, max_length=128, epochs=2),
+    "sst2-minilm": Config(**_FINE_TUNING, max_length=128, epochs=1),
     "wnut17-glove": Config(task="ner", **_GLOVE, num_layers=1, epochs=15),
     "wnut17-minilm": Config(task="ner", **_FINE_TUNING, max_length=192, epochs=6),
     "squad-minilm": Config(
         task="qa",
-        **_FINE_TUNING,
+        **{**_FINE_TUNING, "tokens_per_batch": 5120},
         matching="additive",
         max_length=320,
         overlap=96,
-        tokens_per_batch=5120,
         epochs=2,
     ),
 }

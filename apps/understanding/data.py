@@ -9,6 +9,7 @@ from pipelines import (
     conll,
     intents,
     labels,
+    lower_words,
     qa_windows,
     sources,
     split_files,
@@ -134,8 +135,8 @@ def make_subwords(rows, config):
     if config.backbone is not None:
         return subwords.open_preset(config.backbone)
     texts = [text for row in rows for text in _texts(config.task, row)]
-    if config.vectors is not None:
-        known = _words_of(config.vectors)
+    if config.vectors is not None or config.tokenizer == "words":
+        known = () if config.vectors is None else _words_of(config.vectors)
         return subwords.LowerCaseWords.train(texts, config.vocabulary_size, known)
     return subwords.BytePairs.train(texts, config.vocabulary_size)
 
@@ -175,10 +176,11 @@ def _texts(task, row):
 
 def _encode_texts(rows, tokenizer, classes, config):
     index, features, pieces = {name: i for i, name in enumerate(classes)}, {"tokens": []}, []
-    targets = []
+    targets, shapes = [], []
     for number, row in enumerate(rows):
-        ids = tokenizer.encode(row["text"])[0][: config.max_length - 2]
+        ids, spans = (part[: config.max_length - 2] for part in tokenizer.encode(row["text"]))
         features["tokens"].append(_framed(ids, tokenizer))
+        shapes.append(np.array([0, *_shapes(row["text"], spans), 0], "int32"))
         label = row.get("label", [])
         if isinstance(label, list) and not config.multi_label and "label" in row:
             raise UserError("some label is a list: --multi-label gives a text any number of them")
@@ -189,16 +191,19 @@ def _encode_texts(rows, tokenizer, classes, config):
         targets.append(target)
         pieces.append((number, 0, len(ids)))
     features["labels"] = targets
-    return Examples(features, {"tokens": tokenizer.pad, "labels": 0}), pieces
+    padding = {"tokens": tokenizer.pad, "labels": 0}
+    return _examples(features, padding, tokenizer, shapes), pieces
 
 
 def _encode_sentences(rows, tokenizer, classes, config):
     """Sentences too long for a model come in pieces of whole words."""
     index = {name: i for i, name in enumerate(classes)}
-    features, pieces = {"tokens": [], "words": [], "labels": []}, []
+    features, pieces, shapes = {"tokens": [], "words": [], "labels": []}, [], []
     room = config.max_length - 2
     for number, row in enumerate(rows):
         ids, firsts = tokenizer.encode_words(row["tokens"])
+        of_words = map(lower_words.shape, row["tokens"])
+        of_tokens = np.repeat(list(of_words), np.diff([*firsts, len(ids)]))
         tags_of_row = row.get("tags", ["O"] * len(firsts))
         begin = 0
         while begin < len(firsts):
@@ -208,13 +213,16 @@ def _encode_sentences(rows, tokenizer, classes, config):
                 stop += 1
             piece = ids[firsts[begin] : ends[stop - 1]][:room]
             features["tokens"].append(_framed(piece, tokenizer))
+            written = of_tokens[firsts[begin] : ends[stop - 1]][:room]
+            shapes.append(np.array([0, *written, 0], "int32"))
             places = [1 + first - firsts[begin] for first in firsts[begin:stop]]
             features["words"].append(np.array(places, "int32"))
             labels_of_piece = [index.get(tag, 0) for tag in tags_of_row[begin:stop]]
             features["labels"].append(np.array(labels_of_piece, "int32"))
             pieces.append((number, begin, stop))
             begin = stop
-    return Examples(features, {"tokens": tokenizer.pad, "words": -1, "labels": -1}), pieces
+    padding = {"tokens": tokenizer.pad, "words": -1, "labels": -1}
+    return _examples(features, padding, tokenizer, shapes), pieces
 
 
 def _encode_questions(rows, tokenizer, classes, config):
@@ -229,11 +237,28 @@ def _encode_questions(rows, tokenizer, classes, config):
         "question": [np.ones(n, "int32") if n else np.zeros(1, "int32") for n in asked],
         "labels": list(windows.answers),
     }
+    shapes = []
+    for window, count in enumerate(asked if tokenizer.has_shapes else ()):
+        row = rows[windows.rows[window]]
+        of_question = _shapes(row["question"], tokenizer.encode(row["question"])[1][:count])
+        of_context = _shapes(row["context"], windows.context_offsets(window))
+        shapes.append(np.array([0, *of_question, 0, *of_context, 0], "int32"))
     padding = {"tokens": tokenizer.pad, "segments": 0, "question": 0, "labels": 0}
-    return Examples(features, padding), windows
+    return _examples(features, padding, tokenizer, shapes), windows
 
 
 ENCODERS = {"sentiment": _encode_texts, "ner": _encode_sentences, "qa": _encode_questions}
+
+
+def _examples(features, padding, tokenizer, shapes):
+    """`Examples`, with the shapes of tokens that have lost theirs."""
+    if tokenizer.has_shapes:
+        features, padding = {**features, "shapes": shapes}, {**padding, "shapes": 0}
+    return Examples(features, padding)
+
+
+def _shapes(text, spans):
+    return [lower_words.shape(text[start:end]) for start, end in spans]
 
 
 def _framed(ids, tokenizer):

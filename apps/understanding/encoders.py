@@ -21,12 +21,14 @@ class TextEncoder(keras.layers.Layer):
         max_length: Its longest sequence.
         embedding_dim: Size of the embeddings; `dim` if `None`.
         dropout: Of the reader.
+        shapes: How many `shapes` there are; 0 if the tokens tell them.
         **kwargs: Of `keras.layers.Layer`.
 
     Call arguments:
         tokens: `(B, S)`, integers.
         mask: boolean `(B, S)`; padding stands at the end.
         segments: `(B, S)`, 0 or 1: in a question, or in its context.
+        shapes: `(B, S)`, integers: how each token is written, in capitals or not.
 
     Returns:
         `(B, S, D)`.
@@ -44,6 +46,7 @@ class TextEncoder(keras.layers.Layer):
         max_length=512,
         embedding_dim=None,
         dropout=0.0,
+        shapes=0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -57,6 +60,7 @@ class TextEncoder(keras.layers.Layer):
         self.max_length = max_length
         self.embedding_dim = embedding_dim
         self.dropout = dropout
+        self.shapes = shapes
 
     def build(self, tokens_shape=None):
         def table(rows, name):
@@ -74,8 +78,13 @@ class TextEncoder(keras.layers.Layer):
 
         self.embedding = table(self.vocabulary_size, "embedding")
         self.segment_embedding = table(2, "segment_embedding")
-        self.projection = keras.layers.Dense(self.dim, dtype=self.dtype_policy, name="projection")
-        self.projection.build((None, None, self.embedding_dim or self.dim))
+        self.shape_embedding = table(self.shapes, "shape_embedding") if self.shapes else None
+        self.projection = None
+        if self.embedding_dim is not None:
+            self.projection = keras.layers.Dense(
+                self.dim, dtype=self.dtype_policy, name="projection"
+            )
+            self.projection.build((None, None, self.embedding_dim))
         if self.reader == "bilstm":
             self.encoder = RecurrentEncoder(
                 self.dim,
@@ -98,18 +107,20 @@ class TextEncoder(keras.layers.Layer):
         self.encoder.build((None, None, self.dim))
         self.built = True
 
-    def call(self, tokens, mask=None, segments=None, training=None):
+    def call(self, tokens, mask=None, segments=None, shapes=None, training=None):
         x = self.embedding(tokens)
+        if self.shape_embedding is not None:
+            x = x + self.shape_embedding(shapes)
         if segments is not None:
             x = x + self.segment_embedding(segments)
-        if self.embedding_dim is not None:
+        if self.projection is not None:
             x = self.projection(x)
         return self.encoder(x, mask=mask, training=training)
 
     def get_config(self):
         names = (
             *("vocabulary_size", "dim", "reader", "num_layers", "num_heads", "mlp_dim"),
-            *("attention", "max_length", "embedding_dim", "dropout"),
+            *("attention", "max_length", "embedding_dim", "dropout", "shapes"),
         )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
@@ -143,7 +154,7 @@ class PretrainedEncoder(keras.layers.Layer):
     def build(self, tokens_shape=None):
         self.built = True
 
-    def call(self, tokens, mask=None, segments=None, training=None):
+    def call(self, tokens, mask=None, segments=None, shapes=None, training=None):
         inputs = {"token_ids": tokens, "padding_mask": ops.cast(mask, "int32")}
         if "segment_ids" in self.backbone.input:
             inputs["segment_ids"] = ops.zeros_like(tokens) if segments is None else segments

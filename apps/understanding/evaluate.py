@@ -102,9 +102,9 @@ def _score_answers(found, rows):
 
 def dictionary_baseline(training, rows):
     """How far one gets by looking entities up among those of training."""
-    from pipelines.entity_dictionary import EntityDictionary
+    from pipelines.dictionary_tagger import DictionaryTagger
 
-    dictionary = EntityDictionary(training)
+    dictionary = DictionaryTagger(training)
     found = [{"tags": dictionary.tag(row["tokens"])} for row in rows]
     return {"dictionary_span_f1": _score_entities(found, rows)["span_f1"]}
 

@@ -11,6 +11,7 @@ from layers import (
     RecurrentEncoder,
     get,
 )
+from pipelines.lower_words import SHAPES
 
 IMPOSSIBLE = -1e9
 
@@ -64,6 +65,7 @@ def _encoder(config, subwords):
         max_length=config.max_length,
         embedding_dim=config.embedding_dim,
         dropout=config.dropout,
+        shapes=len(SHAPES) if subwords.has_shapes else 0,
     )
 
 
@@ -91,6 +93,12 @@ class Understanding(keras.Model):
         )
         self.build_head((None, None, self.encoder.dim))
         self.built = True
+
+    def encode(self, inputs, training=None):
+        """The states `(B, S, D)` of the tokens."""
+        tokens = inputs["tokens"]
+        others = {name: inputs[name] for name in ("segments", "shapes") if name in inputs}
+        return self.encoder(tokens, mask=self.is_token(tokens), training=training, **others)
 
     def dense(self, units, input_dim, name, activation=None):
         """A built dense layer."""
@@ -181,7 +189,7 @@ class TextClassifier(Understanding):
 
     def call(self, inputs, return_attention_scores=False, training=None):
         tokens = inputs["tokens"]
-        states = self.encoder(tokens, mask=self.is_token(tokens), training=training)
+        states = self.encode(inputs, training=training)
         vector, weights = self.pooling(
             states, mask=self.is_text(tokens), return_attention_scores=True, training=training
         )
@@ -251,7 +259,7 @@ class EntityTagger(Understanding):
 
     def call(self, inputs, return_attention_scores=False, training=None):
         tokens, words = inputs["tokens"], inputs["words"]
-        states = self.encoder(tokens, mask=self.is_token(tokens), training=training)
+        states = self.encode(inputs, training=training)
         places = ops.maximum(words, 0)[..., None]
         heads = ops.take_along_axis(states, places, axis=1)
         context, weights = self.attention(
@@ -289,6 +297,15 @@ class EntityTagger(Understanding):
 def _may_follow(tag, before):
     """Whether a tag may follow another in BIO: I- goes on with what there is of its type."""
     return not tag.startswith("I-") or before in (f"B-{tag[2:]}", tag)
+
+
+def _with_tokens(inputs, tokens):
+    """The inputs with other tokens, and without the shapes of those that are gone."""
+    changed = {**inputs, "tokens": tokens}
+    if "shapes" in inputs:
+        kept = ops.equal(tokens, inputs["tokens"])
+        changed["shapes"] = ops.where(kept, inputs["shapes"], 0)
+    return changed
 
 
 @keras.saving.register_keras_serializable("attention_suite")
@@ -348,10 +365,10 @@ class AnswerFinder(Understanding):
         question = ops.cast(inputs["question"], "bool")
         mask = self.is_token(tokens)
         if self.matching is None:
-            states, seen = self._read_apart(tokens, segments, question, mask, training)
+            states, seen = self._read_apart(inputs, question, mask, training)
             weights = ops.zeros((*ops.shape(tokens), ops.shape(question)[1]))
         else:
-            states = self.encoder(tokens, mask=mask, segments=segments, training=training)
+            states = self.encode(inputs, training=training)
             # The question stands behind the start token.
             asked = states[:, 1 : 1 + ops.shape(question)[1]]
             seen, weights = self.matching(
@@ -372,16 +389,17 @@ class AnswerFinder(Understanding):
         logits = ops.where(eligible[..., None], logits, IMPOSSIBLE)
         return (logits, weights) if return_attention_scores else logits
 
-    def _read_apart(self, tokens, segments, question, mask, training):
+    def _read_apart(self, inputs, question, mask, training):
         """States of the context alone, and the mean of those of the question alone."""
-        pad, _, end = self.special
+        tokens, segments = inputs["tokens"], inputs["segments"]
+        pad, start, end = self.special
         alone = ops.where(segments > 0, tokens, ops.where(mask, end, pad))
-        alone = ops.where(ops.equal(tokens, self.special[1]), tokens, alone)
-        states = self.encoder(alone, mask=mask, segments=segments, training=training)
-        alone = ops.where(segments > 0, pad, tokens)[:, : 2 + ops.shape(question)[1]]
-        asked = self.encoder(
-            alone, mask=self.is_token(alone), segments=ops.zeros_like(alone), training=training
-        )[:, 1 : 1 + ops.shape(question)[1]]
+        alone = ops.where(ops.equal(tokens, start), tokens, alone)
+        states = self.encode(_with_tokens(inputs, alone), training)
+        asked = _with_tokens(inputs, ops.where(segments > 0, pad, tokens))
+        asked["segments"] = ops.zeros_like(segments)
+        asked = {name: x[:, : 2 + ops.shape(question)[1]] for name, x in asked.items()}
+        asked = self.encode(asked, training)[:, 1 : 1 + ops.shape(question)[1]]
         real = ops.cast(question, asked.dtype)[..., None]
         mean = ops.sum(asked * real, axis=1, keepdims=True)
         mean = mean / ops.maximum(ops.sum(real, axis=1, keepdims=True), 1)

@@ -39,7 +39,7 @@ def train(config):
     tokenizer = data.make_subwords(rows["train"], config)
     classes = data.class_names(config.task, rows["train"])
     examples, _ = data.encode(config.task, rows["train"], tokenizer, classes, config)
-    batches, steps = text_batches.training_batches(examples, config.tokens_per_batch, config.seed)
+    batches, steps = text_batches.training_batches(examples, config.batch_tokens, config.seed)
 
     network = model.build(config, tokenizer, classes)
     if config.vectors is not None:
@@ -60,7 +60,7 @@ def train(config):
     network.compile(
         training.make_optimizer(
             config.learning_rate,
-            config.epochs * steps,
+            config.passes * steps,
             config.warmup_steps,
             weight_decay=config.weight_decay,
             clip_norm=config.clip_norm,
@@ -73,11 +73,11 @@ def train(config):
     network.fit(
         batches,
         steps_per_epoch=steps,
-        epochs=config.epochs,
+        epochs=config.passes,
         verbose=0,
         callbacks=training.make_callbacks(
             folder,
-            epochs=config.epochs,
+            epochs=config.passes,
             steps=steps,
             batch_size=len(examples) / steps,
             evaluate=lambda: score(config.task, reader.read(validation), validation),

@@ -139,6 +139,34 @@ def test_flags_override_the_preset_they_stand_beside(capsys):
     assert message == "unknown flag --prest; the nearest known flag is --preset"
 
 
+@dataclass(frozen=True)
+class Named(Config):
+    """Trains a model that a preset may have begun."""
+
+    preset: str | None = None
+    """Where it began."""
+
+
+def test_a_preset_that_is_no_named_one_is_opened(capsys):
+    def open_preset(name):
+        if not name.startswith("model_"):
+            raise console.UserError(f"there is no model {name}")
+        return Named(epochs=3, preset=name)
+
+    def parse_named(*argv):
+        presets = {"small": Named(epochs=1, sizes=(3,))}
+        return console.parse(Named, argv, presets=presets, open_preset=open_preset)
+
+    assert parse_named() == Named()
+    assert parse_named("--preset", "small") == Named(epochs=1, sizes=(3,), preset="small")
+    assert parse_named("--preset", "model_b", "--limit", "2") == Named(3, limit=2, preset="model_b")
+    message = error_line(capsys, parse_named, "--preset", "larg")
+    assert message == "there is no model larg"
+    with pytest.raises(SystemExit):
+        parse_named("--help")
+    assert "--preset {None,small}|NAME|FOLDER" in " ".join(capsys.readouterr().out.split())
+
+
 def test_help_documents_every_field(capsys):
     with pytest.raises(SystemExit) as exit_info:
         parse("--help", presets=PRESETS)

@@ -48,3 +48,21 @@ def test_forms():
     assert lower_words.form("DON’T") == "don't"
     assert lower_words.form("Cafe\u0301") == "café"
     assert lower_words.form("İ") == "i\u0307"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("none", [""]),
+        ("lower", ["dog", "don't", "café", "中", "n't"]),
+        ("Title", ["Dog", "Éric", "O'neill"]),
+        ("UPPER", ["NATO", "U.S.", "ДА"]),
+        ("A", ["A", "I'"]),
+        ("mIxed", ["iPhone", "McDonald", "O'Neill", "dOG"]),
+        ("digits", ["7", "1,000", "٣"]),
+        ("letters and digits", ["B2B", "5th"]),
+        ("signs", ["?", "...", "🙂", "_"]),
+    ],
+)
+def test_shapes(name, expected):
+    assert {lower_words.SHAPES[lower_words.shape(word)] for word in expected} == {name}

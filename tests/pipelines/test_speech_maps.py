@@ -10,12 +10,11 @@ from pipelines.speech_maps import (
     SpeechMap,
     errors,
     speech_map,
-    token_words,
     unit_names,
     write,
 )
 from pipelines.speech_units import Units
-from pipelines.text import END, START, Tokenizer
+from pipelines.text import Tokenizer
 
 TEXTS = ["sixteen seventeen eighteen", "nineteen six teen", "ça va"] * 3
 
@@ -32,12 +31,15 @@ def spread(rows, columns, seed=0):
 
 def heard(units, text, positions=31, attention=True, ctc=True):
     ids = np.array(units.encode([text])[0][1:-1])
-    words = [(word, 0.1 * i, 0.1 * i + 0.08) for i, word in enumerate(units.words(ids)[0])]
+    found, places = units.words(ids)
+    words = [(word, 0.1 * i, 0.1 * i + 0.08) for i, word in enumerate(found)]
+    owners = [next((n for n, own in enumerate(places) if i in own), -1) for i in range(len(ids))]
     log_probs = np.log(spread(positions, units.vocabulary_size + 1, seed=1))
     return SimpleNamespace(
         text=text,
         words=tuple(words),
         tokens=ids,
+        token_words=np.array(owners),
         weights=spread(len(ids), positions) if attention else None,
         log_probs=log_probs if ctc else None,
     )
@@ -79,36 +81,6 @@ def test_bytes_have_names_too():
     tokenizer = Tokenizer.train(["the small dog"] * 3, 300)
     ids = tokenizer.encode(["the é dog"])[0][1:-1]
     assert unit_names(tokenizer, ids) == ("▁the", "▁", "\ufffd", "\ufffd", "▁dog")
-    assert token_words(tokenizer, ids, tokenizer.words(ids)[0]) == (0, 1, 1, 1, 2)
-
-
-@pytest.mark.parametrize("kind", ["subword", "character", "word"])
-def test_tokens_belong_to_their_words(kind):
-    units = Units.train(TEXTS, 40, kind)
-    ids = [START, *units.encode(["six nineteen ça eighteen"])[0][1:], END]
-    words, positions = units.words(ids)
-    owners = token_words(units, ids[1:-2], words)
-    for number, tokens in enumerate(positions):
-        assert [owners[i - 1] for i in tokens] == [number] * len(tokens)
-
-
-def test_words_of_pieces_need_no_mark(units):
-    ids = units.encode(["six teen"])[0][1:-1]
-    inner = unit_names(units, range(units.vocabulary_size)).index("teen")
-    # A sound that was cut: in the first piece two words were heard, in the second the end of one.
-    assert units.words([*ids, inner, ids[0]])[0] == ["six", "teenteen", "six"]
-    owners = token_words(units, [*ids, inner, ids[0]], ["six", "teen", "teen", "six"])
-    assert owners[-2:] == (2, 3) and sorted(set(owners[:-2])) == [0, 1]
-
-
-def test_what_shows_nothing_belongs_to_what_follows(units):
-    ids = units.encode(["six q six q"])[0][1:-1]  # There is no "q": unknown, not shown.
-    words, _ = units.words(ids)
-    assert words == ["six", "six"]
-    assert token_words(units, ids, words)[-1] == -1
-    assert token_words(units, [], []) == ()
-    with pytest.raises(ValueError, match="do not spell"):
-        token_words(units, ids, ["seven"])
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,15 @@ def test_every_example_comes_once_in_batches_of_few_shapes(examples):
     assert sorted(seen) == list(range(COUNT)) and len(shapes) <= 8
 
 
+def test_what_is_of_each_token_is_as_long_as_the_tokens(examples):
+    segments = [np.ones_like(tokens) for tokens in examples.features["tokens"]]
+    with_segments = Examples(
+        {**examples.features, "segments": segments}, {**examples.padding, "segments": 0}
+    )
+    for _, features in whole_batches(with_segments, 128):
+        np.testing.assert_array_equal(features["segments"], features["tokens"] > 0)
+
+
 def test_a_text_longer_than_a_batch_is_one(examples):
     assert all(len(rows) == 1 for rows, _ in whole_batches(examples, 1))
 

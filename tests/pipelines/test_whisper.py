@@ -11,7 +11,7 @@ import tensorflow as tf
 from tokenizers import pre_tokenizers
 
 from layers import Whisper
-from pipelines import whisper
+from pipelines import audio, whisper
 from pipelines.console import UserError
 from pipelines.decoding import Generator
 from pipelines.text import END, PAD, START, Tokenizer
@@ -35,7 +35,7 @@ PROMPTS = {
 VOCABULARY, FRAMES, MELS, T = EOS + 13, 100, 11, 5
 
 
-def save_preset(folder, language_tokens):
+def save_preset(folder, language_tokens, frames=FRAMES, length=13):
     """A small random Whisper with a vocabulary of its own."""
     import keras_hub
 
@@ -47,8 +47,8 @@ def save_preset(folder, language_tokens):
         hidden_dim=10,
         intermediate_dim=17,
         num_mels=MELS,
-        max_encoder_sequence_length=FRAMES,
-        max_decoder_sequence_length=13,
+        max_encoder_sequence_length=frames,
+        max_decoder_sequence_length=length,
     )
     rng = np.random.default_rng(2)
     backbone.set_weights([rng.normal(0, 0.6, w.shape) for w in backbone.weights])
@@ -60,7 +60,8 @@ def save_preset(folder, language_tokens):
         special_tokens=SPECIAL,
         language_tokens=language_tokens,
     ).save_to_preset(str(folder))
-    keras_hub.layers.WhisperAudioConverter(num_mels=MELS, max_audio_length=1).save_to_preset(
+    seconds = frames // 100
+    keras_hub.layers.WhisperAudioConverter(num_mels=MELS, max_audio_length=seconds).save_to_preset(
         str(folder)
     )
     return folder
@@ -245,6 +246,37 @@ def test_features_that_cannot_be_read(tmp_path):
             path.write_text(content)
         with pytest.raises(UserError, match=f"^{path}: no features can be read here"):
             whisper.load_extractor(tmp_path)
+
+
+# Training
+
+
+def test_training_batches(english, tmp_path):
+    sounds = waveforms((7001, 16000, 11003, 9001, 5003))
+    files = [tmp_path / f"{number}.wav" for number in range(len(sounds))]
+    for file, sound in zip(files, sounds, strict=True):
+        audio.write(file, sound)
+    texts = ["the sea", "sea", "the", "the the", "s"]
+    tokens = english.tokenizer.encode(texts)
+    batches, steps = whisper.training_batches(files, tokens, english.extractor, 2, seed=1)
+    assert steps == 2
+    heard, orders = [], []
+    for inputs, labels in batches.take(5).as_numpy_iterator():  # Two epochs.
+        assert inputs["features"].shape == (2, FRAMES, MELS)
+        for features, before, after in zip(
+            inputs["features"], inputs["tokens"], labels, strict=True
+        ):
+            text = english.tokenizer.decode(after)
+            number = texts.index(text)
+            np.testing.assert_allclose(
+                features, expected_features(audio.read(files[number])), atol=1e-4
+            )
+            ids = tokens[number]
+            padding = [PAD] * (max(map(len, tokens)) - len(ids))
+            assert before.tolist() == ids[:-1] + padding and after.tolist() == ids[1:] + padding
+            heard.append(text)
+    orders = [heard[:5], heard[5:]]
+    assert all(sorted(order) == sorted(texts) for order in orders) and orders[0] != orders[1]
 
 
 # Mistakes

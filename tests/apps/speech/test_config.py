@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from apps.speech.config import PRESETS, Config
+from apps.speech.config import PRESETS, Config, check_pretrained, pretrained
+from pipelines.console import UserError
 from tests.apps.commands import ROOT
 
 
@@ -62,3 +64,13 @@ def test_what_does_not_go_together(settings, message):
 
 def test_presets_are_configurations():
     assert PRESETS["an4"].speed_perturbation
+    assert Config(preset="an4").whisper is None
+
+
+def test_a_pretrained_whisper():
+    config = pretrained("whisper_tiny_en")
+    assert (config.whisper, config.decoding) == ("whisper_tiny_en", "attention")
+    assert config.normalize and config.beams == 1
+    check_pretrained(config)
+    with pytest.raises(UserError, match="--ctc-weight is of no use"):
+        check_pretrained(replace(config, ctc_weight=0.5))

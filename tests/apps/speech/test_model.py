@@ -10,6 +10,7 @@ from apps.speech import model
 from apps.speech.config import Config
 from apps.speech.evaluate import make_recognizer, score
 from pipelines import ctc_loss, training
+from pipelines.front_ends import LogMels
 from pipelines.log_mel import log_mel
 from pipelines.mel_store import normalization
 from pipelines.speech_units import Units
@@ -45,7 +46,8 @@ def learn(steps=150, learning_rate=5e-3, **flags):
     inputs = {"features": features, "frames": frames, "tokens": tokens[:, :-1]}
     labels = {name: labels[name] for name in network.heads}
     network.fit(inputs, labels, batch_size=10, epochs=steps, verbose=0, shuffle=False)
-    return make_recognizer(network, units, scale, config), log_mels, rows, config
+    recognizer = make_recognizer(network, units, LogMels(scale, config.max_seconds), config)
+    return recognizer, log_mels, rows, config
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,8 @@ def test_a_long_sound_is_heard_in_pieces_and_the_times_go_on(monkeypatch):
     )
     silence = np.full((60, 80), log_mels[0].min(), "float32")
     whole = np.concatenate([part for each in log_mels[:4] for part in (each, silence)])
-    monkeypatch.setattr(recognizer, "max_frames", max(map(len, log_mels)) + 60)
+    longest = (max(map(len, log_mels)) + 60) / 100
+    monkeypatch.setattr(recognizer.front_end, "max_seconds", longest)
     (heard,) = recognizer.transcribe([whole])
     assert heard.text.split() == " ".join(row["text"] for row in rows[:4]).split()
     starts = [start for _, start, _ in heard.words]

@@ -27,6 +27,7 @@ def test_help_is_light(command):
     ("settings", "message"),
     [
         ({"backbone": "a", "vectors": "b"}, "do not go with --backbone"),
+        ({"backbone": "a", "tokenizer": "words"}, "--tokenizer words does not go"),
         ({"freeze": True}, "--freeze keeps the weights of a --backbone"),
         ({"task": "ner", "multi_label": True}, "--multi-label goes with --task sentiment"),
         ({"attention": "linear"}, "--attention linear goes with --model transformer"),

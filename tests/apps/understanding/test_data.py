@@ -8,6 +8,8 @@ import pytest
 from apps.understanding import data
 from pipelines import sources
 from pipelines.console import UserError
+from pipelines.lower_words import SHAPES
+from pipelines.subwords import BytePairs, LowerCaseWords
 
 SENTIMENT = [{"text": f"text {n}", "label": ("good", "bad")[n % 2]} for n in range(40)]
 NER = [{"tokens": ["to", f"City{n}", "now"], "tags": ["O", "B-city", "O"]} for n in range(40)]
@@ -205,3 +207,30 @@ def test_a_very_long_context(tmp_path):
     long = {"context": context, "question": "?", "answers": [{"text": "Rome", "start": 100_000}]}
     read = data.read(config("qa", write_splits(tmp_path, QA, [long])), ["test"])
     assert read["test"][-1] == {**long, "id": "10"}
+
+
+@pytest.mark.parametrize(
+    ("task", "row", "expected"),
+    [
+        ("sentiment", {"text": "An U.S. film"}, [["Title", "A", "signs", "A", "signs", "lower"]]),
+        (
+            "ner",
+            {"tokens": ["see", "McDuff!", "?"]},
+            [["lower", "mIxed", "mIxed", "signs"]],
+        ),
+        (
+            "qa",
+            {"context": "ANN is 7", "question": "Who?"},
+            [["Title", "signs", "none", "UPPER", "lower", "digits"]],
+        ),
+    ],
+)
+def test_words_without_case_come_with_their_shapes(task, row, expected):
+    tokenizer = LowerCaseWords.train(["mcduff is a film"] * 2, 50)
+    options = SimpleNamespace(max_length=32, overlap=8, max_question=8, multi_label=False)
+    examples, _ = data.encode(task, [row], tokenizer, [], options)
+    shapes = [[SHAPES[i] for i in each[1:-1]] for each in examples.features["shapes"]]
+    assert shapes == expected and examples.padding["shapes"] == 0
+    assert [len(each) for each in examples.features["shapes"]] == examples.lengths.tolist()
+    without = data.encode(task, [row], BytePairs.train(["a film"], 300), [], options)[0]
+    assert "shapes" not in without.features

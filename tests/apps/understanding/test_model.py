@@ -9,6 +9,7 @@ import pytest
 from apps.understanding import data, model
 from apps.understanding.config import Config
 from apps.understanding.evaluate import MONITORS, score
+from apps.understanding.model import _with_tokens
 from apps.understanding.reading import Reader
 from pipelines import training
 from tests.apps.understanding import tiny
@@ -96,11 +97,19 @@ def test_without_attention_the_context_is_blind_to_the_words_of_the_question():
     tokens, asked = features["tokens"], features["question"].astype("bool")
     other = {**features, "tokens": tokens.copy()}
     other["tokens"][0, 1 : 1 + asked.sum()] = tokens[0, 1]
-    arguments = (features["segments"], asked, tokens != reader.tokenizer.pad, False)
-    states, mean = reader.model._read_apart(tokens, *arguments)
-    blind, changed = reader.model._read_apart(other["tokens"], *arguments)
+    arguments = (asked, tokens != reader.tokenizer.pad, False)
+    states, mean = reader.model._read_apart(features, *arguments)
+    blind, changed = reader.model._read_apart(other, *arguments)
     np.testing.assert_array_equal(np.asarray(states), np.asarray(blind))
     assert np.abs(np.asarray(mean) - np.asarray(changed)).max() > 1e-4
+
+
+def test_tokens_that_are_taken_away_have_no_shape():
+    inputs = {"tokens": np.array([[1, 5, 2]]), "shapes": np.array([[0, 3, 4]]), "segments": 7}
+    changed = _with_tokens(inputs, np.array([[1, 2, 2]]))
+    np.testing.assert_array_equal(changed["tokens"], [[1, 2, 2]])
+    np.testing.assert_array_equal(changed["shapes"], [[0, 0, 4]])
+    assert changed["segments"] == 7 and inputs["tokens"][0, 1] == 5
 
 
 def test_a_long_sentence_is_tagged_in_pieces():
