@@ -10,6 +10,7 @@ from pipelines import streams
 from pipelines.text import PAD, pad
 
 QUANTILES = (0.99, 0.95, 0.85, 0.7, 0.5, 0.25)
+TARGET_QUANTILES = (0.75,)
 
 
 def limits(lengths: Sequence[int], quantiles: Sequence[float] = QUANTILES) -> list[int]:
@@ -49,20 +50,24 @@ class Bucket:
 
 
 def make_buckets(sources, targets, tokens_per_batch):
-    """Sorts encoded pairs into buckets by the longer side.
+    """Sorts encoded pairs into buckets by the longer side, and those of one by their targets.
+
+    Else the few long summaries of documents of one length would pad all others.
 
     Args:
         sources: Lists of ids.
         targets: Lists of ids from start to end.
         tokens_per_batch: Of the longer side, padding included.
     """
-    lengths = np.array([max(len(s), len(t) - 1) for s, t in zip(sources, targets, strict=True)])
-    buckets, least = [], 0
-    for limit in limits(lengths):
-        rows = np.flatnonzero((lengths > least) & (lengths <= limit))
-        least = limit
-        if not len(rows):
-            continue
+    of_targets = np.array([len(target) for target in targets])
+    lengths = np.maximum([len(source) for source in sources], of_targets - 1)
+    chosen = [
+        rows[part]
+        for rows in _parts(lengths, QUANTILES)
+        for part in _parts(of_targets[rows], TARGET_QUANTILES)
+    ]
+    buckets = []
+    for rows in chosen:
         source_length = max(len(sources[row]) for row in rows)
         target_length = max(len(targets[row]) for row in rows)
         size = tokens_per_batch // max(source_length, target_length - 1)
@@ -74,6 +79,14 @@ def make_buckets(sources, targets, tokens_per_batch):
             )
         )
     return buckets
+
+
+def _parts(lengths, quantiles):
+    """Yields the places of the lengths up to each limit."""
+    least = 0
+    for limit in limits(lengths, quantiles):
+        yield np.flatnonzero((lengths > least) & (lengths <= limit))
+        least = limit
 
 
 def training_batches(buckets, seed, copying=False, unlearnt=None):

@@ -11,7 +11,8 @@ def assign(path, tokenizer, embedding):
     """Gives the words of a vocabulary the vectors that a file has for them, and says how many.
 
     A word is looked up as it is written, then in lower case. Vectors are scaled to the spread that
-    the embedding begins with, and those without one keep what they began with.
+    the embedding begins with, and words without one keep what they began with, as do those numbers
+    of an embedding that are beyond the vectors'.
 
     Args:
         path: A text file of a word and its numbers a line; a first line of two counts is skipped.
@@ -19,7 +20,7 @@ def assign(path, tokenizer, embedding):
         embedding: A built `keras.layers.Embedding` `(V, D)`.
 
     Raises:
-        UserError: The file cannot be read, or its vectors are not of size D.
+        UserError: The file cannot be read, or its vectors are larger than D.
     """
     table = np.array(keras.ops.convert_to_numpy(embedding.embeddings), "float32")
     wanted = {}
@@ -36,7 +37,7 @@ def assign(path, tokenizer, embedding):
     if not found:
         raise UserError(f"{path} has a vector for none of the words of the vocabulary")
     vectors = np.stack(list(found.values()))
-    table[list(found)] = vectors * (table.std() / max(vectors.std(), 1e-6))
+    table[list(found), : vectors.shape[1]] = vectors * (table.std() / max(vectors.std(), 1e-6))
     embedding.embeddings.assign(table)
     console.print(
         f"{len(found):,} of {len(table):,} words begin with a vector of {path}",
@@ -45,14 +46,14 @@ def assign(path, tokenizer, embedding):
     )
 
 
-def _vectors(path, size, wanted):
-    """Yields the words that are wanted, and their vectors."""
-    found = None
+def _vectors(path, largest, wanted):
+    """Yields the words that are wanted, and their vectors, all of the size of the first."""
+    size = None
     for number, line in _lines(path):
-        found = found or line.count(" ")
-        if found != size:
+        size = size or line.count(" ")
+        if size > largest:
             raise UserError(
-                f"{path}:{number}: a vector of {found} numbers: take --dim {found}, not {size}"
+                f"{path}:{number}: a vector of {size} numbers, more than the {largest} of the model"
             )
         # From the end: a few words of GloVe have spaces in them.
         word, *numbers = line.rsplit(" ", size)

@@ -48,7 +48,7 @@ class Config:
     vectors: str | None = None
     """Pretrained word vectors to start from, a text file of a word and its numbers a line."""
     embedding_dim: int | None = None
-    """Size of the embeddings, which is that of the vectors; by default the model size."""
+    """Size of the embeddings, at least that of the vectors; by default the model size."""
     dim: int = 128
     """Model size D."""
     num_layers: int = 2
@@ -192,12 +192,14 @@ class Prediction:
         ranges.check(self, _RANGES)
 
 
-_GLOVE = {
-    "vocabulary_size": 20_000,
-    "embedding_dim": 50,
-    "dropout": 0.4,
-    "learning_rate": 1e-3,
+_SST2 = {
+    "num_layers": 1,
+    "dropout": 0.35,
+    "label_smoothing": 0.05,
+    "learning_rate": 2e-3,
     "tokens_per_batch": 2048,
+    "epochs": 6,
+    "ema": 0.99,
 }
 _FINE_TUNING = {
     "learning_rate": 1e-4,
@@ -207,22 +209,23 @@ _FINE_TUNING = {
 }
 
 PRESETS = {
-    "sst2": Config(
-        vocabulary_size=8000,
-        num_layers=1,
-        dropout=0.5,
-        learning_rate=1e-3,
-        epochs=5,
-        tokens_per_batch=2048,
-        label_smoothing=0.1,
-    ),
-    "sst2-glove": Config(**_GLOVE, num_layers=1, epochs=6),
+    "sst2": Config(**_SST2, tokenizer="words", vocabulary_size=16_000),
+    "sst2-glove": Config(**_SST2, vocabulary_size=20_000),
     "sst2-minilm": Config(**_FINE_TUNING, max_length=128, epochs=1),
-    "wnut17-glove": Config(task="ner", **_GLOVE, num_layers=1, epochs=15),
+    "wnut17-glove": Config(
+        task="ner",
+        vocabulary_size=20_000,
+        embedding_dim=50,
+        num_layers=1,
+        dropout=0.4,
+        learning_rate=1e-3,
+        tokens_per_batch=2048,
+        epochs=15,
+    ),
     "wnut17-minilm": Config(task="ner", **_FINE_TUNING, max_length=192, epochs=6),
     "squad-minilm": Config(
         task="qa",
-        **{**_FINE_TUNING, "tokens_per_batch": 5120},
+        **{**_FINE_TUNING, "tokens_per_batch": 2560},
         matching="additive",
         max_length=320,
         overlap=96,

@@ -42,8 +42,6 @@ COLUMNS = {"text": ("text", "sentence", "review"), "label": ("label", "sentiment
 def read(config, wanted=sources.SPLITS):
     """The rows of the splits that are wanted; one that is missing is cut from train.
 
-    Labels of a split that training does not have are named, if the training split is wanted too.
-
     Args:
         config: With `task`, `dataset`, `data_dir` and `max_train`.
         wanted: Some of "train", "validation" and "test".
@@ -64,10 +62,13 @@ def read(config, wanted=sources.SPLITS):
     splits = READERS[config.task](folder, wanted)
     if "train" in splits:
         splits["train"] = splits["train"][: config.max_train]
-        known = set(label_names(config.task, splits["train"]))
-        for split in splits:
-            labels.report_unknown(label_names(config.task, splits[split]), known, split)
     return splits
+
+
+def report_unknown(task, rows, split, classes):
+    """Names the labels of a split that are none of the classes of a model, if there are any."""
+    known = {name[2:] for name in classes} if task == "ner" else classes
+    labels.report_unknown(label_names(task, rows), known, split)
 
 
 def label_names(task, rows):

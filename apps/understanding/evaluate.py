@@ -24,9 +24,12 @@ def main(argv=None):
     if arguments.device == "gpu":
         console.require_gpu()
     reader = Reader.load(folder, config)
-    # The baseline of entities is a dictionary of those of training.
-    wanted = ("train", arguments.split) if config.task == "ner" else (arguments.split,)
-    evaluate(folder, config, reader, data.read(config, wanted), arguments.split)
+    wanted = (arguments.split,)
+    if config.task == "ner" and arguments.dataset is None:
+        wanted = ("train", *wanted)  # The baseline is a dictionary of its entities.
+    rows = data.read(config, wanted)
+    data.report_unknown(config.task, rows[arguments.split], arguments.split, reader.classes)
+    evaluate(folder, config, reader, rows, arguments.split)
 
 
 def evaluate(folder, config, reader, rows, split, training_seconds=None):
@@ -36,7 +39,8 @@ def evaluate(folder, config, reader, rows, split, training_seconds=None):
         folder: The run.
         config: Its `Config`.
         reader: Its `Reader`.
-        rows: Of `data.read`: those of the split, and for entities those of training.
+        rows: Of `data.read`: those of the split, and for the baseline of entities those of
+            training, if they are there.
         split: Which one.
         training_seconds: What training took; `None` keeps what is written there.
     """
@@ -45,7 +49,7 @@ def evaluate(folder, config, reader, rows, split, training_seconds=None):
     chosen = rows[split]
     found = reader.read(chosen)
     metrics = score(config.task, found, chosen)
-    if config.task == "ner":
+    if config.task == "ner" and "train" in rows:
         metrics |= dictionary_baseline(rows["train"], chosen)
     report = runs.write_report(
         folder,

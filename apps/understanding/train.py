@@ -38,6 +38,8 @@ def train(config):
     rows = data.read(config)
     tokenizer = data.make_subwords(rows["train"], config)
     classes = data.class_names(config.task, rows["train"])
+    for split in ("validation", "test"):
+        data.report_unknown(config.task, rows[split], split, classes)
     examples, _ = data.encode(config.task, rows["train"], tokenizer, classes, config)
     batches, steps = text_batches.training_batches(examples, config.batch_tokens, config.seed)
 

@@ -57,12 +57,20 @@ class TestBuckets:
 
     def test_few_buckets_of_about_one_length_each(self):
         buckets = token_batches.make_buckets(*make_pairs(), TOKENS)
-        assert 3 <= len(buckets) <= 7
+        assert 3 <= len(buckets) <= 14
         widths = [max(b.sources.shape[1], b.targets.shape[1] - 1) for b in buckets]
-        assert widths == sorted(set(widths))
-        for bucket, width, least in zip(buckets, widths, [0, *widths], strict=False):
+        assert widths == sorted(widths)
+        for bucket, width in zip(buckets, widths, strict=True):
             sizes = np.maximum((bucket.sources != 0).sum(1), (bucket.targets != 0).sum(1) - 1)
-            assert (least < sizes).all() and sizes.max() == width
+            least = max((other for other in widths if other < width), default=0)
+            assert sizes.max() == width and (sizes > least).all()
+
+    def test_a_few_long_targets_do_not_pad_the_others(self):
+        sources = [[5] * 30 + [END]] * 20
+        targets = [[START, *[6] * length, END] for length in [3, 4] * 8 + [29] * 4]
+        short, long = token_batches.make_buckets(sources, targets, TOKENS)
+        assert short.targets.shape == (16, 6) and long.targets.shape == (4, 31)
+        assert len(token_batches.make_buckets(sources, [targets[0]] * 20, TOKENS)) == 1
 
     def test_no_column_is_padding_alone(self):
         for bucket in token_batches.make_buckets(*make_pairs(), TOKENS):
@@ -118,8 +126,7 @@ class TestTrainingBatches:
         buckets = token_batches.make_buckets(sources, targets, TOKENS)
         taken = [batch for epoch in epochs_of(buckets, 3) for batch in epoch]
         for bucket in buckets:
-            width = bucket.sources.shape[1]
-            own = [b[0][:, 0] for b in taken if b[0].shape[1] == width]
+            own = [b[0][:, 0] for b in taken if b[0][0, 0] in bucket.sources[:, 0]]
             assert len(own) == 3 * bucket.batches
             order = np.concatenate(own)
             for start in range(0, len(order), len(bucket.sources)):

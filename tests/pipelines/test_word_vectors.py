@@ -55,6 +55,14 @@ def test_words_begin_with_their_vectors_and_others_as_they_did(tmp_path, capsys)
     assert capsys.readouterr().out == said
 
 
+def test_shorter_vectors_leave_the_rest_as_it_was(tmp_path):
+    before, after = rows(embed()), assign(tmp_path, ["2 2", "the 1 -2", "dog 4 5"])
+    values = np.array([[1, -2], [1, -2], [4, 5]])  # of "the", "The" and "dog"
+    scale = np.std(list(before.values())) / values.std()
+    np.testing.assert_allclose(after["The"], [scale, -2 * scale, before["The"][2]], rtol=1e-5)
+    np.testing.assert_array_equal(after["Cat"], before["Cat"])
+
+
 @pytest.mark.parametrize("turned", [1, -1])
 def test_a_word_as_it_is_written_goes_before_its_lower_case(tmp_path, turned):
     after = assign(tmp_path, ["the 1 2 3", "The 3 2 1"][::turned])
@@ -71,8 +79,7 @@ def test_a_first_line_of_counts_blank_lines_and_words_of_several(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["bird 1 2 3 4"], "vectors.txt:1: a vector of 4 numbers: take --dim 4, not 3"),
-        (["2 2", "the 1 2"], "vectors.txt:2: a vector of 2 numbers: take --dim 2, not 3"),
+        (["bird 1 2 3 4"], "vectors.txt:1: a vector of 4 numbers, more than the 3 of the model"),
         (["the 1 2 3", "dog 1 x 3"], "vectors.txt:2: not a word and its 3 numbers"),
         (["the 1 2 3", "dog 1 2"], "vectors.txt:2: not a word and its 3 numbers"),
         (["the 1 nan 3"], "vectors.txt:1: not a word and its 3 numbers"),

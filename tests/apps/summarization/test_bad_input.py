@@ -130,9 +130,9 @@ class TestDataset:
         settings = {**tiny.MODEL, "dataset": folder, "vectors": "none.txt"}
         line = refused(train.main, tiny.flags(**settings), capsys)
         assert line == "error: cannot read none.txt: No such file or directory"
-        (tmp_path / "short.txt").write_text("saw 1 2 3\n")
-        line = refused(train.main, tiny.flags(**{**settings, "vectors": "short.txt"}), capsys)
-        assert line == "error: short.txt:1: a vector of 3 numbers: take --dim 3, not 16"
+        (tmp_path / "long.txt").write_text(f"saw{' 1' * 17}\n")
+        line = refused(train.main, tiny.flags(**{**settings, "vectors": "long.txt"}), capsys)
+        assert line == "error: long.txt:1: a vector of 17 numbers, more than the 16 of the model"
 
 
 class TestRun:

@@ -184,6 +184,8 @@ def test_unknown_labels_stay_and_are_named(tmp_path, capsys):
     strange = {"tokens": ["a", "b", "c"], "tags": ["B-film", "I-film", "B-city"]}
     read = data.read(config("ner", write_splits(tmp_path, NER, [strange, strange])))
     assert read["test"] == [*NER[30:], strange, strange]
+    for split, rows in read.items():
+        data.report_unknown("ner", rows, split, data.class_names("ner", read["train"]))
     said = "test has labels that training does not know: 'film' (2); they count as wrong\n"
     assert capsys.readouterr().out == said
 

@@ -95,6 +95,18 @@ class TestRun:
         assert after["training_seconds"] == before["training_seconds"]
 
 
+def test_another_set_needs_no_training_split_and_its_labels_are_compared(copied, tmp_path, capsys):
+    rows = [{"tokens": ["Zoe", "eats"], "tags": ["B-cook", "O"]}] * 3
+    (tmp_path / "other").mkdir()
+    tiny.write_lines(tmp_path / "other" / "test.jsonl", rows)
+    run = copied("ner")
+    evaluate.main(["--run", str(run), "--dataset", str(tmp_path / "other")])
+    said = "test has labels that training does not know: 'cook' (3); they count as wrong"
+    assert said in capsys.readouterr().out
+    metrics = read_json(run / "metrics.json")["metrics"]
+    assert metrics["span_f1"] == 0 and "dictionary_span_f1" not in metrics
+
+
 class TestPredict:
     def test_a_label_for_each_line(self, copied, tmp_path, capsys):
         (tmp_path / "lines.txt").write_text("The soup was lovely .\n\nA dull bus 🙂\n")
