@@ -64,7 +64,7 @@ evaluate-translation: $(READY) ## Score a run on its test split (RUN=runs/transl
 predict-translation: $(READY) ## Translate a text, a file line by line, or standard input (INPUT=, RUN=, ARGS=)
 	@$(PYTHON) -m apps.translation.predict --run "$(RUN)" $(if $(INPUT),--input "$(INPUT)") $(ARGS)
 
-train-summarization: $(READY) ## Train, evaluate, draw maps (DATASET=, NAME=, ARGS="--model rnn")
+train-summarization: $(READY) ## Train, evaluate, draw maps (DATASET=, NAME=, ARGS="--model transformer")
 	$(PYTHON) -m apps.summarization.train $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
 
 evaluate-summarization: $(READY) ## Score a run on its test split (RUN=runs/summarization/latest, ARGS=)

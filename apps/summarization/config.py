@@ -39,15 +39,21 @@ class Config(Options):
     vectors: str | None = None
     """Pretrained word vectors to start from, a text file of a word and its numbers a line."""
 
+    model: Literal["transformer", "rnn"] = "rnn"
+    """Transformer blocks, or LSTMs: a bidirectional encoder, a decoder with input feeding."""
     dim: int = 128
     """Model size D."""
+    encoder_layers: int = 1
+    """Blocks, or pairs of LSTMs, of the encoder."""
+    decoder_layers: int = 1
+    """Blocks, or LSTMs, of the decoder."""
     mlp_dim: int = 256
     """Hidden size of the perceptrons in Transformer blocks."""
-    epochs: int = 4
+    epochs: int = 6
     """Passes over the training documents."""
     tokens_per_batch: int = 4096
     """Tokens of the documents in a batch, padding included."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     """Peak of warm-up and cosine decay."""
     no_repeat_ngram: int = 3
     """No sequence of so many tokens twice in a summary; 0 for no such rule."""
@@ -98,10 +104,7 @@ class Prediction(Decoding):
 
 PRESETS = {
     "aeslc": Config(
-        model="rnn",
         dim=256,
-        encoder_layers=1,
-        decoder_layers=1,
         dropout=0.3,
         vocabulary_size=20000,
         max_source=200,
