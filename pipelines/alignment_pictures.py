@@ -12,7 +12,7 @@ MOST = 60  # source words in a picture
 _DPI = 120
 _CELL = 0.26  # inches
 _GAP, _APART = 0.6, 0.5  # cells
-_LONGEST = 18  # characters of a word
+_LONGEST = 24  # characters of a word
 _SLANTED = {"rotation": 60, "rotation_mode": "anchor", "va": "baseline"}
 _INK, _SOFT = "#1d1d1f", "#6b6b70"
 
