@@ -38,7 +38,11 @@ class TestFlags:
             (train.main, "--model rnn --attention multi_head", ".*multi_head has heads, .* rnn"),
             (train.main, "--model rnn --encoder-attention local", "--encoder-attention .* rnn"),
             (train.main, "--attention local", "--attention local is self-attention, .*"),
-            (train.main, "--dim 10 --num-heads 4", "--dim 10 must be a multiple of --num-heads 4"),
+            (
+                train.main,
+                "--model transformer --dim 10 --num-heads 4",
+                "--dim 10 must be a multiple of --num-heads 4",
+            ),
             (train.main, "--min-length 9 --max-target 9", "--min-length must be less than"),
             (
                 train.main,

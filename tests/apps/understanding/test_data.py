@@ -165,6 +165,7 @@ class TestSentiment:
         test = [{"text": "t", "label": ["a", "c"]}]
         read = data.read(config("sentiment", write_splits(tmp_path, rows, test)))
         assert read["train"] == rows[:20] and read["test"] == rows[30:] + test
+        data.report_unknown("sentiment", read["test"], "test", ["a", "b"])
         said = "test has labels that training does not know: 'c' (1); they count as wrong\n"
         assert capsys.readouterr().out == said
 

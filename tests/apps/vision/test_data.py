@@ -168,7 +168,7 @@ class TestOpenSplit:
         tiny.write_lines(tmp_path, ["a", "b", "a", "b"])
         (tmp_path / "train-1.png").write_text("no picture")
         (tmp_path / "train-2.png").unlink()
-        rows = [json.loads(line) for line in (tmp_path / "train.jsonl").open()]
+        rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
         rows = [{**row, "path": tmp_path / row["file_name"]} for row in rows]
         split = data.open_split(rows, 8, 1)
         assert "2 of 4 pictures cannot be read: skipped" in capsys.readouterr().out
