@@ -11,6 +11,9 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+# Workers, and the commands that tests start, share the cores as it is.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
 # On JAX tests mostly wait for XLA, which compiles each operation for each shape.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "jax"))
@@ -29,10 +32,15 @@ def cache_folder(tmp_path_factory):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """On TensorFlow, what applications prove for the other backends is slow.
+    """One worker has all tests of an application, whose trained run they share, or of a file.
 
-    There the commands train, save and load the same models.
+    On TensorFlow, what applications prove for the other backends is slow: there the commands train,
+    save and load the same models.
     """
+    for item in items:
+        is_of_app = ROOT / "tests" / "apps" in item.path.parents
+        group = item.path.parent if is_of_app else item.path
+        item.add_marker(pytest.mark.xdist_group(str(group.relative_to(ROOT))))
     if os.environ["KERAS_BACKEND"] == "tensorflow":
         for item in items:
             if "backends" in item.name and (ROOT / "tests" / "apps") in item.path.parents:

@@ -74,7 +74,7 @@ class Config:
     """Of the convolution in a Conformer block."""
     filters: int = 16
     """Channels of the convolutions that read the spectrogram."""
-    dropout: float = 0.2
+    dropout: float = 0.1
     """Dropout rate of encoder and decoder."""
     word_dropout: float = 0.0
     """Share of the units so far that training hides from the decoder."""
@@ -88,18 +88,18 @@ class Config:
     max_target: int = 128
     """Longest text in units."""
 
-    speed_perturbation: bool = True
+    speed_perturbation: bool = False
     """Also train on all utterances at 0.9 and 1.1 times their speed."""
-    noise: bool = True
+    noise: bool = False
     """Add noise to training utterances, at 5 to 40 dB."""
-    time_masks: int = 1
+    time_masks: int = 0
     """Stretches of time that SpecAugment hides."""
-    frequency_masks: int = 1
+    frequency_masks: int = 0
     """Bands of frequency that SpecAugment hides."""
     time_warp: int = 0
     """Most frames that SpecAugment moves a point in time by."""
 
-    epochs: int = 16
+    epochs: int = 10
     """Passes over the training utterances."""
     seconds_per_batch: float = 20.0
     """Sound of a batch in seconds, padding included."""
@@ -113,7 +113,7 @@ class Config:
     """Decoupled weight decay of AdamW."""
     clip_norm: float = 1.0
     """Largest global norm of the gradients."""
-    label_smoothing: float = 0.1
+    label_smoothing: float = 0.05
     """Share of the decoder's target spread over all units."""
     ema: float = 0.0
     """Momentum of the moving average of the weights that is decoded and saved; 0 for none."""
@@ -261,10 +261,12 @@ class Prediction(Decoding):
 
 PRESETS = {
     "an4": Config(
-        dim=192,
-        mlp_dim=384,
         dropout=0.3,
-        time_warp=5,
+        speed_perturbation=True,
+        time_masks=1,
+        frequency_masks=1,
+        label_smoothing=0.1,
+        ema=0.99,
         epochs=60,
         patience=20,
     ),
@@ -293,11 +295,6 @@ def pretrained(preset):
         preset=preset,
         ctc_weight=0.0,
         max_target=224,
-        speed_perturbation=False,
-        noise=False,
-        time_masks=0,
-        frequency_masks=0,
-        time_warp=0,
         epochs=4,
         seconds_per_batch=120.0,
         learning_rate=1e-5,

@@ -50,6 +50,7 @@ class TextEncoder(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.vocabulary_size = vocabulary_size
         self.dim = dim
         self.reader = reader
@@ -142,6 +143,7 @@ class PretrainedEncoder(keras.layers.Layer):
 
     def __init__(self, backbone, frozen=False, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.backbone = backbone
         self.frozen = frozen
         backbone.trainable = not frozen
