@@ -2,7 +2,7 @@
 
 import numpy as np
 
-SHARE = 0.25  # Of a piece, at its end, where the next cut is looked for.
+SHARE = 0.5  # Of a piece, at its end, where the next cut is looked for.
 SMOOTHING = 20  # Frames around a place whose mean loudness is its own.
 STEP = 4  # Pieces begin at multiples of it, as the positions of a memory do.
 

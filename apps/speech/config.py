@@ -84,7 +84,8 @@ class Config:
     vocabulary_size: int = 128
     """Most units of the vocabulary."""
     max_seconds: float = 30.0
-    """Training leaves out what is longer; otherwise it is transcribed in pieces of this length."""
+    """Training leaves out what is longer; otherwise it is transcribed in pieces of this length,
+    and of no more than a quarter above the longest utterance of training."""
     max_target: int = 128
     """Longest text in units."""
 

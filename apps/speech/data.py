@@ -19,6 +19,7 @@ TFDS_FEATURES = {
 }
 SPEEDS = (0.9, 1.0, 1.1)
 NOISE_DB = (5.0, 40.0)
+MARGIN = 1.25  # How much longer a piece may be than any utterance of training.
 
 
 def read(config, wanted=sources.SPLITS):
@@ -57,6 +58,11 @@ class Sounds:
 
     rows: list
     store: MelStore
+
+    @property
+    def longest_seconds(self):
+        """Of the longest one at its slowest speed."""
+        return float(self.store.frames.max()) * FRAME_SECONDS
 
     def heard_by(self, front_end):
         """What the front end of a recognizer takes for them, in order, at the first speed."""

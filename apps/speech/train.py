@@ -1,5 +1,6 @@
 """Trains a speech recognizer: `python -m apps.speech.train --help`."""
 
+import dataclasses
 import time
 
 from apps.speech.config import PRESETS, Config, check_pretrained, pretrained
@@ -43,6 +44,9 @@ def train(config):
     sounds = data.listen(rows["train"], config, training=True)
     validation = data.listen(rows["validation"][: config.max_validation], config)
     if config.whisper is None:
+        # In pieces much longer than what it was trained on, a decoder gets lost.
+        longest = data.MARGIN * sounds.longest_seconds
+        config = dataclasses.replace(config, max_seconds=min(config.max_seconds, longest))
         tokenizer = data.train_tokenizer(rows["train"], config)
         network = model.build(config, tokenizer.vocabulary_size)
         normalization = mel_store.normalization(sounds.store)

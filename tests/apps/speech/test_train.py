@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+import soundfile
 
 from apps.speech import evaluate, train
 from apps.speech.config import Config
@@ -55,8 +56,15 @@ class TestRun:
         }
 
     def test_the_configuration_is_the_resolved_one(self, trained, tones_folder):
-        expected = Config(dataset=str(tones_folder), name="tiny", **tiny.SETTINGS)
-        assert read_json(trained.run / "config.json") == asdict(expected)
+        found = read_json(trained.run / "config.json")
+        sounds = (
+            tones_folder / row["file_name"] for row in tiny.read_lines(tones_folder / "train.jsonl")
+        )
+        longest = max(soundfile.info(sound).duration for sound in sounds)
+        assert found.pop("max_seconds") == pytest.approx(1.25 * longest, abs=0.02)
+        expected = asdict(Config(dataset=str(tones_folder), name="tiny", **tiny.SETTINGS))
+        assert expected.pop("max_seconds") == 30
+        assert found == expected
 
     def test_both_losses_fall(self, trained):
         rows = history(trained.run)
