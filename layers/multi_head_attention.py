@@ -3,6 +3,7 @@ from keras import initializers, ops
 from keras.src.backend import get_keras_mask
 
 from .chunked_attention import chunked_attention
+from .devices import on_gpu
 from .dot_product import attention_weights, weighted_sum
 from .masking import AttentionMask, carry_mask
 from .projected_attention import ProjectedAttention
@@ -357,8 +358,4 @@ def _has_fused_kernels(gpu=True):
     """Whether the backend has attention as one kernel, on the device that it computes on."""
     if keras.backend.backend() == "tensorflow":
         return False
-    if not gpu:
-        return True
-    if keras.backend.backend() == "jax":  # Of a tensor inside `jit` no device is known.
-        return any(name.startswith("gpu") for name in keras.distribution.list_devices())
-    return "cuda" in str(ops.convert_to_tensor(0.0).device)
+    return not gpu or on_gpu()

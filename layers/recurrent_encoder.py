@@ -2,6 +2,8 @@ import keras
 from keras import ops
 
 from .call_arguments import refuse_call_arguments
+from .devices import on_gpu
+from .lstm_loop import lstm_loop
 from .serialization import register
 from .shapes import check_ranks
 
@@ -84,8 +86,8 @@ class RecurrentEncoder(keras.layers.Layer):
         # Padding stays at the end, where neither direction reads it before a word.
         order = ops.where(positions < length, length - 1 - positions, positions)
         for forward, backward in self.readers:
-            there = forward(x, training=training)
-            back = backward(ops.take_along_axis(x, order, axis=1), training=training)
+            there = _read(forward, x)
+            back = _read(backward, ops.take_along_axis(x, order, axis=1))
             read = ops.concatenate([there, ops.take_along_axis(back, order, axis=1)], axis=-1)
             read = self.dropout_layer(read, training=training)
             x = x + read if x.shape[-1] == self.dim else read
@@ -102,3 +104,11 @@ class RecurrentEncoder(keras.layers.Layer):
             "dropout": self.dropout,
             "seed": self.seed,
         }
+
+
+def _read(reader, x):
+    """What a Keras LSTM reads, by its own kernel on a GPU and by a loop of ours elsewhere."""
+    if on_gpu():
+        return reader(x)
+    cell = reader.cell
+    return lstm_loop(ops.add(ops.matmul(x, cell.kernel), cell.bias), cell.recurrent_kernel)
