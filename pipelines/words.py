@@ -30,21 +30,33 @@ class WordTokenizer:
     Args:
         words: The vocabulary, special words first.
         copies: Whether there are ids from V on; a model that cannot copy has no use for them.
+        fold_case: Whether "The" and "the" are one word. It is written as its source has it first,
+            and else as the vocabulary has it.
     """
 
     unknown = UNKNOWN
 
-    def __init__(self, words, copies=True):
+    def __init__(self, words, copies=True, fold_case=False):
         self._words = list(words)
         self.copies = copies
-        self._ids = {word: number for number, word in enumerate(self._words)}
+        self.fold_case = fold_case
+        self._ids = {self._form(word): number for number, word in enumerate(self._words)}
 
     @classmethod
-    def train(cls, texts, vocabulary_size, copies=True):
-        """Takes the most frequent words of `texts`, those of the training split alone."""
+    def train(cls, texts, vocabulary_size, copies=True, fold_case=False):
+        """Takes the most frequent words of `texts`, those of the training split alone.
+
+        Of one whose case is folded the most frequent spelling stands for it.
+        """
         counts = Counter(token for text in texts for token in split(text))
-        ranked = sorted(counts, key=lambda token: (-counts[token], token))
-        return cls([*SPECIAL_WORDS, *ranked[: vocabulary_size - len(SPECIAL_WORDS)]], copies)
+        spellings, sums = sorted(counts, key=lambda token: (-counts[token], token)), counts
+        if fold_case:
+            sums, first = Counter(), {}
+            for token in spellings:
+                sums[first.setdefault(token.lower(), token)] += counts[token]
+            spellings = sorted(sums, key=lambda token: (-sums[token], token))
+        most = vocabulary_size - len(SPECIAL_WORDS)
+        return cls([*SPECIAL_WORDS, *spellings[:most]], copies, fold_case)
 
     @property
     def vocabulary(self):
@@ -80,6 +92,10 @@ class WordTokenizer:
     def words(self, ids, source=""):
         """The words of one sequence, signs joined to them, with the positions of their tokens."""
         copied = split(source)
+        spellings = {}
+        if self.fold_case:
+            for token in copied:
+                spellings.setdefault(token.lower(), token)
         words, positions = [], []
         for position, token in enumerate(ids):
             if token == END:
@@ -87,6 +103,7 @@ class WordTokenizer:
             if token in (PAD, START):
                 continue
             text = self._text(int(token), copied)
+            text = spellings.get(text.lower(), text)
             if not words or not _is_joined(text):
                 words.append("")
                 positions.append([])
@@ -94,15 +111,19 @@ class WordTokenizer:
             positions[-1].append(position)
         return words, positions
 
+    def _form(self, token):
+        return token.lower() if self.fold_case else token
+
     def _id(self, token, places):
-        return self._ids.get(token, places.get(token, UNKNOWN))
+        form = self._form(token)
+        return self._ids.get(form, places.get(form, UNKNOWN))
 
     def _extend(self, tokens):
         """Ids of a source with its end, and the ids of those of its words that V lacks."""
         places = {}
         for position, token in enumerate(tokens):
-            if self.copies and token not in self._ids:
-                places.setdefault(token, self.vocabulary_size + position)
+            if self.copies and self._form(token) not in self._ids:
+                places.setdefault(self._form(token), self.vocabulary_size + position)
         return [*(self._id(token, places) for token in tokens), END], places
 
     def _text(self, token, copied):
@@ -116,7 +137,7 @@ class WordTokenizer:
         path.write_text(json.dumps(self._words, ensure_ascii=False) + "\n", "utf-8")
 
     @classmethod
-    def load(cls, folder, copies=True):
+    def load(cls, folder, copies=True, fold_case=False):
         path = Path(folder) / FILE
         try:
             words = json.loads(path.read_text("utf-8"))
@@ -125,7 +146,7 @@ class WordTokenizer:
         texts = isinstance(words, list) and all(isinstance(word, str) for word in words)
         if not texts or tuple(words[: len(SPECIAL_WORDS)]) != SPECIAL_WORDS:
             raise UserError(f"{path}: this is no vocabulary of words")
-        return cls(words, copies)
+        return cls(words, copies, fold_case)
 
 
 def plain(word):

@@ -22,6 +22,8 @@ class Config(Options):
 
     tokenizer: Literal["words", "subwords"] = "words"
     """Words, of which those outside of the vocabulary can only be copied, or subwords."""
+    fold_case: bool = False
+    """Words in capitals and not are the same word, written as the document has it."""
     vocabulary_size: int = 6000
     """Entries of the vocabulary that documents and summaries share."""
     max_source: int = 112
@@ -65,6 +67,8 @@ class Config(Options):
         ranges.check(self, {at_least(0): "coverage_epochs coverage_weight"})
         if self.vectors is not None and self.tokenizer != "words":
             raise ValueError("--vectors are of words: they go with --tokenizer words")
+        if self.fold_case and self.tokenizer != "words":
+            raise ValueError("--fold-case is of words: it goes with --tokenizer words")
 
     @property
     def covers(self):

@@ -37,14 +37,14 @@ def train_tokenizer(rows, config):
     texts = (text for row in rows for text in (row["document"], *references(row)))
     if config.tokenizer == "subwords":
         return Tokenizer.train(texts, config.vocabulary_size)
-    return WordTokenizer.train(texts, config.vocabulary_size, copies=config.copy)
+    return WordTokenizer.train(texts, config.vocabulary_size, config.copy, config.fold_case)
 
 
 def load_tokenizer(folder, config):
     """The tokenizer of a run."""
     if config.tokenizer == "subwords":
         return Tokenizer.load(folder)
-    return WordTokenizer.load(folder, copies=config.copy)
+    return WordTokenizer.load(folder, config.copy, config.fold_case)
 
 
 def make_buckets(rows, tokenizer, config):

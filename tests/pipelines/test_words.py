@@ -108,6 +108,36 @@ class TestSources:
         assert max(ids) < 6 + len(ids)
 
 
+class TestFoldedCase:
+    """`the` and `The` are one word: V is 6, `DOG` is 4 and `the` is 5."""
+
+    tokenizer = WordTokenizer.train(["the The the dog DOG DOG cat"], 6, fold_case=True)
+
+    def test_the_most_frequent_spelling_stands_for_a_word(self):
+        assert self.tokenizer.vocabulary == (*SPECIAL, "[UNKNOWN]", "DOG", "the")
+
+    def test_ids_do_not_depend_on_case(self):
+        assert self.tokenizer.encode(["THE Dog dog"]) == [[START, 5, 4, 4, END]]
+
+    def test_a_word_can_be_copied_in_another_case(self):
+        sources, targets = self.tokenizer.encode_pairs(["Zed the zed"], ["ZED dog"], 9, 9)
+        assert sources == [[6, 5, 6, END]] and targets == [[START, 6, 4, END]]
+
+    def test_a_word_is_written_as_its_source_has_it_first(self):
+        ids = [START, 5, 4, 6, END]
+        assert self.tokenizer.decode(ids, "Zed saw The dog, the Dog") == "The dog Zed"
+        assert self.tokenizer.decode(ids[:3], "nothing") == "the DOG"
+
+    def test_signs_keep_their_place(self):
+        (ids,) = self.tokenizer.encode_sources(["The Dog, DOG"], 9)
+        assert self.tokenizer.decode(ids, "The Dog, DOG") == "The Dog, Dog"
+
+    def test_it_can_be_saved(self, tmp_path):
+        self.tokenizer.save(tmp_path)
+        loaded = WordTokenizer.load(tmp_path, fold_case=True)
+        assert loaded.encode(["THE Dog"]) == self.tokenizer.encode(["THE Dog"])
+
+
 class TestDecode:
     @pytest.mark.parametrize("text", [*TEXTS[:3], *ODD])
     def test_a_source_comes_back_but_for_the_width_of_spaces(self, tokenizer, text):
