@@ -155,10 +155,11 @@ class RecurrentDecoder(keras.layers.Layer):
         return self.logits(self.dropout_layer(self.readout(features), training=training))
 
     def _first_states(self, memory, memory_mask, rows):
+        memory = ops.cast(memory, "float32")  # Half precision cannot count hundreds of positions.
         if memory_mask is None:
             mean = ops.mean(memory, axis=1)
         else:
-            mask = ops.cast(memory_mask, memory.dtype)[..., None]
+            mask = ops.cast(memory_mask, "float32")[..., None]
             mean = ops.sum(memory * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1)
         states = ops.split(self.first_state(mean), 2 * self.num_layers, axis=-1)
         return [ops.repeat(state, rows // ops.shape(memory)[0], axis=0) for state in states]

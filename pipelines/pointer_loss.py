@@ -41,8 +41,10 @@ class PointerCrossentropy(keras.losses.Loss):
         known = ops.where(targets < size, known[..., 0], -1e9)
         copied = ops.where(targets[..., None] == source[:, None], copied, -1e9)
         target = ops.logaddexp(known, ops.logsumexp(copied, axis=-1))
-        smooth = self.label_smoothing
-        losses = -(1 - smooth) * target - smooth * ops.mean(generated, axis=-1)
+        losses = -target
+        if self.label_smoothing:  # The mean of so many costs as much as all else here.
+            even = -ops.mean(generated, axis=-1)
+            losses = losses + self.label_smoothing * (even - losses)
         real = ops.cast(targets != PAD, "float32")
         return ops.sum(losses * real) / ops.maximum(ops.sum(real), 1.0)
 

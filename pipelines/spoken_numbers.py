@@ -13,7 +13,7 @@ import soxr
 from pipelines import espeak, room_acoustics, spoken_phrases
 from pipelines.cache import progress_bar
 
-VERSION = "1"  # to be raised with every change of the voices, the texts, the rooms or the layout
+VERSION = "2"  # to be raised with every change of the voices, the texts, the rooms or the layout
 RATE = 16_000
 ACCENTS = (
     *("en-us", "en-us-nyc", "en", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan"),
@@ -40,7 +40,7 @@ PEAK, SILENCE = (-36, -6), (0.05, 0.35)
 
 
 def write(
-    folder: Path, train: int = 3_000, validation: int = 200, test: int = 400, seed: int = 0
+    folder: Path, train: int = 4_800, validation: int = 200, test: int = 400, seed: int = 0
 ) -> None:
     """Writes phrases in words, each spoken by one of many voices in a room of its own.
 

@@ -174,7 +174,7 @@ class LowerCaseWords(Subwords):
 
     @classmethod
     def _read(cls, folder, **options):
-        return cls(WordTokenizer.load(folder, copies=False), **options)
+        return cls(WordTokenizer.load(folder), **options)
 
 
 class PresetPieces(Subwords):

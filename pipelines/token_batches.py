@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import streams
-from pipelines.text import PAD, pad
+from pipelines.text import END, PAD, pad
 
 QUANTILES = (0.99, 0.95, 0.85, 0.7, 0.5, 0.25)
 TARGET_QUANTILES = (0.75,)
@@ -104,7 +104,10 @@ def training_batches(buckets, seed, copying=False, unlearnt=None):
             labels = tf.where(labels == unlearnt, PAD, labels)
         if copying:
             labels = tf.concat([labels, source], axis=1)
-        return {"source": source, "tokens": target[:, :-1]}, labels
+        tokens = target[:, :-1]
+        # What would come after the end has no label, and is not to count for coverage either.
+        tokens = tf.where(tokens == END, PAD, tokens)
+        return {"source": source, "tokens": tokens}, labels
 
     streams_of_buckets = [
         tf.data.Dataset.from_tensor_slices((bucket.sources, bucket.targets))

@@ -54,6 +54,34 @@ def make_optimizer(
     return optimizer
 
 
+def compile_model(model, config, epochs, steps, **options):
+    """Compiles a model with the optimizer that a configuration describes.
+
+    Args:
+        model: A built model.
+        config: With the arguments of `make_optimizer`, `ema` and `steps_per_execution`.
+        epochs: Passes of the whole schedule.
+        steps: Batches of an epoch.
+        options: For `compile`: `loss` and so on.
+
+    Returns:
+        Steps of an epoch, for `fit`.
+    """
+    steps, at_once = whole_executions(steps, config.steps_per_execution)
+    optimizer = make_optimizer(
+        config.learning_rate,
+        epochs * steps,
+        config.warmup_steps,
+        weight_decay=config.weight_decay,
+        clip_norm=config.clip_norm,
+        ema_momentum=config.ema or None,
+    )
+    model.compile(optimizer, steps_per_execution=at_once, **options)
+    # Else it is built inside the first step, which TensorFlow then traces twice.
+    optimizer.build(model.trainable_variables)
+    return steps
+
+
 def whole_executions(steps, steps_per_execution):
     """Steps of an epoch, as whole executions, and the steps of one, for `compile`.
 

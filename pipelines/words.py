@@ -30,8 +30,8 @@ class WordTokenizer:
     Args:
         words: The vocabulary, special words first.
         copies: Whether there are ids from V on; a model that cannot copy has no use for them.
-        fold_case: Whether "The" and "the" are one word. It is written as its source has it first,
-            and else as the vocabulary has it.
+        fold_case: Whether "The" and "the" are one word, which is written as the vocabulary has it.
+            The first word of a text begins with a capital, unless the vocabulary has none.
     """
 
     unknown = UNKNOWN
@@ -41,6 +41,8 @@ class WordTokenizer:
         self.copies = copies
         self.fold_case = fold_case
         self._ids = {self._form(word): number for number, word in enumerate(self._words)}
+        own = self._words[len(SPECIAL_WORDS) :]
+        self._capitalizes = fold_case and any(word != word.lower() for word in own)
 
     @classmethod
     def train(cls, texts, vocabulary_size, copies=True, fold_case=False):
@@ -92,10 +94,6 @@ class WordTokenizer:
     def words(self, ids, source=""):
         """The words of one sequence, signs joined to them, with the positions of their tokens."""
         copied = split(source)
-        spellings = {}
-        if self.fold_case:
-            for token in copied:
-                spellings.setdefault(token.lower(), token)
         words, positions = [], []
         for position, token in enumerate(ids):
             if token == END:
@@ -103,12 +101,13 @@ class WordTokenizer:
             if token in (PAD, START):
                 continue
             text = self._text(int(token), copied)
-            text = spellings.get(text.lower(), text)
             if not words or not _is_joined(text):
                 words.append("")
                 positions.append([])
             words[-1] += plain(text)
             positions[-1].append(position)
+        if self._capitalizes and words and words[0] == words[0].lower():
+            words[0] = words[0][0].title() + words[0][1:]
         return words, positions
 
     def _form(self, token):
@@ -133,20 +132,28 @@ class WordTokenizer:
         return copied[place] if place < len(copied) else self._words[UNKNOWN]
 
     def save(self, folder):
+        content = {"copies": self.copies, "fold_case": self.fold_case, "words": self._words}
         path = Path(folder) / FILE
-        path.write_text(json.dumps(self._words, ensure_ascii=False) + "\n", "utf-8")
+        path.write_text(json.dumps(content, ensure_ascii=False) + "\n", "utf-8")
 
     @classmethod
-    def load(cls, folder, copies=True, fold_case=False):
+    def load(cls, folder):
         path = Path(folder) / FILE
         try:
-            words = json.loads(path.read_text("utf-8"))
+            content = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{path}: no words can be read here ({error})") from error
-        texts = isinstance(words, list) and all(isinstance(word, str) for word in words)
-        if not texts or tuple(words[: len(SPECIAL_WORDS)]) != SPECIAL_WORDS:
+        if not _is_saved(content):
             raise UserError(f"{path}: this is no vocabulary of words")
-        return cls(words, copies, fold_case)
+        return cls(**content)
+
+
+def _is_saved(content):
+    if not isinstance(content, dict) or set(content) != {"copies", "fold_case", "words"}:
+        return False
+    words = content["words"]
+    texts = isinstance(words, list) and all(isinstance(word, str) for word in words)
+    return texts and tuple(words[: len(SPECIAL_WORDS)]) == SPECIAL_WORDS
 
 
 def plain(word):

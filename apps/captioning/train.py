@@ -60,12 +60,8 @@ def train(config):
     if config.learns_concepts_first:
         learn_concepts(captioner, train, groups, config)
     batches, steps = data.training_batches(train, groups, config)
-    steps, at_once = training.whole_executions(steps, config.steps_per_execution)
-    captioner.compile(
-        make_optimizer(config, config.epochs * steps),
-        loss=training.TokenCrossentropy(config.label_smoothing),
-        steps_per_execution=at_once,
-    )
+    loss = training.TokenCrossentropy(config.label_smoothing)
+    steps = training.compile_model(captioner, config, config.epochs, steps, loss=loss)
     captioner.fit(
         batches,
         steps_per_epoch=steps,
@@ -97,14 +93,9 @@ def learn_concepts(captioner, split, groups, config):
     from pipelines import training
 
     batches, steps, batch_size = data.concept_batches(split, groups, config)
-    steps, at_once = training.whole_executions(steps, config.steps_per_execution)
     epochs = config.concept_epochs
     detector = captioner.concept_detector()
-    detector.compile(
-        make_optimizer(config, epochs * steps),
-        loss=model.concept_loss,
-        steps_per_execution=at_once,
-    )
+    steps = training.compile_model(detector, config, epochs, steps, loss=model.concept_loss)
     detector.fit(
         batches,
         steps_per_epoch=steps,
@@ -114,20 +105,6 @@ def learn_concepts(captioner, split, groups, config):
     )
     # From here on its statistics stand, which the small batches of captions would only blur.
     captioner.encoder.pretrained = True
-
-
-def make_optimizer(config, total_steps):
-    """The optimizer of both stages."""
-    from pipelines import training
-
-    return training.make_optimizer(
-        config.learning_rate,
-        total_steps,
-        config.warmup_steps,
-        weight_decay=config.weight_decay,
-        clip_norm=config.clip_norm,
-        ema_momentum=config.ema or None,
-    )
 
 
 if __name__ == "__main__":

@@ -113,10 +113,11 @@ def training_batches(sounds, tokenizer, front_end, config):
     out; a message counts it.
     """
     encoded = tokenizer.encode([row["text"] for row in sounds.rows])
-    seconds = sounds.store.frames.reshape(len(encoded), -1).max(axis=1) * FRAME_SECONDS
+    speeds = sounds.store.frames.reshape(len(encoded), -1) * FRAME_SECONDS
+    seconds = speeds.max(axis=1)
     fits = [
-        length <= front_end.max_seconds and _fits(ids, length, config)
-        for ids, length in zip(encoded, seconds, strict=True)
+        slowest <= front_end.max_seconds and _fits(ids, fastest, config)
+        for ids, slowest, fastest in zip(encoded, seconds, speeds.min(axis=1), strict=True)
     ]
     _report(sounds, fits, front_end, config)
     tokens = [ids if fit else None for ids, fit in zip(encoded, fits, strict=True)]

@@ -71,14 +71,11 @@ def make_recognizer(model, tokenizer, front_end, config, language_model=None, qu
     """What transcribes as a configuration says; `quick` for one candidate at a time."""
     from pipelines.speech_decoding import Recognizer
 
-    method = config.decoding
-    if quick:
-        method = "ctc" if config.ctc_weight > 0 else "attention"
     return Recognizer(
         model,
         tokenizer,
         front_end,
-        method,
+        "ctc" if quick and config.decoding == "ctc_beam" else config.decoding,
         max_length=config.max_target,
         beams=1 if quick else config.beams,
         ctc_weight=config.decode_ctc_weight,

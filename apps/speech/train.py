@@ -70,21 +70,7 @@ def train(config):
         highlight=False,
         soft_wrap=True,
     )
-    steps, at_once = training.whole_executions(steps, config.steps_per_execution)
-    network.compile(
-        training.make_optimizer(
-            config.learning_rate,
-            config.epochs * steps,
-            config.warmup_steps,
-            weight_decay=config.weight_decay,
-            clip_norm=config.clip_norm,
-            ema_momentum=config.ema or None,
-        ),
-        **_losses(config),
-        steps_per_execution=at_once,
-    )
-    # Else it is built inside the first step, which TensorFlow then traces twice.
-    network.optimizer.build(network.trainable_variables)
+    steps = training.compile_model(network, config, config.epochs, steps, **_objective(config))
     network.fit(
         batches,
         steps_per_epoch=steps,
@@ -117,8 +103,10 @@ def train(config):
     )
 
 
-def _losses(config):
-    """What the outputs are compared by: the one of a Whisper, or those of the heads there are."""
+def _objective(config):
+    """What `compile` is to know of the heads there are; a Whisper has but one output."""
+    import keras
+
     from pipelines import ctc_loss, training
 
     attention = training.TokenCrossentropy(config.label_smoothing)
@@ -128,9 +116,12 @@ def _losses(config):
         "ctc": (ctc_loss.CtcLoss(), config.ctc_weight),
         "attention": (attention, 1 - config.ctc_weight),
     }
+    # XLA cannot compile TensorFlow's CTC.
+    interpreted = "ctc" in config.heads and keras.backend.backend() == "tensorflow"
     return {
         "loss": {name: losses[name][0] for name in config.heads},
         "loss_weights": {name: losses[name][1] for name in config.heads},
+        "jit_compile": False if interpreted else "auto",
     }
 
 

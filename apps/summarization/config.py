@@ -22,8 +22,8 @@ class Config(Options):
 
     tokenizer: Literal["words", "subwords"] = "words"
     """Words, of which those outside of the vocabulary can only be copied, or subwords."""
-    fold_case: bool = False
-    """Words in capitals and not are the same word, written as the document has it."""
+    fold_case: bool = True
+    """Of words: those in capitals and not are the same word, written as is most frequent."""
     vocabulary_size: int = 6000
     """Entries of the vocabulary that documents and summaries share."""
     max_source: int = 112
@@ -67,8 +67,6 @@ class Config(Options):
         ranges.check(self, {at_least(0): "coverage_epochs coverage_weight"})
         if self.vectors is not None and self.tokenizer != "words":
             raise ValueError("--vectors are of words: they go with --tokenizer words")
-        if self.fold_case and self.tokenizer != "words":
-            raise ValueError("--fold-case is of words: it goes with --tokenizer words")
 
     @property
     def covers(self):
@@ -113,7 +111,7 @@ PRESETS = {
         vocabulary_size=20000,
         max_source=200,
         max_target=24,
-        epochs=12,
+        epochs=8,
         learning_rate=1e-3,
         label_smoothing=0.1,
         patience=5,

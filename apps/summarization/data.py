@@ -44,7 +44,7 @@ def load_tokenizer(folder, config):
     """The tokenizer of a run."""
     if config.tokenizer == "subwords":
         return Tokenizer.load(folder)
-    return WordTokenizer.load(folder, config.copy, config.fold_case)
+    return WordTokenizer.load(folder)
 
 
 def make_buckets(rows, tokenizer, config):

@@ -1,5 +1,6 @@
 """Trains a summarizer: `python -m apps.summarization.train --help`."""
 
+import dataclasses
 import time
 
 from apps.summarization.config import PRESETS, Config
@@ -51,11 +52,13 @@ def train(config):
         highlight=False,
         soft_wrap=True,
     )
-    fit(summarizer, buckets, validation, tokenizer, folder, config)
+    fit(summarizer, buckets, validation, tokenizer, folder, config, config.epochs)
     if config.covers:
         summarizer, tokenizer = load(folder, config)
         model.set_coverage(summarizer, config.coverage_weight)
-        fit(summarizer, buckets, validation, tokenizer, folder, config, stage="coverage")
+        later = dataclasses.replace(config, learning_rate=config.learning_rate / 10)
+        epochs = config.coverage_epochs
+        fit(summarizer, buckets, validation, tokenizer, folder, later, epochs, stage="coverage")
     seconds = time.perf_counter() - started
 
     summarizer, tokenizer = load(folder, config)
@@ -70,35 +73,18 @@ def train(config):
     )
 
 
-def fit(summarizer, buckets, validation, tokenizer, folder, config, stage=None):
-    """One stage of the training: without coverage, or with it at a tenth of the learning rate."""
+def fit(summarizer, buckets, validation, tokenizer, folder, config, epochs, stage=None):
+    """One stage of the training."""
     from apps.summarization.evaluate import make_generator, score, summarize
     from pipelines import pointer_loss, token_batches, training
 
-    epochs, learning_rate = config.epochs, config.learning_rate
-    if stage is not None:
-        epochs, learning_rate = config.coverage_epochs, config.learning_rate / 10
     batches, steps = token_batches.training_batches(
         buckets, config.seed, copying=config.copy, unlearnt=tokenizer.unknown
     )
-    steps, at_once = training.whole_executions(steps, config.steps_per_execution)
     loss = training.TokenCrossentropy(config.label_smoothing)
     if config.copy:
         loss = pointer_loss.PointerCrossentropy(tokenizer.vocabulary_size, config.label_smoothing)
-    summarizer.compile(
-        training.make_optimizer(
-            learning_rate,
-            epochs * steps,
-            config.warmup_steps,
-            weight_decay=config.weight_decay,
-            clip_norm=config.clip_norm,
-            ema_momentum=config.ema or None,
-        ),
-        loss=loss,
-        steps_per_execution=at_once,
-    )
-    # Else it is built inside the first step, which TensorFlow then traces twice.
-    summarizer.optimizer.build(summarizer.trainable_variables)
+    steps = training.compile_model(summarizer, config, epochs, steps, loss=loss)
     greedy = make_generator(summarizer, tokenizer, config, method="greedy")
     summarizer.fit(
         batches,

@@ -51,21 +51,8 @@ def train(config):
         soft_wrap=True,
     )
     batches, steps = token_batches.training_batches(buckets, config.seed)
-    steps, at_once = training.whole_executions(steps, config.steps_per_execution)
-    translator.compile(
-        training.make_optimizer(
-            config.learning_rate,
-            config.epochs * steps,
-            config.warmup_steps,
-            weight_decay=config.weight_decay,
-            clip_norm=config.clip_norm,
-            ema_momentum=config.ema or None,
-        ),
-        loss=training.TokenCrossentropy(config.label_smoothing),
-        steps_per_execution=at_once,
-    )
-    # Else it is built inside the first step, which TensorFlow then traces twice.
-    translator.optimizer.build(translator.trainable_variables)
+    loss = training.TokenCrossentropy(config.label_smoothing)
+    steps = training.compile_model(translator, config, config.epochs, steps, loss=loss)
     translator.fit(
         batches,
         steps_per_epoch=steps,

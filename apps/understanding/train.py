@@ -58,20 +58,7 @@ def train(config):
         highlight=False,
         soft_wrap=True,
     )
-    steps, at_once = training.whole_executions(steps, config.steps_per_execution)
-    network.compile(
-        training.make_optimizer(
-            config.learning_rate,
-            config.passes * steps,
-            config.warmup_steps,
-            weight_decay=config.weight_decay,
-            clip_norm=config.clip_norm,
-            ema_momentum=config.ema or None,
-        ),
-        steps_per_execution=at_once,
-    )
-    # Else it is built inside the first step, which TensorFlow then traces twice.
-    network.optimizer.build(network.trainable_variables)
+    steps = training.compile_model(network, config, config.passes, steps)
     network.fit(
         batches,
         steps_per_epoch=steps,

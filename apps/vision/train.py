@@ -86,24 +86,16 @@ def train(config):
         markup=False,
     )
     batches, steps = data.training_batches(train, names, config)
-    steps, at_once = training.whole_executions(steps, config.steps_per_execution)
-    classifier.compile(
-        training.make_optimizer(
-            config.learning_rate,
-            config.epochs * steps,
-            config.warmup_steps,
-            weight_decay=config.weight_decay,
-            clip_norm=config.clip_norm,
-            ema_momentum=config.ema or None,
-        ),
+    steps = training.compile_model(
+        classifier,
+        config,
+        config.epochs,
+        steps,
         loss=keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=config.label_smoothing
         ),
-        steps_per_execution=at_once,
         jit_compile={"auto": "auto", "on": True, "off": False}[config.xla],
     )
-    # Else it is built inside the first step, which TensorFlow then traces twice.
-    classifier.optimizer.build(classifier.trainable_variables)
 
     def score():
         pictures = data.picture_batches(validation, config.batch_size)

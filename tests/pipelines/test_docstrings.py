@@ -51,6 +51,16 @@ class Flock:
 
         The sheep graze, and the signature says it again, as it was written for another language.
         """
+
+    def heading(self, sheep):
+        """
+        Parameters
+        ----------
+        sheep : sheep or None
+            The sheep to heed.
+
+        The sheep are parameters, and what stands first is a heading with what stands under it.
+        """
 '''
 
 

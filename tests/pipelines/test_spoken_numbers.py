@@ -111,9 +111,9 @@ def test_full_size(tmp_path):
     spoken_numbers.write(tmp_path)
     splits = read(tmp_path)
     counts = {split: len(rows) for split, rows in splits.items()}
-    assert counts == {"train": 3_000, "validation": 200, "test": 400}
+    assert counts == {"train": 4_800, "validation": 200, "test": 400}
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 150e6
+    assert sum(path.stat().st_size for path in files) < 220e6
     sounds = [path for path in files if path.suffix == ".flac"]
     assert 2 < np.mean([soundfile.info(path).duration for path in sounds]) < 3
     assert len({row["speaker"] for row in splits["test"]}) > 40

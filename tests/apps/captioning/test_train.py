@@ -140,7 +140,7 @@ def test_a_new_network_learns_concepts_first_and_keeps_its_statistics(scenes_fol
     learnt = state()
     assert changed(start, learnt) == [True, True, False]
     batches, _ = data.training_batches(split, groups, config)
-    captioner.compile(train.make_optimizer(config, 4), loss=training.TokenCrossentropy())
+    training.compile_model(captioner, config, 1, 4, loss=training.TokenCrossentropy())
     captioner.fit(batches, steps_per_epoch=4, verbose=0)
     assert changed(learnt, state()) == [True, False, True]
 
