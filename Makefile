@@ -14,7 +14,7 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check
 UV := uv==0.13.9
 INSTALL := $(PYTHON) -m uv pip install --python $(PYTHON) --compile-bytecode
 # A process a core; each holds a backend, so no more than memory carries.
-PYTEST := $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadgroup
+PYTEST := $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 # One stamp per set of packages. It is written last, so an interrupted install is done again.
 BASE := $(VENV)/.installed-tensorflow

@@ -91,7 +91,7 @@ def measure(config):
     """
     from benchmarks.workers import WorkerError
 
-    workers = {name: _start(name) for name in config.contenders}
+    workers = {}
 
     def ask(name, what, **place):
         try:
@@ -100,6 +100,8 @@ def measure(config):
             raise console.UserError(f"{name}: {error}") from error
 
     try:
+        for name in config.contenders:
+            workers[name] = _start(name)
         return [
             result
             for beams in config.beams

@@ -127,11 +127,8 @@ def measure(config):
     from benchmarks.races import median_ratio
     from benchmarks.workers import Worker, WorkerError
 
-    workers = {
-        name: Worker(name, config, torch=False, steps="benchmarks.log_mel")
-        for name in dict.fromkeys(config.contenders)
-    }
-    samples = {name: [] for name in workers}
+    workers = {}
+    samples = {name: [] for name in config.contenders}
 
     def ask(name, what, **place):
         try:
@@ -140,6 +137,8 @@ def measure(config):
             raise console.UserError(f"{name}: {error}") from error
 
     try:
+        for name in samples:
+            workers[name] = Worker(name, config, torch=False, steps="benchmarks.log_mel")
         for name in workers:
             ask(name, "prepare", clips=config.clips)
         for _ in range(config.rounds):

@@ -46,7 +46,7 @@ def lstm_loop(inputs, recurrent_kernel):
 
         (i, f, g, o, cell, hidden), _ = run_steps(step, [inputs], zeros(inputs))
 
-        def gradient(*args, upstream=None):
+        def gradient(*args, upstream=None):  # PyTorch has it behind the inputs, by name.
             upstream = args[0] if upstream is None else upstream
             squashed = ops.tanh(cell)
             slopes = [  # Of i, f and g by that of the cell, of o by that of the state.

@@ -101,6 +101,7 @@ def write(
     alignments: Sequence[Alignment],
     scores: Mapping[str, float] | None = None,
     pictures: int = 8,
+    title: str = "Where each word comes from",
 ) -> Path:
     """Writes alignments into a folder: one page, the first as pictures, and all as arrays.
 
@@ -109,6 +110,7 @@ def write(
         alignments: what to show; those of empty texts are left out.
         scores: metrics of the model, shown on the page.
         pictures: how many PNG files to draw at most, "01.png" and so on.
+        title: the heading of the page.
 
     Returns:
         The path of the page, `index.html`. Beside it, `maps.npz` holds `NAME/weights`,
@@ -134,7 +136,7 @@ def write(
         if alignment.copy is not None:
             arrays[f"{name}/copy"] = alignment.copy
     np.savez_compressed(folder / "maps.npz", **arrays)
-    write_html(folder / "index.html", shown, scores=scores)
+    write_html(folder / "index.html", shown, title=title, scores=scores)
     return folder / "index.html"
 
 

@@ -20,7 +20,7 @@ def complaint(row: dict) -> str | None:
     return None
 
 
-def place(rows: Sequence[dict], path: str | Path, impossible: bool = False) -> list[dict]:
+def place(rows: Sequence[dict], path: str | Path) -> list[dict]:
     """Makes sure that every answer stands in its context where it says.
 
     Offsets counted in bytes, or in a context that was cleaned since, are wrong. Such an answer is
@@ -30,7 +30,6 @@ def place(rows: Sequence[dict], path: str | Path, impossible: bool = False) -> l
     Args:
         rows: With `context`, and `answers`, a list of `{"text", "start"}`, in characters.
         path: What the line calls the file.
-        impossible: Whether to keep the questions that come without an answer.
 
     Returns:
         The rows, with answers that all hold.
@@ -48,7 +47,7 @@ def place(rows: Sequence[dict], path: str | Path, impossible: bool = False) -> l
                 continue
             moved += start != answer["start"]
             answers.append({**answer, "start": start})
-        if answers or (impossible and not row["answers"]):
+        if answers:
             kept.append({**row, "answers": answers})
         else:
             unanswered += not row["answers"]

@@ -45,16 +45,6 @@ def read(source: str | Path | BinaryIO, rate: float = RATE) -> np.ndarray:
         return samples / max(np.abs(samples).max(), np.float32(1))
 
 
-def duration(source: str | Path | BinaryIO) -> float:
-    """Returns the seconds of a sound, from its header alone.
-
-    Raises:
-        UserError: The file is missing, empty or not a sound.
-    """
-    with _errors(source):
-        return soundfile.info(source).duration
-
-
 def write(path: str | Path, samples: np.ndarray, rate: int = RATE) -> None:
     """Writes samples with 16 bits each, as FLAC or WAV by the ending of the name.
 

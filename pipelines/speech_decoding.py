@@ -63,6 +63,7 @@ class Recognizer:
         length_penalty: Of the attention decoder's beam search.
         language_model: An n-gram model for "ctc_beam", or `None`.
         language_model_weight: How much it counts.
+        language_model_bonus: Of each unit, as it likes short texts.
     """
 
     def __init__(
@@ -73,10 +74,11 @@ class Recognizer:
         method,
         max_length,
         beams=8,
-        ctc_weight=0.4,
+        ctc_weight=0.2,
         length_penalty=0.0,
         language_model=None,
         language_model_weight=0.0,
+        language_model_bonus=0.0,
     ):
         self.model = model
         self.tokenizer = tokenizer
@@ -85,6 +87,7 @@ class Recognizer:
         self.beams = beams
         self.language_model = language_model
         self.language_model_weight = language_model_weight
+        self.language_model_bonus = language_model_bonus
         self.listener = None if getattr(model, "ctc_head", None) is None else Listener(model)
         self.generator = None
         if method in ("attention", "joint"):
@@ -158,6 +161,7 @@ class Recognizer:
             beams=self.beams,
             language_model=self.language_model,
             weight=self.language_model_weight,
+            bonus=self.language_model_bonus,
         )
         return found[0][0]
 

@@ -9,16 +9,15 @@ from pipelines.console import UserError
 from pipelines.parallel_text import read_lines
 
 
-def read(path: str | Path, impossible: bool = False) -> list[dict]:
+def read(path: str | Path) -> list[dict]:
     """Reads the questions of a file (Rajpurkar et al., 2016 and 2018).
 
     Args:
         path: JSON of version 1.1 or 2; may be packed.
-        impossible: Whether to keep the questions of version 2 that have no answer.
 
     Returns:
         Rows with `id`, `context`, `question`, and `answers`, a list of `{"text", "start"}` that
-        hold: see `answers.place`.
+        hold: see `answers.place`. The questions of version 2 that have none are left out.
 
     Raises:
         UserError: The file cannot be read, is no such file, or no question is left.
@@ -29,7 +28,7 @@ def read(path: str | Path, impossible: bool = False) -> list[dict]:
         raise UserError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
     except RecursionError:
         raise UserError(f"{path}: not JSON: nested too deep") from None
-    return answers.place(list(_rows(content, path)), path, impossible)
+    return answers.place(list(_rows(content, path)), path)
 
 
 def _rows(content, path: str | Path) -> Iterator[dict]:

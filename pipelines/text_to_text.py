@@ -4,23 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipelines import ranges
+from pipelines.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
 from pipelines.ranges import above, at_least, within
-
-MECHANISMS = (
-    "additive",
-    "luong_dot",
-    "luong_general",
-    "luong_concat",
-    "multi_head",
-    "grouped_query",
-    "multi_query",
-    "local",
-    "block_sparse",
-    "linear",
-    "performer",
-)
-SINGLE_HEAD = MECHANISMS[:4]
-SELF_ATTENTION_ONLY = ("local", "block_sparse")
 
 _RANGES = {
     at_least(1): "num_heads encoder_layers decoder_layers mlp_dim epochs tokens_per_batch "

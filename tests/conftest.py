@@ -30,17 +30,24 @@ def cache_folder(tmp_path_factory):
         yield folder
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """One worker has all tests of an application, whose trained run they share, or of a file.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """One worker has all tests of an application, whose trained run they share, or of a file."""
+    from xdist.scheduler import LoadScopeScheduling
 
-    On TensorFlow, what applications prove for the other backends is slow: there the commands train,
-    save and load the same models.
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            path = Path(nodeid.partition("::")[0])
+            return str(path.parent if path.is_relative_to("tests/apps") else path)
+
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """On TensorFlow, what applications prove for the other backends is slow.
+
+    There the commands train, save and load the same models.
     """
-    for item in items:
-        is_of_app = ROOT / "tests" / "apps" in item.path.parents
-        group = item.path.parent if is_of_app else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group.relative_to(ROOT))))
     if os.environ["KERAS_BACKEND"] == "tensorflow":
         for item in items:
             if "backends" in item.name and (ROOT / "tests" / "apps") in item.path.parents:

@@ -4,22 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipelines import ranges
+from pipelines.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
 from pipelines.ranges import above, at_least, within
-
-DATASETS = ("scenes",)
-MECHANISMS = (
-    "additive",
-    "luong_dot",
-    "luong_general",
-    "luong_concat",
-    "multi_head",
-    "grouped_query",
-    "multi_query",
-    "local",
-    "block_sparse",
-    "linear",
-    "performer",
-)
 
 _RANGES = {
     at_least(1): "image_size num_heads decoder_layers epochs batch_size captions_per_picture "
@@ -150,12 +136,12 @@ class Config:
         return self.attention or {"rnn": "additive", "transformer": "multi_head"}[self.decoder]
 
     def __post_init__(self):
-        if self.mechanism in ("local", "block_sparse"):
+        if self.mechanism in SELF_ATTENTION_ONLY:
             raise ValueError(
                 f"--attention {self.attention} is self-attention, so that words cannot look at a "
                 "picture with it"
             )
-        if self.decoder == "rnn" and self.mechanism in MECHANISMS[4:]:
+        if self.decoder == "rnn" and self.mechanism not in SINGLE_HEAD:
             raise ValueError(
                 f"--attention {self.attention} has heads, which the rnn decoder cannot use; "
                 "take additive or luong_*, or --decoder transformer"

@@ -6,12 +6,17 @@ from typing import Literal
 
 from pipelines import ranges
 from pipelines.console import UserError
+from pipelines.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
 from pipelines.ranges import above, at_least, within
-from pipelines.text_to_text import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
 
-DATASETS = ("spoken-numbers",)
 WHISPER_TARGET = 444
 """Most tokens of a text that Whisper's 448 positions leave, after the longest of its prompts."""
+_NEEDED_HEADS = {
+    "joint": ("ctc", "attention"),
+    "attention": ("attention",),
+    "ctc": ("ctc",),
+    "ctc_beam": ("ctc",),
+}
 _MULTI_HEAD = ("multi_head", "grouped_query", "multi_query")
 
 _RANGES = {
@@ -21,7 +26,7 @@ _RANGES = {
     at_least(3): "max_target",
     at_least(8): "dim vocabulary_size",
     at_least(0): "warmup_steps weight_decay patience length_penalty language_model_weight "
-    "time_masks frequency_masks time_warp",
+    "language_model_bonus time_masks frequency_masks time_warp",
     above(0): "seconds_per_batch max_seconds learning_rate clip_norm",
     within("[0, 1)"): "dropout word_dropout label_smoothing ema",
     within("[0, 1]"): "ctc_weight decode_ctc_weight",
@@ -127,9 +132,9 @@ class Config:
     seed: int = 0
     """Of weights, order, augmentation and dropout."""
 
-    decode: Literal["joint", "attention", "ctc", "ctc_beam"] = "joint"
+    decode: Literal["joint", "attention", "ctc", "ctc_beam"] | None = None
     """By decoder and CTC together, by the decoder alone, by the likeliest path of CTC, or by its
-    prefix beam search; of these, what the model has."""
+    prefix beam search; by default together, or by what there is of the two."""
     beams: int = 8
     """Candidates of a beam search."""
     decode_ctc_weight: float = 0.2
@@ -140,6 +145,8 @@ class Config:
     """Utterances decoded at once."""
     language_model_weight: float = 0.0
     """How much an n-gram model of the training texts counts in ctc_beam."""
+    language_model_bonus: float = 0.0
+    """Added for each unit then, as the model likes short texts."""
     language_model_order: int = 3
     """Its n."""
     language_model_text: str | None = None
@@ -173,10 +180,8 @@ class Config:
 
     @property
     def decoding(self):
-        """How texts are decoded, with what the model has."""
-        if self.decoder == "none":
-            return "ctc_beam" if self.decode == "ctc_beam" else "ctc"
-        return "attention" if self.ctc_weight == 0 else self.decode
+        """How texts are decoded."""
+        return self.decode or ("joint" if len(self.heads) == 2 else self.heads[0])
 
     def __post_init__(self):
         ranges.check(self, _RANGES)
@@ -186,6 +191,14 @@ class Config:
             raise ValueError("--decoder none is CTC alone, which --ctc-weight 0 takes away")
         if self.decoder != "none" and self.ctc_weight == 1:
             raise ValueError("--ctc-weight 1 leaves nothing to the decoder: --decoder none")
+        for head in _NEEDED_HEADS[self.decoding]:
+            if head not in self.heads:
+                raise ValueError(
+                    f"--decode {self.decode} goes with {head}, which this model lacks: it has "
+                    f"{self.heads[0]} alone"
+                )
+        if self.language_model_weight > 0 and self.decoding != "ctc_beam":
+            raise ValueError("--language-model-weight goes with --decode ctc_beam")
         if self.decoder != "none" and self.listening in SELF_ATTENTION_ONLY:
             raise ValueError(
                 f"--attention {self.attention} is self-attention, so that a decoder cannot listen "
@@ -219,7 +232,7 @@ class Decoding:
     """A pretrained Whisper in place of a run: the folder or name of its KerasHub preset."""
     decode: Literal["joint", "attention", "ctc", "ctc_beam"] | None = None
     """By decoder and CTC together, by the decoder alone, by the likeliest path of CTC, or by its
-    prefix beam search."""
+    prefix beam search; what the model has."""
     beams: int | None = None
     """Candidates of a beam search."""
     decode_ctc_weight: float | None = None
@@ -230,6 +243,8 @@ class Decoding:
     """Utterances decoded at once."""
     language_model_weight: float | None = None
     """How much the n-gram model counts in ctc_beam."""
+    language_model_bonus: float | None = None
+    """Added for each unit then, as the model likes short texts."""
     normalize: bool | None = None
     """Score words without case and punctuation."""
     device: Literal["cpu", "gpu", "auto"] = "auto"

@@ -82,6 +82,7 @@ def make_recognizer(model, tokenizer, front_end, config, language_model=None, qu
         length_penalty=config.length_penalty,
         language_model=language_model,
         language_model_weight=config.language_model_weight,
+        language_model_bonus=config.language_model_bonus,
     )
 
 

@@ -7,8 +7,6 @@ from pipelines import ranges
 from pipelines.ranges import at_least
 from pipelines.text_to_text import DecodingOptions, Options
 
-DATASETS = ("docstrings",)
-
 
 @dataclass(frozen=True)
 class Config(Options):

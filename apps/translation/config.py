@@ -5,8 +5,6 @@ from typing import Literal
 
 from pipelines.text_to_text import DecodingOptions, Options
 
-DATASETS = ("dates",)
-
 
 @dataclass(frozen=True)
 class Config(Options):

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipelines import ranges
+from pipelines.mechanisms import MECHANISMS, SINGLE_HEAD
 from pipelines.ranges import above, at_least, within
-from pipelines.text_to_text import MECHANISMS, SINGLE_HEAD
 
-DATASETS = ("intents",)
 TASKS = ("sentiment", "ner", "qa")
 
 _RANGES = {

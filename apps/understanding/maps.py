@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from pipelines import alignment_pages, alignments, text_maps
+from pipelines import alignments, text_maps
 from pipelines.alignments import Alignment
 from pipelines.attention_maps import AttentionMap
 from pipelines.text_maps import TextMap
@@ -42,10 +42,7 @@ def draw(folder, reader, rows, found, scores, pictures=8, on_page=24):
 
 
 def _write_alignments(folder, shown, scores, pictures):
-    page = alignments.write(folder, shown, pictures=pictures)
-    shown = [one for one in shown if one.map.words]
-    alignment_pages.write_html(page, shown, title="What each word looked at", scores=scores)
-    return page
+    return alignments.write(folder, shown, scores, pictures, title="What each word looked at")
 
 
 def _of_text(reader, row, one, weights):

@@ -11,6 +11,7 @@ from layers import (
     RecurrentEncoder,
     get,
 )
+from pipelines import tag_transitions
 from pipelines.lower_words import SHAPES
 
 IMPOSSIBLE = -1e9
@@ -252,10 +253,10 @@ class EntityTagger(Understanding):
         self.attention.build(states_shape, states_shape)
         self.hidden = self.dense(dim, 2 * dim, "hidden", activation="tanh")
         self.scores = self.dense(len(self.tags), dim, "scores")
-        follows = [[_may_follow(tag, before) for tag in self.tags] for before in self.tags]
-        starts = [_may_follow(tag, "O") for tag in self.tags]
-        self.field = ConditionalRandomField(len(self.tags), follows, starts, name="field")
-        self.field.build((None, None, len(self.tags)))
+        if self.crf:
+            allowed = tag_transitions.allowed(self.tags)
+            self.field = ConditionalRandomField(len(self.tags), *allowed, name="field")
+            self.field.build((None, None, len(self.tags)))
 
     def call(self, inputs, return_attention_scores=False, training=None):
         tokens, words = inputs["tokens"], inputs["words"]
@@ -292,11 +293,6 @@ class EntityTagger(Understanding):
 
     def get_config(self):
         return {**super().get_config(), "tags": self.tags, "crf": self.crf}
-
-
-def _may_follow(tag, before):
-    """Whether a tag may follow another in BIO: I- goes on with what there is of its type."""
-    return not tag.startswith("I-") or before in (f"B-{tag[2:]}", tag)
 
 
 def _with_tokens(inputs, tokens):

@@ -4,22 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipelines import ranges
+from pipelines.mechanisms import MECHANISMS
 from pipelines.ranges import above, at_least, within
-
-DATASETS = ("digits",)
-MECHANISMS = (
-    "additive",
-    "luong_dot",
-    "luong_general",
-    "luong_concat",
-    "multi_head",
-    "grouped_query",
-    "multi_query",
-    "local",
-    "block_sparse",
-    "linear",
-    "performer",
-)
 
 # dim, depth, num_heads and mlp_ratio: of DeiT (Touvron et al., 2021) and of CCT (Hassani et al.,
 # 2021), each below with one that two cores can train.

@@ -32,7 +32,14 @@ def test_all_contenders_are_one_model():
     assert counts.pop() == pytest.approx(4.0e6, rel=0.01)
 
 
-@pytest.mark.parametrize("name", ["ours", "keras_hub", pytest.param("torch", marks=needs_torch)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ours",
+        pytest.param("keras_hub", marks=pytest.mark.slow),
+        pytest.param("torch", marks=needs_torch),
+    ],
+)
 def test_a_step_trains(name, small):
     step = vit.prepare(name, "tensorflow")(batch_size=5)
     losses = [step() for _ in range(9)][1:]

@@ -3,12 +3,14 @@
 import json
 
 import numpy as np
+import pytest
 
 from benchmarks import whisper
 from pipelines import audio
 from tests.pipelines.test_whisper import save_preset, waveforms
 
 
+@pytest.mark.slow
 def test_a_run_writes_equal_transcripts_and_its_files(tmp_path, capsys):
     preset = save_preset(tmp_path / "preset", None)
     rows = []

@@ -48,14 +48,6 @@ def test_what_is_not_found_is_left_out_and_counted(capsys):
     )
 
 
-def test_questions_without_an_answer_stay_if_asked_for(capsys):
-    rows = [row(("Ann", 8)), row(), row(("Eve", 1))]
-    assert answers.place(rows, "here", impossible=True) == rows[:2]
-    assert capsys.readouterr().out == (
-        "here: 1 answer not found in the context, 1 question left out with it\n"
-    )
-
-
 def test_nothing_is_left():
     with pytest.raises(UserError, match=r"^here has no question whose answer stands in its"):
         answers.place([row(("Eve", 1)), row()], "here")

@@ -2,13 +2,8 @@ from dataclasses import fields
 
 import pytest
 
-from pipelines.text_to_text import (
-    MECHANISMS,
-    SELF_ATTENTION_ONLY,
-    SINGLE_HEAD,
-    DecodingOptions,
-    Options,
-)
+from pipelines.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
+from pipelines.text_to_text import DecodingOptions, Options
 
 
 def complaint(config_class=Options, **settings):

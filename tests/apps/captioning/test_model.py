@@ -7,9 +7,10 @@ from keras import ops
 
 import layers
 from apps.captioning import data, model
-from apps.captioning.config import MECHANISMS, Config
+from apps.captioning.config import Config
 from apps.captioning.evaluate import describe, make_generator
 from pipelines import scenes, training
+from pipelines.mechanisms import MECHANISMS
 from tests.apps.captioning import tiny
 
 SINGLE_HEAD = ("additive", "luong_dot", "luong_general", "luong_concat")

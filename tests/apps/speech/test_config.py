@@ -31,10 +31,11 @@ def test_the_way_of_listening_follows_the_decoder():
     assert Config(decoder="rnn", attention="additive").listening == "additive"
 
 
-def test_what_a_model_lacks_is_not_decoded_with():
+def test_decoding_is_by_what_a_model_has():
     assert Config().decoding == "joint"
     assert Config(ctc_weight=0.0).decoding == "attention"
     assert Config(decoder="none").decoding == "ctc"
+    assert Config(decode="ctc").decoding == "ctc"
     assert Config(decoder="none", decode="ctc_beam").decoding == "ctc_beam"
 
 
@@ -43,6 +44,10 @@ def test_what_a_model_lacks_is_not_decoded_with():
     [
         ({"decoder": "none", "ctc_weight": 0.0}, "--decoder none is CTC alone"),
         ({"ctc_weight": 1.0}, "--ctc-weight 1 leaves nothing to the decoder"),
+        ({"ctc_weight": 0.0, "decode": "joint"}, "--decode joint goes with ctc, which this model"),
+        ({"ctc_weight": 0.0, "decode": "ctc_beam"}, "it has attention alone"),
+        ({"decoder": "none", "decode": "attention"}, "--decode attention goes with attention"),
+        ({"language_model_weight": 0.5}, "goes with --decode ctc_beam"),
         ({"attention": "local"}, "--attention local is self-attention"),
         ({"decoder": "rnn", "attention": "multi_head"}, "--attention multi_head has heads"),
         ({"attention": "location_sensitive"}, "goes with --decoder rnn"),

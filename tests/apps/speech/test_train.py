@@ -110,8 +110,10 @@ class TestEvaluate:
 
     @pytest.mark.parametrize("decode", ["attention", "ctc", "ctc_beam"])
     def test_every_way_of_decoding(self, copied, decode):
-        weight = {"language_model_weight": 0.3} if decode == "ctc_beam" else {}
-        evaluate.main(tiny.flags(run=copied, decode=decode, split="validation", **weight))
+        model = {}
+        if decode == "ctc_beam":
+            model = {"language_model_weight": 0.3, "language_model_bonus": 0.5}
+        evaluate.main(tiny.flags(run=copied, decode=decode, split="validation", **model))
         report = read_json(copied / "metrics.json")
         assert (report["split"], report["examples"]) == ("validation", 3)
         expected = METRICS if decode == "attention" else RATES

@@ -9,7 +9,7 @@ import pytest
 import layers
 from apps.translation.config import PRESETS, Config, Decoding, Evaluation, Prediction
 from pipelines import console
-from pipelines.text_to_text import MECHANISMS
+from pipelines.mechanisms import MECHANISMS
 from pipelines.translation_scores import TOKENIZERS
 from tests.apps.translation.tiny import ROOT
 

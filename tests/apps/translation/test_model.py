@@ -12,7 +12,7 @@ from apps.translation.config import Config
 from apps.translation.evaluate import make_generator, translate
 from pipelines import token_batches, training
 from pipelines.attention_health import attention_health
-from pipelines.text_to_text import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
+from pipelines.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
 from tests.apps.translation import tiny
 
 VOCABULARY = 37

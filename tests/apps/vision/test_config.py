@@ -7,8 +7,9 @@ from dataclasses import asdict, fields, replace
 import pytest
 
 import layers
-from apps.vision.config import MECHANISMS, PRESETS, SIZES, Config, Evaluation, Prediction
+from apps.vision.config import PRESETS, SIZES, Config, Evaluation, Prediction
 from pipelines import console
+from pipelines.mechanisms import MECHANISMS
 from tests.apps.commands import ROOT
 
 COMMANDS = {"train": Config, "evaluate": Evaluation, "predict": Prediction}

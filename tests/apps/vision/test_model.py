@@ -7,8 +7,9 @@ from keras import ops
 
 import layers
 from apps.vision import model
-from apps.vision.config import MECHANISMS, Config
+from apps.vision.config import Config
 from pipelines import backbones, training
+from pipelines.mechanisms import MECHANISMS
 
 B, CLASSES = 3, 5
 SMALL = {"model": "vit", "image_size": 12, "patch_size": 4, "dim": 16, "depth": 2, "num_heads": 2}
