@@ -80,8 +80,11 @@ class Tokenizer:
         return [cut(ids[1:], length) for ids in self.encode(texts)]
 
     def encode_pairs(self, sources, targets, max_source, max_target):
-        """Lists of ids of both sides; targets begin with the start, which does not count."""
-        targets = [cut(ids, max_target + 1) for ids in self.encode(targets)]
+        """Lists of ids of both sides; targets begin with the start, which does not count.
+
+        A target that is cut has no end: it does not end there.
+        """
+        targets = [ids[: max_target + 1] for ids in self.encode(targets)]
         return self.encode_sources(sources, max_source), targets
 
     def decode(self, ids, source=None):

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from pipelines.console import UserError
-from pipelines.text import END, PAD, SPECIAL, START, cut
+from pipelines.text import END, PAD, SPECIAL, START
 
 UNKNOWN = 3
 SPECIAL_WORDS = (*SPECIAL, "[UNKNOWN]")
@@ -78,13 +78,16 @@ class WordTokenizer:
         return [self._extend(split(text)[: length - 1])[0] for text in texts]
 
     def encode_pairs(self, sources, targets, max_source, max_target):
-        """Lists of ids of both sides; targets begin with the start, which does not count."""
+        """Lists of ids of both sides; targets begin with the start, which does not count.
+
+        A target that is cut has no end: it does not end there.
+        """
         source_ids, target_ids = [], []
         for source, target in zip(sources, targets, strict=True):
             ids, places = self._extend(split(source)[: max_source - 1])
             source_ids.append(ids)
             ids = [START, *(self._id(token, places) for token in split(target)), END]
-            target_ids.append(cut(ids, max_target + 1))
+            target_ids.append(ids[: max_target + 1])
         return source_ids, target_ids
 
     def decode(self, ids, source=""):

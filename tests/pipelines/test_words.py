@@ -87,9 +87,9 @@ class TestSources:
         sources, targets = self.tokenizer.encode_pairs(["x a y"], ["y x"], 3, 9)
         assert sources == [[6, 5, END]] and targets == [[START, UNKNOWN, 6, END]]
 
-    def test_long_targets_keep_start_and_end(self):
+    def test_a_target_that_is_cut_has_no_end(self):
         _, targets = self.tokenizer.encode_pairs(["x"], ["a b a b x"], 9, 3)
-        assert targets == [[START, 5, 4, END]]
+        assert targets == [[START, 5, 4, 5]]
 
     def test_a_mark_makes_another_word(self):
         (ids,) = self.tokenizer.encode_sources(["x .x .x x"], 9)
