@@ -75,7 +75,7 @@ def main(argv=None):
     }
     runs.write_json(folder / "decoding.json", report)
     (folder / "decoding.md").write_text(markdown(report), "utf-8")
-    console.console.print(table(report["results"], speed), highlight=False)
+    console.console.print(table(report["results"], speed))
 
 
 def measure(config):

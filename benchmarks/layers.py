@@ -139,7 +139,7 @@ def _require(backend):
 
 
 def _say(line):
-    console.console.print(line, highlight=False, soft_wrap=True)
+    console.console.print(line)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def main(argv=None):
     }
     runs.write_json(folder / "log_mel.json", report)
     (folder / "log_mel.md").write_text(markdown(report), "utf-8")
-    console.console.print(table(report), highlight=False)
+    console.console.print(table(report))
 
 
 def sounds(count):

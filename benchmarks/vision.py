@@ -67,7 +67,7 @@ def main(argv=None):
     }
     runs.write_json(folder / "vision.json", report)
     (folder / "vision.md").write_text(markdown(report), "utf-8")
-    console.console.print(table(report["results"], config.batch_size), highlight=False)
+    console.console.print(table(report["results"], config.batch_size))
 
 
 def choose(names, packages=PACKAGES):
@@ -77,9 +77,7 @@ def choose(names, packages=PACKAGES):
         theirs = [name for name in chosen if name.startswith(package)]
         if theirs and importlib.util.find_spec(package) is None:
             chosen = [name for name in chosen if name not in theirs]
-            console.console.print(
-                f"{title} is not installed: without {', '.join(theirs)}", highlight=False
-            )
+            console.console.print(f"{title} is not installed: without {', '.join(theirs)}")
     if not chosen:
         raise console.UserError("no contender is left to measure")
     return tuple(chosen)

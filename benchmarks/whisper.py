@@ -67,7 +67,7 @@ def main(argv=None):
     }
     runs.write_json(folder / "whisper.json", report)
     (folder / "whisper.md").write_text(markdown(report), "utf-8")
-    console.console.print(table(report), highlight=False)
+    console.console.print(table(report))
 
 
 def measure(config, rows):

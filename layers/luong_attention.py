@@ -28,7 +28,9 @@ class LuongAttention(ScoredAttention):
         units: Size of the hidden layer of *concat*; the size of the query if `None`. The other
             scores have none.
         use_bias: Whether the projections of *general* and *concat* add a bias.
-        scale: Whether scores are multiplied by a learned scalar that starts at one.
+        scale: What scores are multiplied by: `True` for a learned scalar that starts at one, or a
+            number. With that of Vaswani et al. (2017), the size of the query to the power of -0.5,
+            *dot* and *general* stand the steps of Adam: all entries of a product move together.
         dropout: Share of the weights that is dropped in training.
         seed: Seed of the dropout.
         **kwargs: Of `keras.layers.Layer`.
@@ -90,7 +92,7 @@ class LuongAttention(ScoredAttention):
         if self.score_mode == "concat":
             self.score_projection = dense(1, "score_projection", use_bias=False)
             self.score_projection.build((None, units))
-        if self.scale:
+        if self.scale is True:
             self.score_scale = self.add_weight(shape=(), initializer="ones", name="score_scale")
 
     def project_key(self, key):
@@ -102,7 +104,9 @@ class LuongAttention(ScoredAttention):
             scores = tanh_scores(query, key, self.score_projection.kernel)
         else:
             scores = ops.matmul(query, ops.swapaxes(key, 1, 2))
-        return scores * self.score_scale if self.scale else scores
+        if self.scale is False:
+            return scores
+        return scores * (self.score_scale if self.scale is True else self.scale)
 
     def get_config(self):
         return {

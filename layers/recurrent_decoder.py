@@ -85,7 +85,12 @@ class RecurrentDecoder(keras.layers.Layer):
 
         attention = self.attention
         if isinstance(attention, str):
-            attention = get(attention, dim=max(self.dim // 2, 1), dtype=self.dtype_policy)
+            # Else one step of Adam can move a product of states by ten, and attention gets stuck.
+            scaled = attention in ("luong_dot", "luong_general")
+            options = {"scale": self.dim**-0.5} if scaled else {}
+            attention = get(
+                attention, dim=max(self.dim // 2, 1), dtype=self.dtype_policy, **options
+            )
         memory_dim = memory_shape[-1]
         self.embedding = keras.layers.Embedding(
             self.vocabulary_size,

@@ -59,7 +59,7 @@ def place(rows: Sequence[dict], path: str | Path) -> list[dict]:
         f"question{_s(unanswered)} without an answer left out": unanswered,
     }
     if said := [f"{count:,} {what}" for what, count in counts.items() if count]:
-        console.print(f"{path}: {', '.join(said)}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{path}: {', '.join(said)}")
     if not kept:
         raise UserError(f"{path} has no question whose answer stands in its context")
     return kept

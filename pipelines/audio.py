@@ -1,6 +1,7 @@
 """Sounds: any file that libsndfile reads, to samples of one channel at one rate."""
 
 import contextlib
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -40,6 +41,7 @@ def read(source: str | Path | BinaryIO, rate: float = RATE) -> np.ndarray:
     """
     with _errors(source):
         samples, own_rate = _decode(source)
+        _check_wav(source)
         if own_rate != rate:
             samples = librosa.resample(samples, orig_sr=own_rate, target_sr=rate)
         return samples / max(np.abs(samples).max(), np.float32(1))
@@ -90,6 +92,25 @@ def _decode(source) -> tuple[np.ndarray, int]:
     if not np.isfinite(samples).all():
         raise UserError("some samples are not finite numbers")
     return samples, rate
+
+
+def _check_wav(source) -> None:
+    """Raises where a WAV has fewer samples than it tells: libsndfile takes what there is."""
+    if not isinstance(source, str | Path):
+        return
+    with open(source, "rb") as file:
+        riff, _, wave = struct.unpack("<4sI4s", file.read(12).ljust(12))
+        if (riff, wave) != (b"RIFF", b"WAVE"):
+            return
+        while len(header := file.read(8)) == 8:
+            name, size = struct.unpack("<4sI", header)
+            there = Path(source).stat().st_size - file.tell()
+            if name == b"data":
+                # What is written into a pipe cannot tell how long it will be.
+                if there < _WHOLE * size and size < 0x7FFFF000:
+                    raise UserError(f"the file ends after {there} of {size} bytes")
+                return
+            file.seek(size + size % 2, 1)
 
 
 @contextlib.contextmanager

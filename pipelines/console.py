@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import difflib
+import errno
 import functools
 import logging
 import os
@@ -15,7 +16,12 @@ from typing import Annotated, Literal, TypeVar
 
 from rich.console import Console
 
-console = Console()
+# Of a place to write, or a name to read from.
+REFUSALS = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
+    *(errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP),
+}
+console = Console(markup=False, highlight=False, soft_wrap=True)
 
 Config = TypeVar("Config")
 
@@ -27,8 +33,9 @@ class UserError(Exception):
 def main(function: Callable) -> Callable:
     """Makes `function` the entry point of a command.
 
-    A `UserError` becomes `error: MESSAGE` on standard error and exit status 2, the interrupt key
-    becomes one line and exit status 130. Every other exception keeps its traceback.
+    A `UserError` becomes `error: MESSAGE` on standard error and exit status 2, and so does what the
+    file system refuses; the interrupt key becomes one line and exit status 130. Every other
+    exception keeps its traceback.
 
     Args:
         function: The command; its arguments and its result are passed on.
@@ -42,13 +49,21 @@ def main(function: Callable) -> Callable:
         try:
             return function(*args, **kwargs)
         except UserError as error:
-            print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
-            sys.exit(2)
+            _end(str(error))
+        except OSError as error:
+            if error.errno not in REFUSALS:
+                raise
+            _end(f"{error.filename or 'cannot write'}: {error.strerror}")
         except KeyboardInterrupt:
             print("\ninterrupted", file=sys.stderr)
             sys.exit(130)
 
     return entry_point
+
+
+def _end(message):
+    print("error:", " ".join(message.splitlines()), file=sys.stderr)
+    sys.exit(2)
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:

@@ -37,9 +37,6 @@ def report_unknown(labels: Iterable[str], known: Collection[str], split: str) ->
         some = ", ".join(f"'{label}' ({count:,})" for label, count in unknown.most_common(MOST))
         console.print(
             f"{split} has labels that training does not know: {some}"
-            f"{', …' if len(unknown) > MOST else ''}; they count as wrong",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
+            f"{', …' if len(unknown) > MOST else ''}; they count as wrong"
         )
     return unknown.total()

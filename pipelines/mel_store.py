@@ -206,8 +206,5 @@ def _report(files, readable: np.ndarray) -> None:
     if len(unreadable):
         console.print(
             f"{len(unreadable)} of {len(files)} sounds cannot be read: skipped, "
-            f"the first is {files[unreadable[0]]}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
+            f"the first is {files[unreadable[0]]}"
         )

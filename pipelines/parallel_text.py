@@ -34,10 +34,7 @@ def read(source_file: str | Path, target_file: str | Path) -> list[dict]:
         raise UserError(f"{source_file} and {target_file} {blank}")
     if left_out := len(sources) - len(rows):
         console.print(
-            f"{source_file}, {target_file}: {_lines(left_out)} left out, blank in one of the two",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
+            f"{source_file}, {target_file}: {_lines(left_out)} left out, blank in one of the two"
         )
     return rows
 

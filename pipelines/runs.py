@@ -1,11 +1,13 @@
 """A run is one folder: all that evaluation and prediction need, on another machine too."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import re
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 from pipelines.console import UserError, console
@@ -15,6 +17,9 @@ ROOT = Path("runs")
 
 def check_name(app, config):
     """Raises the `UserError` that `create` would, before the hours of work that a run may be."""
+    latest = ROOT / app / "latest"
+    if latest.exists() and not latest.is_symlink():
+        raise UserError(f"{latest} is no link to a run: give it another name")
     name = config.name
     if name is None:
         return
@@ -72,9 +77,22 @@ def load(folder, config_class):
     if not (folder / "model.keras").is_file():
         raise UserError(f"the run {folder} has no model.keras: its training saved none")
     try:
-        return config_class(**json.loads(config.read_text("utf-8")))
+        loaded = config_class(**json.loads(config.read_text("utf-8")))
+        for field in dataclasses.fields(config_class):
+            value = getattr(loaded, field.name)
+            if not _is_of(field, value):
+                raise ValueError(f"{field.name} is {value!r}")
+        return loaded
     except (TypeError, ValueError) as error:
         raise UserError(f"{config} is no configuration of this application: {error}") from error
+
+
+def _is_of(field, value):
+    """Whether a value from a file may be that of a field."""
+    if value is None:
+        return field.default is None or "None" in str(field.type)
+    kinds = {str: str, bool: bool, int: int, float: (int, float)}.get(type(field.default))
+    return kinds is None or isinstance(value, kinds)
 
 
 def load_model(folder):
@@ -86,9 +104,11 @@ def load_model(folder):
     import keras
 
     path = Path(folder) / "model.keras"
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path} cannot be read: it is empty, or not whole")
     try:
         return keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} cannot be read: {reason}") from error
 
@@ -110,7 +130,8 @@ def write_report(folder, dataset, split, examples, training_seconds, parameters,
     """
     path = Path(folder) / "metrics.json"
     if training_seconds is None and path.is_file():
-        training_seconds = read_json(path).get("training_seconds")
+        with contextlib.suppress(ValueError, AttributeError):  # Else it was no report.
+            training_seconds = read_json(path).get("training_seconds")
     report = {
         "dataset": dataset,
         "split": split,
@@ -121,7 +142,7 @@ def write_report(folder, dataset, split, examples, training_seconds, parameters,
     }
     write_json(path, report)
     for name, value in metrics.items():
-        console.print(f"{name:>20}  {value:.3f}", highlight=False)
+        console.print(f"{name:>20}  {value:.3f}")
     return report
 
 

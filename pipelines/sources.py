@@ -20,6 +20,7 @@ from pathlib import Path
 from pipelines import tfds_export
 from pipelines.cache import disk_errors, root
 from pipelines.console import UserError, console
+from pipelines.text_input import is_unicode
 
 SPLITS = ("train", "validation", "test")
 HELD_OUT = 0.1
@@ -143,9 +144,7 @@ def read_file(
     if blank:
         console.print(
             f"{len(blank)} of {len(blank) + len(rows)} lines have an empty '{may_be_blank}', the "
-            f"first is {path}:{blank[0]}: skipped",
-            highlight=False,
-            soft_wrap=True,
+            f"first is {path}:{blank[0]}: skipped"
         )
     return rows
 
@@ -247,7 +246,7 @@ def cut_missing(
         train = {key: value for key, value in train.items() if key not in held_out}
         cut.append(f"{split} ({len(rows[split]):,} lines)")
     if cut:
-        console.print(f"{' and '.join(cut)} cut from train by a fixed seed", highlight=False)
+        console.print(f"{' and '.join(cut)} cut from train by a fixed seed")
     return {split: rows[split] for split in SPLITS}
 
 
@@ -295,7 +294,7 @@ def _made_once(folder: Path, name: str, write: Callable[[Path], None]) -> Path:
     """Has `write` fill a temporary folder, and gives it its name once it is whole."""
     if folder.is_dir():
         return folder
-    console.print(f"making the data set {name} in {folder}", highlight=False, soft_wrap=True)
+    console.print(f"making the data set {name} in {folder}")
     with disk_errors(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -352,17 +351,10 @@ def _complaint(row, fields: Fields) -> str | None:
                 return f"field '{field}' must hold texts, not {_kind(text)}"
             if not text.strip():
                 return f"field '{field}' has an empty text"
-            if not _is_unicode(text):
-                return f"field '{field}' has half a surrogate pair, which is no character"
+    for field, value in row.items():
+        if not is_unicode(json.dumps([field, value], ensure_ascii=False)):
+            return f"field '{field}' has half a surrogate pair, which is no character"
     return None
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _kind(value) -> str:

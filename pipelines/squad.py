@@ -7,6 +7,7 @@ from pathlib import Path
 from pipelines import answers
 from pipelines.console import UserError
 from pipelines.parallel_text import read_lines
+from pipelines.text_input import is_unicode
 
 
 def read(path: str | Path) -> list[dict]:
@@ -26,6 +27,8 @@ def read(path: str | Path) -> list[dict]:
         content = json.loads("\n".join(read_lines(path)))
     except json.JSONDecodeError as error:
         raise UserError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON: {error}") from None
     except RecursionError:
         raise UserError(f"{path}: not JSON: nested too deep") from None
     return answers.place(list(_rows(content, path)), path)
@@ -41,7 +44,7 @@ def _rows(content, path: str | Path) -> Iterator[dict]:
                 yield {
                     "id": str(_get(question, "id", str | int, at_question)),
                     "context": context,
-                    "question": _get(question, "question", str, at_question),
+                    "question": _question(question, at_question),
                     "answers": [
                         {
                             "text": _get(answer, "text", str, at_answer),
@@ -50,6 +53,12 @@ def _rows(content, path: str | Path) -> Iterator[dict]:
                         for answer, at_answer in found
                     ],
                 }
+
+
+def _question(holder, at: str) -> str:
+    if not _get(holder, "question", str, at).strip():
+        raise UserError(f"{at}: 'question' is empty")
+    return holder["question"]
 
 
 def _objects(holder, field: str, at: str) -> Iterator[tuple[dict, str]]:
@@ -62,7 +71,10 @@ def _objects(holder, field: str, at: str) -> Iterator[tuple[dict, str]]:
 
 
 def _get(holder, field: str, kind, at: str):
-    if not isinstance(holder, dict) or not isinstance(holder.get(field), kind):
+    value = holder.get(field) if isinstance(holder, dict) else None
+    if not isinstance(value, kind) or isinstance(value, bool):
         kinds = {list: "a list", str: "a text", int: "a number"}
         raise UserError(f"{at} has no '{field}' that is {kinds.get(kind, 'a text or a number')}")
-    return holder[field]
+    if isinstance(value, str) and not is_unicode(value):
+        raise UserError(f"{at}: '{field}' has half a surrogate pair, which is no character")
+    return value

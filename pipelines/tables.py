@@ -39,7 +39,8 @@ def read(path: str | Path, columns: Mapping[str, Sequence[str]]) -> list[dict]:
     headers = {}
     for delimiter in "\t" if is_tsv else ",;\t":
         header = _records(path, lines, delimiter=delimiter, quoting=quoting)
-        headers[delimiter] = [name.strip().casefold() for name in next(header)[1]]
+        names = next(header, (0, []))[1]
+        headers[delimiter] = [name.strip().casefold() for name in names]
     delimiter = min(headers, key=lambda key: (len(missing(headers[key])), -len(headers[key])))
     names = headers[delimiter]
     for field in missing(names):

@@ -33,12 +33,7 @@ def to_bio(rows: Sequence[dict], path: str | Path) -> list[dict]:
     """
     converted = [_converted(row["tags"]) for row in rows]
     if begun := sum(begun for _, begun in converted):
-        console.print(
-            f"{path}: {begun:,} I- tag{'s'[: begun > 1]} with no B- before read as B-",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        console.print(f"{path}: {begun:,} I- tag{'s'[: begun > 1]} with no B- before read as B-")
     return [{**row, "tags": tags} for row, (tags, _) in zip(rows, converted, strict=True)]
 
 

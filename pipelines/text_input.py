@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pipelines.console import UserError
 
+FIELDS = ("document", "source", "text")
+
 
 def read(argument, by_line=True):
     """Reads the texts that an argument means.
@@ -20,8 +22,8 @@ def read(argument, by_line=True):
         by_line: Whether each line is a text, blank ones among them, or the whole is one.
 
     Returns:
-        A list of texts; of a `.jsonl` file, the field `document`, `source` or `text` of each line.
-        Files may be packed, their names ending in ".gz".
+        A list of texts; of a `.jsonl` file, the field `document`, `source` or `text` of each line,
+        an empty text of a blank one. Files may be packed, their names ending in ".gz".
 
     Raises:
         UserError: There is no such file, it is not in UTF-8, or it holds nothing.
@@ -79,15 +81,28 @@ def _read_file(path):
 
 def _documents(text, name):
     texts = []
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
         if not line.strip():
+            texts.append("")
             continue
         try:
             row = json.loads(line)
-            field = next(row[field] for field in ("document", "source", "text") if field in row)
+            field = next(row[field] for field in FIELDS if field in row)
         except (ValueError, TypeError, StopIteration, RecursionError):
             field = None
         if not isinstance(field, str):
-            raise UserError(f"{name}:{number}: expected an object with a text in 'document'")
+            names = ", ".join(f"'{field}'" for field in FIELDS)
+            raise UserError(f"{name}:{number}: expected an object with a text in one of {names}")
+        if not is_unicode(field):
+            raise UserError(f"{name}:{number}: half a surrogate pair, which is no character")
         texts.append(field)
     return texts
+
+
+def is_unicode(text):
+    """Whether a text has no half of a surrogate pair, which JSON can write and UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

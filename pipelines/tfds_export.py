@@ -1,5 +1,6 @@
 """TensorFlow Datasets, written out once as a folder in the layout of `pipelines.sources`."""
 
+import contextlib
 import difflib
 import io
 import json
@@ -300,11 +301,16 @@ def _builder(wanted: str, data_dir: str | Path | None):
     except Exception as error:  # An unknown configuration or version, or a package that it needs.
         reason = _first_line(error)
         dataset, *config = wanted.partition(":")[0].split("/")
-        known = list(tfds.builder_cls(dataset).builder_configs)
+        known = []
+        with contextlib.suppress(Exception):  # The name may be none at all.
+            known = list(tfds.builder_cls(dataset).builder_configs)
         if config and known and config[0] not in known:
             reason = unknown("configuration", config[0], known)
         raise UserError(f"cannot open tfds:{wanted}: {reason}") from error
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return " ".join(lines[:4]) if lines[0].endswith(":") else lines[0]

@@ -165,8 +165,7 @@ class BestEpoch(keras.callbacks.Callback):
             model.stop_training = True
             console.print(
                 f"No better {self.monitor} for {self.patience} epochs: "
-                f"stopping; epoch {self.best_epoch + 1} was the best.",
-                soft_wrap=True,
+                f"stopping; epoch {self.best_epoch + 1} was the best."
             )
 
     def _divergence(self, epoch, loss):
@@ -261,9 +260,7 @@ class EpochLine(keras.callbacks.Callback):
         seconds = time.perf_counter() - self.start
         console.print(
             f"{self.progress.title} {epoch + 1}/{self.progress.epochs}  {metrics}  "
-            f"{self.progress.rate:.0f} examples/s  {seconds:.0f} s",
-            highlight=False,
-            soft_wrap=True,
+            f"{self.progress.rate:.0f} examples/s  {seconds:.0f} s"
         )
 
 

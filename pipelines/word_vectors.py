@@ -39,11 +39,7 @@ def assign(path, tokenizer, embedding):
     vectors = np.stack(list(found.values()))
     table[list(found), : vectors.shape[1]] = vectors * (table.std() / max(vectors.std(), 1e-6))
     embedding.embeddings.assign(table)
-    console.print(
-        f"{len(found):,} of {len(table):,} words begin with a vector of {path}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    console.print(f"{len(found):,} of {len(table):,} words begin with a vector of {path}")
 
 
 def _vectors(path, largest, wanted):
@@ -51,6 +47,8 @@ def _vectors(path, largest, wanted):
     size = None
     for number, line in _lines(path):
         size = size or line.count(" ")
+        if not size:
+            raise UserError(f"{path}:{number}: a word without numbers")
         if size > largest:
             raise UserError(
                 f"{path}:{number}: a vector of {size} numbers, more than the {largest} of the model"
@@ -60,7 +58,8 @@ def _vectors(path, largest, wanted):
         if word not in wanted:
             continue
         try:
-            vector = np.array(numbers, "float32")
+            with np.errstate(over="ignore"):
+                vector = np.array(numbers, "float32")
         except ValueError:
             vector = np.array(np.nan)
         if vector.shape != (size,) or not np.isfinite(vector).all():

@@ -50,7 +50,7 @@ def evaluate(folder, config, captioner, tokenizer, split, split_name, training_s
     )
     write_captions(folder / f"captions_{split_name}.jsonl", described, split)
     page = draw(folder / "maps", described, split, metrics)
-    console.console.print(f"maps: {page}", highlight=False, soft_wrap=True)
+    console.console.print(f"maps: {page}")
     return report
 
 

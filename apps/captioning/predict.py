@@ -54,7 +54,7 @@ def predict(folder, config, captioner, tokenizer, files, output):
             except console.UserError as error:
                 if len(files) == 1:
                     raise
-                console.console.print(f"skipped: {error}", markup=False, soft_wrap=True)
+                console.console.print(f"skipped: {error}")
         if not readable:
             continue
         runs.make_folder(output)
@@ -67,9 +67,7 @@ def predict(folder, config, captioner, tokenizer, files, output):
             readable, decoded["tokens"], decoded["weights"], strict=True
         ):
             described = make_description(tokenizer, tokens, weights, network.grid)
-            console.console.print(
-                f"{file}: {described.caption}", markup=False, highlight=False, soft_wrap=True
-            )
+            console.console.print(f"{file}: {described.caption}")
             if described.words:
                 picture = images.load(file, 256)
                 draw_png(output / f"{file.name}.png", picture, described.map)
@@ -80,7 +78,7 @@ def predict(folder, config, captioner, tokenizer, files, output):
     save_npz(output / "maps.npz", maps)
     write_html(output / "index.html", entries)
     shown = output / (f"{files[0].name}.png" if len(files) == 1 else "index.html")
-    console.console.print(f"what the words looked at: {shown}", highlight=False, soft_wrap=True)
+    console.console.print(f"what the words looked at: {shown}")
 
 
 if __name__ == "__main__":

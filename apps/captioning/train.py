@@ -53,9 +53,7 @@ def train(config):
         backbones.save(config.backbone, config.image_size, folder / "backbone.keras")
     console.console.print(
         f"{len(train.rows):,} training pictures, {tokenizer.vocabulary_size:,} tokens, "
-        f"{captioner.count_params():,} parameters, run {folder}",
-        highlight=False,
-        soft_wrap=True,
+        f"{captioner.count_params():,} parameters, run {folder}"
     )
     if config.learns_concepts_first:
         learn_concepts(captioner, train, groups, config)

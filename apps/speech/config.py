@@ -216,6 +216,11 @@ class Config:
         in_attention = self.encoder != "lstm" and self.encoder_attention in _MULTI_HEAD
         if self.position != "sinusoidal" and not in_attention:
             raise ValueError(f"--position {self.position} needs attention of the multi-head family")
+        if self.position == "rotary" and self.dim // self.num_heads % 2:
+            raise ValueError(
+                f"--position rotary turns pairs: --dim {self.dim} / --num-heads {self.num_heads} "
+                "must be even"
+            )
         if self.dim % 2 or self.dim % self.num_heads:
             raise ValueError(
                 f"--dim {self.dim} must be even, and a multiple of --num-heads {self.num_heads}"

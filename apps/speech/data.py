@@ -1,11 +1,12 @@
 """From a data set's name to utterances and their transcripts."""
 
+import functools
 import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines import audio, sources, spoken_numbers, text_input, utterances, whisper
+from pipelines import audio, parallel_text, sources, spoken_numbers, utterances, whisper
 from pipelines.console import UserError, console
 from pipelines.log_mel import FRAME_SECONDS
 from pipelines.mel_store import MelStore
@@ -76,12 +77,13 @@ class _Samples(Sequence):
 
     def __init__(self, files):
         self._files = files
+        self._read = functools.lru_cache(1)(audio.read)  # A long one is asked for piece by piece.
 
     def __len__(self):
         return len(self._files)
 
     def __getitem__(self, number):
-        return audio.read(self._files[number])
+        return self._read(self._files[number])
 
 
 def listen(rows, config, training=False):
@@ -100,7 +102,8 @@ def train_language_model(rows, tokenizer, config):
     """The n-gram model of the training transcripts, and of a text if one is given."""
     texts = [row["text"] for row in rows]
     if config.language_model_text is not None:
-        texts += [line for line in text_input.read(config.language_model_text) if line.strip()]
+        lines = parallel_text.read_lines(config.language_model_text)
+        texts += [line for line in lines if line.strip()]
     return NGramModel.train(
         tokenizer.encode(texts), tokenizer.vocabulary_size, config.language_model_order
     )
@@ -165,17 +168,15 @@ def _report(sounds, fits, front_end, config):
     """Tells of the utterances that do not fit."""
     if not any(fits):
         raise UserError(
-            f"no training utterance is of at most --max-seconds {front_end.max_seconds:g} and "
-            f"--max-target {config.max_target}"
+            f"no training utterance can be learnt: all are longer than --max-seconds "
+            f"{config.max_seconds:g}, have --max-target {config.max_target} units or more, or are "
+            "too short for CTC to write their text"
         )
     if not all(fits):
         first = sounds.rows[fits.index(False)]["file_name"]
         console.print(
             f"{fits.count(False):,} of {len(fits):,} training utterances are too long, or too "
-            f"short for their text: skipped, the first is {first}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
+            f"short for their text: skipped, the first is {first}"
         )
 
 

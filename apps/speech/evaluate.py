@@ -116,7 +116,7 @@ def evaluate(folder, config, recognizer, rows, split, training_seconds=None):
     ]
     (folder / f"transcripts_{split}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     page = draw(folder / "maps", heard, sounds.rows, recognizer, metrics)
-    console.console.print(f"maps: {page}", highlight=False, soft_wrap=True)
+    console.console.print(f"maps: {page}")
     return report
 
 

@@ -48,6 +48,7 @@ def train(config):
         longest = data.MARGIN * sounds.longest_seconds
         config = dataclasses.replace(config, max_seconds=min(config.max_seconds, longest))
         tokenizer = data.train_tokenizer(rows["train"], config)
+        language_model = data.train_language_model(rows["train"], tokenizer, config)
         network = model.build(config, tokenizer.vocabulary_size)
         normalization = mel_store.normalization(sounds.store)
         front_end = front_ends.LogMels(normalization, config.max_seconds)
@@ -62,13 +63,11 @@ def train(config):
     tokenizer.save(folder)
     front_end.save(folder)
     if config.whisper is None:
-        data.train_language_model(rows["train"], tokenizer, config).save(folder)
+        language_model.save(folder)
     console.console.print(
         f"{len(sounds.rows):,} training utterances, {heard / 3600:.1f} hours, "
         f"{tokenizer.vocabulary_size:,} units, {network.count_params():,} parameters, "
-        f"run {folder}",
-        highlight=False,
-        soft_wrap=True,
+        f"run {folder}"
     )
     steps = training.compile_model(network, config, config.epochs, steps, **_objective(config))
     network.fit(

@@ -61,7 +61,7 @@ def evaluate(folder, config, summarizer, tokenizer, rows, split, training_second
     ]
     (folder / f"summaries_{split}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     page = draw(folder / "maps", decoded, rows, tokenizer, config, metrics)
-    console.console.print(f"maps: {page}", highlight=False, soft_wrap=True)
+    console.console.print(f"maps: {page}")
     return report
 
 

@@ -48,9 +48,7 @@ def train(config):
     tokenizer.save(folder)
     console.console.print(
         f"{len(rows['train']):,} training documents, {tokenizer.vocabulary_size:,} tokens, "
-        f"{summarizer.count_params():,} parameters, run {folder}",
-        highlight=False,
-        soft_wrap=True,
+        f"{summarizer.count_params():,} parameters, run {folder}"
     )
     fit(summarizer, buckets, validation, tokenizer, folder, config, config.epochs)
     if config.covers:

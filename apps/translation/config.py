@@ -101,6 +101,11 @@ class Evaluation(Decoding):
     test_target_file: str | None = None
     """Its translation, line by line."""
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.split != "test" and (self.test_source_file or self.test_target_file):
+            raise ValueError("--test-source-file goes with --split test")
+
 
 @dataclass(frozen=True)
 class Prediction(Decoding):

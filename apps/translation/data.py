@@ -61,7 +61,8 @@ def make_buckets(rows, tokenizer, config):
 
 def knows_months(rows):
     """Whether all rows tell where in the source the month stands, as the built-in dates do."""
-    return all(isinstance(row.get("month"), list) for row in rows)
+    spans = [row.get("month") for row in rows]
+    return all(isinstance(span, list) and list(map(type, span)) == [int, int] for span in spans)
 
 
 def choose_monitor(rows, config):

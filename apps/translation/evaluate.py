@@ -56,7 +56,7 @@ def evaluate(folder, config, translator, tokenizer, rows, split, training_second
     signatures = translation_scores.signatures(texts, references, config.bleu_tokenize)
     runs.write_json(folder / "signatures.json", signatures)
     for name, signature in signatures.items():
-        console.console.print(f"{name}: {signature}", highlight=False, soft_wrap=True)
+        console.console.print(f"{name}: {signature}")
     lines = [
         json.dumps(
             {"source": row["source"], "translation": text, "target": row["target"]},
@@ -66,7 +66,7 @@ def evaluate(folder, config, translator, tokenizer, rows, split, training_second
     ]
     (folder / f"translations_{split}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     page = draw(folder / "maps", decoded, rows, tokenizer, config, metrics)
-    console.console.print(f"maps: {page}", highlight=False, soft_wrap=True)
+    console.console.print(f"maps: {page}")
     return report
 
 

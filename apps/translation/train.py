@@ -46,9 +46,7 @@ def train(config):
     tokenizer.save(folder)
     console.console.print(
         f"{len(rows['train']):,} training pairs, {tokenizer.vocabulary_size:,} tokens, "
-        f"{translator.count_params():,} parameters, run {folder}",
-        highlight=False,
-        soft_wrap=True,
+        f"{translator.count_params():,} parameters, run {folder}"
     )
     batches, steps = token_batches.training_batches(buckets, config.seed)
     loss = training.TokenCrossentropy(config.label_smoothing)

@@ -60,6 +60,13 @@ def read(config, wanted=sources.SPLITS):
         data_dir=config.data_dir,
     )
     splits = READERS[config.task](folder, wanted)
+    if config.task == "sentiment" and not config.multi_label:
+        for split, rows in splits.items():
+            if any(isinstance(row["label"], list) for row in rows):
+                raise UserError(
+                    f"some label of {split} is a list: --multi-label gives a text any number of "
+                    "labels"
+                )
     if "train" in splits:
         splits["train"] = splits["train"][: config.max_train]
     return splits
@@ -183,8 +190,6 @@ def _encode_texts(rows, tokenizer, classes, config):
         features["tokens"].append(_framed(ids, tokenizer))
         shapes.append(np.array([0, *_shapes(row["text"], spans), 0], "int32"))
         label = row.get("label", [])
-        if isinstance(label, list) and not config.multi_label and "label" in row:
-            raise UserError("some label is a list: --multi-label gives a text any number of them")
         target = np.zeros(len(classes), "float32")
         for name in label if isinstance(label, list) else [label]:
             if name in index:

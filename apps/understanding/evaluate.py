@@ -68,7 +68,7 @@ def evaluate(folder, config, reader, rows, split, training_seconds=None):
     if config.task != "qa":
         write_classes(folder / f"classes_{split}.csv", config.task, found, chosen)
     page = maps.draw(folder / "maps", reader, chosen, found, metrics)
-    console.console.print(f"maps: {page}", highlight=False, soft_wrap=True)
+    console.console.print(f"maps: {page}")
     return report
 
 

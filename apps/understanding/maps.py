@@ -10,6 +10,7 @@ from pipelines.attention_maps import AttentionMap
 from pipelines.text_maps import TextMap
 
 AROUND = 14  # words on each side of an answer
+LONGEST = 300  # words of a sentence: each may look at each
 
 
 def draw(folder, reader, rows, found, scores, pictures=8, on_page=24):
@@ -27,7 +28,10 @@ def draw(folder, reader, rows, found, scores, pictures=8, on_page=24):
     Returns:
         The path of the page.
     """
-    task, rows = reader.config.task, rows[:on_page]
+    task, rows, found = reader.config.task, rows[:on_page], found[:on_page]
+    if task == "ner":
+        rows = [_beginning(row) for row in rows]
+        found = [_beginning(one) for one in found]
     looked = reader.look(rows)
     make, write = {
         "sentiment": (_of_text, text_maps.write),
@@ -36,9 +40,17 @@ def draw(folder, reader, rows, found, scores, pictures=8, on_page=24):
     }[task]
     shown = [
         make(reader, row, one, weights)
-        for row, one, weights in zip(rows, found, looked, strict=False)
+        for row, one, weights in zip(rows, found, looked, strict=True)
     ]
     return write(folder, shown, scores=scores, pictures=pictures)
+
+
+def _beginning(sentence):
+    """A sentence, or what was found in it, up to what can be shown."""
+    return {
+        name: value[:LONGEST] if name in ("tokens", "tags") else value
+        for name, value in sentence.items()
+    }
 
 
 def _write_alignments(folder, shown, scores, pictures):

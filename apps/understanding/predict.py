@@ -69,7 +69,7 @@ def predict(reader, rows, output):
     """Prints a line for each row, blank for a blank one, and writes maps of the first.
 
     Standard output holds the results alone, so that it can be piped: label and probability; the
-    words with their tags, as `word/B-type`; or the answer, which stands in the context as printed.
+    words with their tags, as `word/B-type`; or the answer as it stands in the context, in a line.
     """
     from apps.understanding import maps
 
@@ -92,7 +92,7 @@ def _line(task, row, one):
     if task == "ner":
         pairs = zip(row["tokens"], one["tags"], strict=True)
         return " ".join(word if tag == "O" else f"{word}/{tag}" for word, tag in pairs)
-    return one["answer"]
+    return " ".join(one["answer"].splitlines())
 
 
 def _warn_of_cut(reader, rows):

@@ -43,6 +43,8 @@ class Reader:
             classes = runs.read_json(path)
         except (OSError, ValueError) as error:
             raise UserError(f"{path} cannot be read: {error}") from error
+        if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+            raise UserError(f"{path} is no list of labels")
         return cls(model, subwords.load(folder), classes, config)
 
     def save(self, folder):

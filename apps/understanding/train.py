@@ -54,9 +54,7 @@ def train(config):
     console.console.print(
         f"{config.task}: {len(rows['train']):,} training examples, "
         f"{tokenizer.vocabulary_size:,} tokens, {network.count_params():,} parameters, "
-        f"run {folder}",
-        highlight=False,
-        soft_wrap=True,
+        f"run {folder}"
     )
     steps = training.compile_model(network, config, config.passes, steps)
     network.fit(

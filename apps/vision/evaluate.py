@@ -86,7 +86,7 @@ def evaluate(
     classification.write_class_scores(folder / f"classes_{split_name}.csv", classes)
     draw_confusion(folder / f"confusion_{split_name}.png", matrix, names)
     page = draw_some(folder / "maps", classifier, split, probabilities, names, metrics)
-    console.console.print(f"maps: {page}", highlight=False, soft_wrap=True)
+    console.console.print(f"maps: {page}")
     return report
 
 
@@ -144,7 +144,7 @@ def print_classes(classes, most=20):
 
     shown = classes
     if len(classes) > most:
-        console.console.print(f"the {most} worst of {len(classes)} classes", highlight=False)
+        console.console.print(f"the {most} worst of {len(classes)} classes")
         shown = sorted(classes, key=lambda row: row.f1)[:most]
     table = Table("class", *("precision", "recall", "f1", "pictures"), box=None)
     for column in table.columns[1:]:
@@ -152,7 +152,7 @@ def print_classes(classes, most=20):
     for row in shown:
         values = (f"{value:.3f}" for value in (row.precision, row.recall, row.f1))
         table.add_row(Text(row.name), *values, f"{row.support:,}")
-    console.console.print(table, highlight=False)
+    console.console.print(table, soft_wrap=False)
 
 
 def write_predictions(path, probabilities, names, split):

@@ -50,9 +50,7 @@ def predict(classifier, names, files, output, batch_size, test_flip=False):
         probabilities = scorer.predict_on_batch(pixels.astype("float32"))
         said = [likeliest(shares, names) for shares in probabilities]
         for file, caption in zip(readable, said, strict=True):
-            console.console.print(
-                f"{file}: {caption}", markup=False, highlight=False, soft_wrap=True
-            )
+            console.console.print(f"{file}: {caption}")
         shown, captions = shown + readable, captions + said
         seen.append(pixels)
     if not shown:
@@ -63,10 +61,9 @@ def predict(classifier, names, files, output, batch_size, test_flip=False):
     page = output / f"{file_names[0]}.png" if len(files) == 1 else page
     if len(shown) < len(files):
         console.console.print(
-            f"{len(files) - len(shown)} of {len(files)} pictures cannot be read: skipped",
-            highlight=False,
+            f"{len(files) - len(shown)} of {len(files)} pictures cannot be read: skipped"
         )
-    console.console.print(f"what was looked at: {page}", highlight=False, soft_wrap=True)
+    console.console.print(f"what was looked at: {page}")
 
 
 def load_batch(files, size, channels, alone):
@@ -83,7 +80,7 @@ def load_batch(files, size, channels, alone):
         except console.UserError as error:
             if alone:
                 raise
-            console.console.print(f"skipped: {error}", markup=False, soft_wrap=True)
+            console.console.print(f"skipped: {error}")
     return readable, np.array(pixels)
 
 

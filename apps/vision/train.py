@@ -80,10 +80,7 @@ def train(config):
     console.console.print(
         f"{len(train.rows):,} training pictures, {config.image_size} x {config.image_size}, "
         f"{'grey' if channels == 1 else 'in colour'}, {describe(names)}, "
-        f"{classifier.count_params():,} parameters, run {folder}",
-        highlight=False,
-        soft_wrap=True,
-        markup=False,
+        f"{classifier.count_params():,} parameters, run {folder}"
     )
     batches, steps = data.training_batches(train, names, config)
     steps = training.compile_model(

@@ -135,6 +135,16 @@ class TestRead:
         with pytest.raises(UserError, match=r"lost sync|ends after [0-9]+ of 30000 samples"):
             audio.read(path)
 
+    def test_half_a_wav(self, tmp_path):
+        path = saved(tmp_path / "a.wav", tone(440, audio.RATE))
+        content = path.read_bytes()
+        path.write_bytes(content[:7044])
+        with pytest.raises(UserError, match="the file ends after 7000 of 16000 bytes"):
+            audio.read(path)
+        # One that was written into a pipe does not know its length.
+        path.write_bytes(content[:40] + b"\xff\xff\xff\xff" + content[44:7044])
+        assert len(audio.read(path)) == 3500
+
     def test_missing(self, tmp_path):
         with pytest.raises(UserError, match=r"none\.wav as a sound: no such file or directory"):
             audio.read(tmp_path / "none.wav")

@@ -217,6 +217,17 @@ def test_main_puts_a_message_of_several_lines_on_one(capsys):
     assert error_line(capsys, fail) == "no such folder"
 
 
+def test_what_the_file_system_refuses_is_one_line(capsys, tmp_path):
+    def write(path):
+        path.write_text("")
+
+    line = error_line(capsys, write, tmp_path)
+    assert line == f"{tmp_path}: Is a directory"
+    assert error_line(capsys, write, tmp_path / ("a" * 300)).endswith(": File name too long")
+    with pytest.raises(FileNotFoundError):
+        console.main(write)(tmp_path / "none" / "a")
+
+
 def test_the_interrupt_key_ends_a_command_with_one_line(capsys):
     def interrupted():
         raise KeyboardInterrupt

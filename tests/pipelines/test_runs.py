@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import zipfile
 from dataclasses import dataclass
 
 import pytest
@@ -64,6 +65,11 @@ class TestCreate:
         runs.create("captioning", Config("two"))
         assert os.readlink(latest) == "two"
 
+    def test_a_latest_that_is_no_link_is_left_alone(self, inside):
+        (inside / "runs" / "captioning" / "latest").mkdir(parents=True)
+        with pytest.raises(UserError, match="runs/captioning/latest is no link to a run"):
+            runs.check_name("captioning", Config())
+
     def test_applications_have_a_latest_of_their_own(self, inside):
         runs.create("captioning", Config("one"))
         runs.create("speech", Config("two"))
@@ -126,6 +132,8 @@ class TestLoad:
             b"[1, 2]",
             b"3",
             b'{"name": "one", "colour": "red"}',
+            b'{"name": "one", "title": null}',
+            b'{"name": "one", "dim": "8"}',
             b"\xff\xfe",
         ],
     )
@@ -134,6 +142,30 @@ class TestLoad:
         (folder / "config.json").write_bytes(content)
         with pytest.raises(UserError, match=r"one/config\.json is no configuration"):
             runs.load(folder, Config)
+
+
+class TestLoadModel:
+    @staticmethod
+    def packed(folder, **files):
+        with zipfile.ZipFile(folder / "model.keras", "w") as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+
+    def test_a_file_that_is_not_whole(self):
+        folder = finished()
+        for content in (b"", b"PK\x03\x04half"):
+            (folder / "model.keras").write_bytes(content)
+            with pytest.raises(
+                UserError, match=r"model\.keras cannot be read: it is empty, or not"
+            ):
+                runs.load_model(folder)
+
+    @pytest.mark.parametrize("files", [{}, {"a": "b"}])
+    def test_another_archive(self, files):
+        folder = finished()
+        self.packed(folder, **files)
+        with pytest.raises(UserError, match=r"model\.keras cannot be read: "):
+            runs.load_model(folder)
 
 
 class TestJson:
@@ -179,6 +211,13 @@ class TestReport:
         runs.write_report(inside, **REPORT)
         again = {**REPORT, "training_seconds": None, "examples": 5}
         assert runs.write_report(inside, **again) == {**REPORT, "examples": 5}
+
+    @pytest.mark.parametrize("content", ["", "null", "[3]"])
+    def test_what_is_no_report_is_replaced(self, inside, content):
+        folder = finished()
+        (folder / "metrics.json").write_text(content)
+        again = {**REPORT, "training_seconds": None}
+        assert runs.write_report(folder, **again) == again
 
     def test_without_training(self, inside):
         report = runs.write_report(inside, **{**REPORT, "training_seconds": None})

@@ -109,6 +109,10 @@ class TestReadSplit:
             (b'{"file_name": "a.png", "captions": ["a", ""]}', "'captions' has an empty text"),
             (b'{"file_name": "a.png", "captions": [null]}', "'captions' must hold texts, not null"),
             (b'{"file_name": "a.png", "captions": ["\\ud83d"]}', "half a surrogate pair"),
+            (
+                b'{"file_name": "a.png", "captions": ["a"], "of": {"b": "\\ud83d"}}',
+                "field 'of' has half a surrogate pair",
+            ),
             (b'{"file_name": "a.png", "captions": ["\xff"]}', "not in UTF-8"),
         ],
     )

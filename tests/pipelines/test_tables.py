@@ -57,6 +57,11 @@ def test_a_text_longer_than_the_limit_of_python(tmp_path):
     [
         ("a.csv", "", " is empty"),
         ("a.csv", "\n \n", " is empty"),
+        (
+            "a.csv",
+            '""\n',
+            " has no column for 'text' (looked for text, sentence, review): its columns are ",
+        ),
         ("a.csv", "text,label\n\n", " has a header alone"),
         (
             "a.csv",

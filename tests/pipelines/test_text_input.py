@@ -128,7 +128,7 @@ class TestJsonLines:
             {"text": "no", "source": "no", "document": "three"},
         ]
         path = write("\n\n".join(map(json.dumps, rows)) + "\n", "a.jsonl")
-        assert text_input.read(path, by_line) == ["one\nand more", "two", "three"]
+        assert text_input.read(path, by_line) == ["one\nand more", "", "two", "", "three"]
 
     @pytest.mark.parametrize(
         "line",
@@ -136,7 +136,12 @@ class TestJsonLines:
     )
     def test_a_bad_line(self, write, line):
         path = write(f'{{"text": "one"}}\n\n{line}\n', "a.jsonl")
-        assert complaint(path) == f"{path}:3: expected an object with a text in 'document'"
+        expected = "expected an object with a text in one of 'document', 'source', 'text'"
+        assert complaint(path) == f"{path}:3: {expected}"
+
+    def test_half_a_surrogate_pair(self, write):
+        path = write('{"text": "one \\ud800"}', "a.jsonl")
+        assert complaint(path) == f"{path}:1: half a surrogate pair, which is no character"
 
 
 class TestStandardInput:

@@ -382,7 +382,9 @@ class TestCallbacks:
     def test_a_line_moves_on_a_terminal_and_one_an_epoch_stays(self, tmp_path, monkeypatch):
         screen = io.StringIO()
         monkeypatch.setattr(
-            training, "console", Console(file=screen, force_terminal=True, width=120)
+            training,
+            "console",
+            Console(file=screen, force_terminal=True, width=120, highlight=False),
         )
         scores = Scores(0.1, 0.3)
         fit(self.make(tmp_path, scores, 2), epochs=2, ema=0.8, prepare=scores.watch)

@@ -83,6 +83,8 @@ def test_a_first_line_of_counts_blank_lines_and_words_of_several(tmp_path):
         (["the 1 2 3", "dog 1 x 3"], "vectors.txt:2: not a word and its 3 numbers"),
         (["the 1 2 3", "dog 1 2"], "vectors.txt:2: not a word and its 3 numbers"),
         (["the 1 nan 3"], "vectors.txt:1: not a word and its 3 numbers"),
+        (["the 1 1e39 3"], "vectors.txt:1: not a word and its 3 numbers"),
+        (["the", "dog"], "vectors.txt:1: a word without numbers"),
         (["bird 1 2 3"], "vectors.txt has a vector for none of the words of the vocabulary"),
         ([], "vectors.txt has a vector for none of the words of the vocabulary"),
     ],

@@ -37,6 +37,7 @@ class TestFlags:
             (train.main, "--decoder none --ctc-weight 0", "--decoder none is CTC alone"),
             (train.main, "--dataset spoken-number", "unknown data set .*spoken-numbers"),
             (train.main, "--dataset ./nowhere", "there is no folder"),
+            (train.main, "--language-model-weight 1", "--language-model-weight goes with --decode"),
             (evaluate.main, "--run nowhere", ".*nowhere"),
             (predict.main, "--run nowhere --input a.wav", ".*nowhere"),
         ],
@@ -90,3 +91,11 @@ def test_an_empty_transcript_is_left_out_and_counted(tones_folder, tmp_path, cap
     train.main(tiny.flags(dataset=tmp_path, name="tiny", **settings))
     out = capsys.readouterr().out
     assert "6 training utterances" in out and "train.jsonl:3" in out
+
+
+def test_a_text_for_the_language_model_is_read_before_there_is_a_run(
+    tones_folder, tmp_path, capsys
+):
+    flags = tiny.flags(dataset=tones_folder, language_model_text="corpus", **tiny.SETTINGS)
+    assert refused(train.main, flags, capsys) == "error: there is no file corpus"
+    assert not (tmp_path / "runs").exists()

@@ -56,6 +56,10 @@ def test_decoding_is_by_what_a_model_has():
             {"encoder": "conformer", "encoder_attention": "linear", "position": "alibi"},
             "--position alibi needs",
         ),
+        (
+            {"encoder": "transformer", "position": "rotary", "dim": 12},
+            "--position rotary turns pairs: --dim 12 / --num-heads 4 must be even",
+        ),
         ({"encoder_attention": "local"}, "which --encoder lstm lacks"),
         ({"dim": 10}, "--dim 10 must be even, and a multiple of --num-heads 4"),
         ({"ctc_weight": 1.5}, "--ctc-weight must be"),

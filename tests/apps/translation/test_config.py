@@ -68,6 +68,11 @@ def test_a_preset_is_overridden_by_flags():
     assert (config.model, config.mechanism) == ("rnn", "additive")
 
 
+def test_files_to_test_on_go_with_that_split():
+    with pytest.raises(ValueError, match="--test-source-file goes with --split test"):
+        Evaluation(split="validation", test_source_file="a", test_target_file="b")
+
+
 def test_the_files_of_each_split():
     assert Config().files == dict.fromkeys(("train", "validation", "test"), (None, None))
     config = Config(source_file="a", target_file="b", test_source_file="c", test_target_file="d")

@@ -182,6 +182,14 @@ class TestTokenizer:
         assert data.train_tokenizer(rows, Config(vocabulary_size=300)).vocabulary_size == 300
 
 
+@pytest.mark.parametrize(
+    ("month", "known"),
+    [([0, 3], True), (["a"], False), ([1], False), (["a", "b"], False), ("ab", False)],
+)
+def test_a_field_called_month_may_be_something_else(month, known):
+    assert data.knows_months([{"month": [1, 2]}, {"month": month}]) == known
+
+
 def test_buckets_hold_cut_pairs(folder):
     rows = data.read(Config(dataset=str(folder)))["train"]
     config = Config(max_source=7, max_target=5, vocabulary_size=300, tokens_per_batch=29)

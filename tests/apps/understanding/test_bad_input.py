@@ -57,12 +57,6 @@ def test_a_bad_line_is_named(task, line, message, folders, tmp_path, capsys):
     assert said.startswith(f"error: {tmp_path / 'train.jsonl'}:3: ") and message in said
 
 
-def test_some_label_is_a_list(folders, tmp_path, capsys):
-    rows = tiny.read_lines(folders["sentiment"] / "train.jsonl")
-    tiny.write_lines(tmp_path / "train.jsonl", [*rows, {"text": "a", "label": ["good", "bad"]}])
-    assert "--multi-label" in refused(train.main, tiny.flags(dataset=tmp_path), capsys)
-
-
 def run_of(task, folder):
     """A folder that passes for a run until its model is to be read."""
     folder.mkdir()
@@ -96,3 +90,22 @@ def test_a_damaged_run(tmp_path, capsys):
     run = run_of("sentiment", tmp_path / "run")
     said = refused(predict.main, tiny.flags(run=run, input="a"), capsys)
     assert str(run) in said
+
+
+@pytest.mark.parametrize("content", ["null", "[3]", "{"])
+def test_classes_that_are_none(content, copied, capsys):
+    run = copied("sentiment")
+    (run / "classes.json").write_text(content)
+    said = refused(predict.main, tiny.flags(run=run, input="a"), capsys)
+    assert said.startswith(f"error: {run / 'classes.json'} ")
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_list_of_labels_in_any_split(split, folders, tmp_path, capsys):
+    for name in ("train", "validation", "test"):
+        rows = tiny.read_lines(folders["sentiment"] / f"{name}.jsonl")
+        if name == split:
+            rows[1]["label"] = ["good", "bad"]
+        tiny.write_lines(tmp_path / f"{name}.jsonl", rows)
+    said = refused(train.main, tiny.flags(dataset=tmp_path), capsys)
+    assert said.startswith(f"error: some label of {split} is a list: --multi-label")

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from apps.understanding import data
+from apps.understanding.config import Config
 from pipelines import sources
 from pipelines.console import UserError
 from pipelines.lower_words import SHAPES
@@ -27,7 +28,8 @@ ROWS = {"sentiment": SENTIMENT, "ner": NER, "qa": QA}
 
 
 def config(task, dataset, max_train=None):
-    return SimpleNamespace(task=task, dataset=str(dataset), data_dir=None, max_train=max_train)
+    settings = {"dataset": str(dataset), "max_train": max_train}
+    return Config(task=task, multi_label=task == "sentiment", **settings)
 
 
 def write(path, rows):

@@ -123,6 +123,13 @@ class TestPredict:
         bare = [re.sub(r"/[BI]-(person|town)$", "", word) for word in words]
         assert bare == ["Ann", "Bob", "lives", "in", "Łódź", ",", "now", "."]
 
+    def test_of_a_long_line_the_map_shows_the_beginning(self, copied, tmp_path, capsys):
+        line = " ".join(["Ann lives in Rome ."] * 70)
+        predict.main(tiny.flags(run=copied("ner"), input=line, output=tmp_path / "maps"))
+        assert len(capsys.readouterr().out.split()) == 350
+        (shown,) = attention_maps.load_npz(tmp_path / "maps" / "maps.npz").values()
+        assert shown.weights.shape == (300, 300)
+
     def test_answers_are_of_the_context(self, copied, tmp_path, capsys):
         run, context = copied("qa"), "Ann is in Rome .  Bob is in 漢字 ."
         predict.main(tiny.flags(run=run, input=context, question="Where is Bob ?"))
