@@ -122,6 +122,20 @@ def test_scale_equals_the_plain_torch_module():
     assert_equals_torch(layer, module, {"W_a": layer.key_projection}, (QUERY_DIM, VALUE_DIM))
 
 
+@pytest.mark.parametrize("score", ["dot", "general"])
+def test_a_number_scales_the_scores_and_is_saved(score):
+    layer = build(score, scale=0.25)
+    plain = build(score)
+    plain.set_weights(layer.get_weights())
+    rng = np.random.default_rng(1)
+    query = rng.normal(size=(B, T, QUERY_DIM)).astype("float32")
+    value = rng.normal(size=(B, S, value_dim_of(score))).astype("float32")
+    weights = to_numpy(layer(query, value, return_attention_scores=True)[1])
+    expected = to_numpy(plain(query / 4, value, return_attention_scores=True)[1])
+    np.testing.assert_allclose(weights, expected, rtol=1e-5, atol=1e-6)
+    assert LuongAttention.from_config(layer.get_config()).scale == 0.25
+
+
 def test_concat_is_one_matrix_on_query_and_key_side_by_side():
     """The paper writes v^T tanh(W [q; k]); the layer holds W as its two halves."""
     layer = build("concat", units=UNITS)
