@@ -82,7 +82,6 @@ def test_it_learns_ten_utterances_by_heart_and_where_they_are(encoder, decoder):
             places = one.weights @ np.arange(one.weights.shape[1]) * SECONDS
             onward += (np.diff(places) > 0).tolist()
             far += np.abs(places - centres).tolist()
-    print("ONWARD", np.mean(onward) if onward else None, np.mean(far) if far else None)
     if decoder != "none":
         # Even attention would stay where it is, half a second off.
         assert np.mean(onward) > 0.7 and np.mean(far) < 0.2
