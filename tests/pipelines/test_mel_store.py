@@ -146,7 +146,7 @@ class TestMelStore:
             file.write(b"half a frame")
         reads.clear()
         store = MelStore(files, cache_dir=folder)
-        assert reads == ["2.wav", "3.wav", "4.wav"]
+        assert sorted(reads) == ["2.wav", "3.wav", "4.wav"]  # Several are read at a time.
         for features, path in zip(store, files, strict=True):
             check(features, reference(path))
 

@@ -134,7 +134,10 @@ def test_from_the_command_line(trained, copied, tmp_path):
         ("", "--input is empty: a text, a file of texts, or - for standard input"),
         ("empty.txt", "empty.txt is empty"),
         ("latin.txt", "latin.txt:2: not in UTF-8"),
-        ("bad.jsonl", "bad.jsonl:2: expected an object with a text in 'document'"),
+        (
+            "bad.jsonl",
+            "bad.jsonl:2: expected an object with a text in one of 'document', 'source', 'text'",
+        ),
     ],
 )
 def test_an_input_that_cannot_be_read(copied, tmp_path, monkeypatch, capsys, text, message):

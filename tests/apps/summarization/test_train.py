@@ -43,7 +43,7 @@ def history(run, name="history.csv"):
 class TestRun:
     def test_the_terminal_shows_the_run_and_nothing_else(self, trained):
         assert trained.err == ""
-        size = len(read_json(trained.run / "words.json"))
+        size = len(read_json(trained.run / "words.json")["words"])
         counted = rf"64 training documents, {size} tokens, [\d,]+ parameters, run \S+/tiny$"
         assert re.search(counted, trained.out, re.MULTILINE)
         for epoch in ("epoch 1/2", "epoch 2/2", "coverage 1/1"):
