@@ -65,7 +65,7 @@ def _encoder_decoder():
 def _ours(variant):
     import keras
 
-    from pipelines.decoding import Generator
+    from pipelines.decoding.generator import Generator
 
     if variant == "bfloat16":
         keras.config.set_dtype_policy("bfloat16")

@@ -10,7 +10,7 @@ from typing import Literal
 
 from benchmarks.decoders import CONTENDERS, NEW_TOKENS, SOURCE
 from benchmarks.vision import choose
-from pipelines import console, runs
+from pipelines.commands import errors, flags, runs, terminal
 
 REFERENCE = "transformers"
 PACKAGES = {
@@ -54,10 +54,10 @@ class Config:
                 raise ValueError(f"--{flag} must be greater than 0, not {given}")
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags and measures."""
-    config = console.parse(Config, argv, prog="python -m benchmarks.decoding")
+    config = flags.parse(Config, argv, prog="python -m benchmarks.decoding")
     config = dataclasses.replace(config, contenders=choose(config.contenders, PACKAGES))
     from benchmarks import machine
 
@@ -65,7 +65,7 @@ def main(argv=None):
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise console.UserError(f"cannot make the folder {folder}: {error.strerror}") from error
+        raise errors.UserError(f"cannot make the folder {folder}: {error.strerror}") from error
     report = {
         "machine": machine.machine(),
         "versions": machine.versions(),
@@ -75,7 +75,7 @@ def main(argv=None):
     }
     runs.write_json(folder / "decoding.json", report)
     (folder / "decoding.md").write_text(markdown(report), "utf-8")
-    console.console.print(table(report["results"], speed))
+    terminal.console.print(table(report["results"], speed))
 
 
 def measure(config):
@@ -97,7 +97,7 @@ def measure(config):
         try:
             return workers[name].ask(what, config.time_limit, **place)
         except WorkerError as error:
-            raise console.UserError(f"{name}: {error}") from error
+            raise errors.UserError(f"{name}: {error}") from error
 
     try:
         for name in config.contenders:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipelines import console, runs
+from pipelines.commands import devices, errors, flags, runs, terminal
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ class Config:
                 raise ValueError(f"--{flag} must be greater than 0, not {getattr(self, name)}")
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags and measures."""
-    config = console.parse(Config, argv, prog="python -m benchmarks.layers")
-    console.select_device("cpu")
+    config = flags.parse(Config, argv, prog="python -m benchmarks.layers")
+    devices.select_device("cpu")
     _require(config.backend)
-    with console.quiet_start():
+    with devices.quiet_start():
         from benchmarks import contenders
 
         known = contenders.contenders()
@@ -81,13 +81,13 @@ def choose(names, known):
     """
     for name in names:
         if name not in known:
-            raise console.unknown("contender", name, known)
+            raise errors.unknown("contender", name, known)
     chosen = [contender for name, contender in known.items() if name in (names or known)]
     if importlib.util.find_spec("torch") is None and any(c.framework == "torch" for c in chosen):
         _say("PyTorch is not installed (make setup BACKEND=torch): its contenders are left out")
         chosen = [contender for contender in chosen if contender.framework != "torch"]
     if not chosen:
-        raise console.UserError("no contender is left to measure")
+        raise errors.UserError("no contender is left to measure")
     return chosen
 
 
@@ -99,7 +99,7 @@ def measure(config, contenders):
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise console.UserError(f"cannot make the folder {folder}: {error.strerror}") from error
+        raise errors.UserError(f"cannot make the folder {folder}: {error.strerror}") from error
     report = {
         "machine": machine.machine(),
         "versions": machine.versions(),
@@ -133,13 +133,13 @@ def write(folder, report):
 
 def _require(backend):
     if importlib.util.find_spec(backend) is None:
-        raise console.UserError(
+        raise errors.UserError(
             f"--backend {backend} is not installed; `make setup BACKEND={backend}` installs it"
         )
 
 
 def _say(line):
-    console.console.print(line)
+    terminal.console.print(line)
 
 
 if __name__ == "__main__":

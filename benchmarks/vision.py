@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.vit import CONTENDERS
-from pipelines import console, runs
+from pipelines.commands import errors, flags, runs, terminal
 
 REFERENCES = ("ours", "keras_hub", "torch")
 PACKAGES = {"keras_hub": "KerasHub", "torch": "PyTorch (make setup BACKEND=torch)"}
@@ -46,10 +46,10 @@ class Config:
                 raise ValueError(f"--{flag} must be greater than 0, not {getattr(self, name)}")
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags and measures."""
-    config = console.parse(Config, argv, prog="python -m benchmarks.vision")
+    config = flags.parse(Config, argv, prog="python -m benchmarks.vision")
     config = dataclasses.replace(config, contenders=choose(config.contenders))
     from benchmarks import machine
 
@@ -57,7 +57,7 @@ def main(argv=None):
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise console.UserError(f"cannot make the folder {folder}: {error.strerror}") from error
+        raise errors.UserError(f"cannot make the folder {folder}: {error.strerror}") from error
     report = {
         "machine": machine.machine(),
         "versions": machine.versions(),
@@ -67,7 +67,7 @@ def main(argv=None):
     }
     runs.write_json(folder / "vision.json", report)
     (folder / "vision.md").write_text(markdown(report), "utf-8")
-    console.console.print(table(report["results"], config.batch_size))
+    terminal.console.print(table(report["results"], config.batch_size))
 
 
 def choose(names, packages=PACKAGES):
@@ -77,9 +77,9 @@ def choose(names, packages=PACKAGES):
         theirs = [name for name in chosen if name.startswith(package)]
         if theirs and importlib.util.find_spec(package) is None:
             chosen = [name for name in chosen if name not in theirs]
-            console.console.print(f"{title} is not installed: without {', '.join(theirs)}")
+            terminal.console.print(f"{title} is not installed: without {', '.join(theirs)}")
     if not chosen:
-        raise console.UserError("no contender is left to measure")
+        raise errors.UserError("no contender is left to measure")
     return tuple(chosen)
 
 
@@ -106,7 +106,7 @@ def measure(config):
         try:
             return workers[name].ask(what, config.time_limit, **place)
         except WorkerError as error:
-            raise console.UserError(f"{name}: {error}") from error
+            raise errors.UserError(f"{name}: {error}") from error
 
     try:
         first = {

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import tyro
 
-from pipelines import console, ranges, runs, sources
+from pipelines.commands import devices, errors, flags, ranges, runs, terminal
+from pipelines.data import sources
 
 CONTENDERS = ("ours", "encoded once", "plain")
 REFERENCE = "plain"
@@ -39,12 +40,12 @@ class Config:
         ranges.check(self, {ranges.at_least(1): "utterances max_tokens"})
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags and measures."""
-    config = console.parse(Config, argv, prog="python -m benchmarks.whisper")
+    config = flags.parse(Config, argv, prog="python -m benchmarks.whisper")
     from benchmarks import machine
-    from pipelines import transcripts
+    from pipelines.metrics import word_error_rate
 
     rows = sources.read_split(config.dataset, "test", {"file_name": str, "text": str})
     rows = rows[: config.utterances]
@@ -58,16 +59,16 @@ def main(argv=None):
         "settings": dataclasses.asdict(config),
         "results": results,
         "word_error_rates": {
-            name: transcripts.score(
-                [transcripts.normalize(result[name]["transcript"]) for result in results],
-                [transcripts.normalize(result["text"]) for result in results],
+            name: word_error_rate.score(
+                [word_error_rate.normalize(result[name]["transcript"]) for result in results],
+                [word_error_rate.normalize(result["text"]) for result in results],
             )["wer"]
             for name in CONTENDERS
         },
     }
     runs.write_json(folder / "whisper.json", report)
     (folder / "whisper.md").write_text(markdown(report), "utf-8")
-    console.console.print(table(report))
+    terminal.console.print(table(report))
 
 
 def measure(config, rows):
@@ -80,18 +81,18 @@ def measure(config, rows):
     Raises:
         UserError: The preset, or a sound, cannot be read.
     """
-    with console.quiet_start():
+    with devices.quiet_start():
         import keras
         import numpy as np
 
     import layers
-    from pipelines import audio, whisper
+    from pipelines.audio import audio_files, whisper
 
     pretrained = whisper.load(config.whisper, layers.Whisper)
     decode = contenders(config, pretrained)
     results = []
     for row, path in zip(rows, sources.media(config.dataset, rows), strict=True):
-        waveform = audio.read(path)
+        waveform = audio_files.read(path)
         features = keras.ops.convert_to_tensor(np.asarray(pretrained.extractor(waveform))[None])
         if not results:  # The first call traces and compiles.
             for name in CONTENDERS:
@@ -100,7 +101,7 @@ def measure(config, rows):
         result = {
             "file_name": row["file_name"],
             "text": row["text"],
-            "seconds_of_sound": len(waveform) / audio.RATE,
+            "seconds_of_sound": len(waveform) / audio_files.RATE,
         }
         results.append({**result, **found})
     return results
@@ -126,8 +127,8 @@ def contenders(config, pretrained):
     import keras_hub
     import numpy as np
 
-    from pipelines.decoding import Generator
-    from pipelines.whisper import BLANK
+    from pipelines.audio.whisper import BLANK
+    from pipelines.decoding.generator import Generator
 
     folder = Path(config.whisper).expanduser()
     preset = str(folder) if folder.is_dir() else config.whisper

@@ -4,42 +4,42 @@ Runs on TensorFlow, JAX and PyTorch. Importing the package registers every layer
 model loads without `custom_objects`.
 """
 
-from .additive_attention import AdditiveAttention
-from .attention_layer import AttentionLayer
-from .attention_pooling import AttentionPooling
-from .attention_rnn import AttentionRNN
-from .block_sparse_attention import BlockSparseAttention
-from .class_token import ClassToken
-from .conditional_random_field import ConditionalRandomField
-from .conformer_block import ConformerBlock
-from .convolutional_subsampling import ConvolutionalSubsampling
-from .coverage_attention import CoverageAttention
-from .encoder_decoder import encoder_decoder
-from .grid_position_embedding import GridPositionEmbedding, resize_positions
-from .layer_scale import LayerScale
+from .aligned.coverage_attention import CoverageAttention
+from .aligned.location_sensitive_attention import LocationSensitiveAttention
+from .aligned.monotonic_attention import MonotonicAttention
+from .attention.additive_attention import AdditiveAttention
+from .attention.attention_layer import AttentionLayer
+from .attention.attention_pooling import AttentionPooling
+from .attention.block_sparse_attention import BlockSparseAttention
+from .attention.local_attention import LocalAttention
+from .attention.luong_attention import LuongAttention
+from .attention.multi_head_attention import MultiHeadAttention
+from .blocks.conformer_block import ConformerBlock
+from .blocks.layer_scale import LayerScale
+from .blocks.stochastic_depth import StochasticDepth
+from .blocks.transformer_decoder_block import TransformerDecoderBlock
+from .blocks.transformer_encoder_block import TransformerEncoderBlock
+from .embeddings.class_token import ClassToken
+from .embeddings.convolutional_subsampling import ConvolutionalSubsampling
+from .embeddings.grid_position_embedding import GridPositionEmbedding, resize_positions
+from .embeddings.patch_embedding import PatchEmbedding
+from .embeddings.position_embedding import PositionEmbedding, sinusoids
+from .functional.masking import AttentionMask, causal_mask, combine_masks, masked_softmax
 from .leaks import sees_the_future
-from .linear_attention import LinearAttention
-from .local_attention import LocalAttention
-from .location_sensitive_attention import LocationSensitiveAttention
-from .luong_attention import LuongAttention
-from .masking import AttentionMask, causal_mask, combine_masks, masked_softmax
-from .monotonic_attention import MonotonicAttention
-from .multi_head_attention import MultiHeadAttention
-from .patch_embedding import PatchEmbedding
-from .pointer_generator import PointerGenerator
-from .position_embedding import PositionEmbedding, sinusoids
-from .recurrent_decoder import RecurrentDecoder
-from .recurrent_encoder import RecurrentEncoder
+from .linear.linear_attention import LinearAttention
+from .models.attention_rnn import AttentionRNN
+from .models.conditional_random_field import ConditionalRandomField
+from .models.encoder_decoder import encoder_decoder
+from .models.pointer_generator import PointerGenerator
+from .models.recurrent_decoder import RecurrentDecoder
+from .models.recurrent_encoder import RecurrentEncoder
+from .models.sequence_to_sequence import SequenceToSequence, coverage_loss
+from .models.speech_encoder import SpeechEncoder
+from .models.speech_to_text import SpeechToText
+from .models.transformer_decoder import TransformerDecoder
+from .models.transformer_encoder import TransformerEncoder
+from .models.whisper import Whisper
 from .registry import get, mechanisms
-from .sequence_to_sequence import SequenceToSequence, coverage_loss
-from .speech_encoder import SpeechEncoder
-from .speech_to_text import SpeechToText
-from .stochastic_depth import StochasticDepth
-from .transformer_decoder import TransformerDecoder
-from .transformer_decoder_block import TransformerDecoderBlock
-from .transformer_encoder import TransformerEncoder
-from .transformer_encoder_block import TransformerEncoderBlock
-from .whisper import Whisper
 
 __all__ = [
     "AdditiveAttention",

@@ -2,12 +2,12 @@
 
 import difflib
 
-from .additive_attention import AdditiveAttention
-from .block_sparse_attention import BlockSparseAttention
-from .linear_attention import LinearAttention
-from .local_attention import LocalAttention
-from .luong_attention import LuongAttention
-from .multi_head_attention import MultiHeadAttention
+from .attention.additive_attention import AdditiveAttention
+from .attention.block_sparse_attention import BlockSparseAttention
+from .attention.local_attention import LocalAttention
+from .attention.luong_attention import LuongAttention
+from .attention.multi_head_attention import MultiHeadAttention
+from .linear.linear_attention import LinearAttention
 
 
 def _heads(layer, **defaults):

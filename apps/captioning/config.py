@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines import ranges
-from pipelines.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
-from pipelines.ranges import above, at_least, within
+from pipelines.commands import ranges
+from pipelines.commands.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
+from pipelines.commands.ranges import above, at_least, within
 
 _RANGES = {
     at_least(1): "image_size num_heads decoder_layers epochs batch_size captions_per_picture "

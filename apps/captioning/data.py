@@ -7,18 +7,14 @@ import numpy as np
 import tensorflow as tf
 
 from apps.captioning.config import Config
-from pipelines import (
-    backbones,
-    cache,
-    captions,
-    images,
-    scenes,
-    sources,
-    streams,
-    token_batches,
-)
-from pipelines.console import UserError, console
-from pipelines.text import Tokenizer, pad
+from pipelines.builtin import scenes
+from pipelines.commands.errors import UserError
+from pipelines.commands.terminal import console
+from pipelines.data import cache, sources
+from pipelines.data.buckets import finish, limits
+from pipelines.images import backbones, image_files
+from pipelines.metrics import captions
+from pipelines.text.tokenizer import Tokenizer, pad
 
 FIELDS = {"file_name": str, "captions": list}
 TFDS_FEATURES = {
@@ -110,7 +106,7 @@ def open_split(rows, config, flip=False, saved_backbone=None) -> Split:
         elif mirrored:
             break  # Pixels are mirrored on the way.
         else:
-            array, numbers = images.cached_pixels(files, config.image_size)
+            array, numbers = image_files.cached_pixels(files, config.image_size)
         maps.append((array, numbers))
     readable = np.flatnonzero(maps[0][1] >= 0)
     if len(readable) == 0:
@@ -174,21 +170,21 @@ def training_batches(split, groups, config):
 
     Batches are of groups of similar length, padded to a few lengths.
     """
-    limits = token_batches.limits(groups.lengths, (0.9, 0.75, 0.5, 0.25))
+    longest = limits(groups.lengths, (0.9, 0.75, 0.5, 0.25))
     batches = _shuffled(groups, config).bucket_by_sequence_length(
         lambda picture, length, tokens: length,
-        bucket_boundaries=[limit + 1 for limit in limits[:-1]],
-        bucket_batch_sizes=[config.batch_size] * len(limits),
+        bucket_boundaries=[limit + 1 for limit in longest[:-1]],
+        bucket_batch_sizes=[config.batch_size] * len(longest),
         drop_remainder=True,
     )
 
     def example(picture, length, tokens):
         # The bucket's limit, so that each bucket has one shape.
-        limit = tf.constant(limits)[tf.searchsorted(limits, tf.reduce_max(length)[None])[0]]
+        limit = tf.constant(longest)[tf.searchsorted(longest, tf.reduce_max(length)[None])[0]]
         pixels = _gather(split, picture, config.flip)
         return {"picture": pixels, "tokens": tokens[:, :, : limit - 1]}, tokens[:, :, 1:limit]
 
-    batches = streams.finish(batches.map(example, num_parallel_calls=2))
+    batches = finish(batches.map(example, num_parallel_calls=2))
     return batches, max(len(groups.pictures) // config.batch_size, 1)
 
 
@@ -200,7 +196,7 @@ def concept_batches(split, groups, config):
         return {"picture": _gather(split, picture, config.flip)}, tokens
 
     batches = _shuffled(groups, config).batch(size, drop_remainder=True)
-    batches = streams.finish(batches.map(example, num_parallel_calls=2))
+    batches = finish(batches.map(example, num_parallel_calls=2))
     return batches, max(len(groups.pictures) // size, 1), size
 
 
@@ -231,4 +227,4 @@ def _gather(split, pictures, flip=False):
 def picture_batches(split, batch_size):
     """The inputs of all pictures of a split, in order, each once."""
     numbers = tf.data.Dataset.from_tensor_slices(np.arange(len(split.rows)))
-    return streams.finish(numbers.batch(batch_size).map(lambda i: _gather(split, i)))
+    return finish(numbers.batch(batch_size).map(lambda i: _gather(split, i)))

@@ -4,22 +4,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apps.captioning.config import Config, Evaluation
-from pipelines import console, runs
+from pipelines.commands import devices, errors, flags, runs, terminal
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags and evaluates."""
-    arguments = console.parse(Evaluation, argv, prog="python -m apps.captioning.evaluate")
+    arguments = flags.parse(Evaluation, argv, prog="python -m apps.captioning.evaluate")
     folder = Path(arguments.run)
-    config = console.override(runs.load(folder, Config), arguments)
-    console.select_device(arguments.device, config.op_threads)
-    with console.quiet_start():
+    config = flags.override(runs.load(folder, Config), arguments)
+    devices.select_device(arguments.device, config.op_threads)
+    with devices.quiet_start():
         import tensorflow  # noqa: F401
 
         from apps.captioning import data
     if arguments.device == "gpu":
-        console.require_gpu()
+        devices.require_gpu()
     captioner, tokenizer = load(folder)
     rows = data.read(config)[arguments.split]
     split = data.open_split(rows, config, saved_backbone=folder / "backbone.keras")
@@ -29,7 +29,7 @@ def main(argv=None):
 def load(folder):
     """The captioner and the tokenizer of a run."""
     from apps.captioning import model  # noqa: F401
-    from pipelines.text import Tokenizer
+    from pipelines.text.tokenizer import Tokenizer
 
     return runs.load_model(folder), Tokenizer.load(folder)
 
@@ -50,13 +50,13 @@ def evaluate(folder, config, captioner, tokenizer, split, split_name, training_s
     )
     write_captions(folder / f"captions_{split_name}.jsonl", described, split)
     page = draw(folder / "maps", described, split, metrics)
-    console.console.print(f"maps: {page}")
+    terminal.console.print(f"maps: {page}")
     return report
 
 
 def make_generator(captioner, config, method=None):
     """The decoder that a configuration describes."""
-    from pipelines.decoding import Generator
+    from pipelines.decoding.generator import Generator
 
     return Generator(
         captioner,
@@ -93,7 +93,7 @@ class Description:
     @property
     def map(self):
         """The attention map of the words over the cells."""
-        from pipelines.attention_maps import attention_maps
+        from pipelines.maps.attention_maps import attention_maps
 
         return attention_maps(self.words, self.weights, self.token_words, self.grid)
 
@@ -123,7 +123,7 @@ def make_description(tokenizer, tokens, weights, grid):
 def score(described, split):
     """All metrics of a decoded split; those of the objects where the data set knows them."""
     from apps.captioning import data
-    from pipelines import captions
+    from pipelines.metrics import captions
 
     hypotheses = [description.caption for description in described]
     metrics = captions.score(hypotheses, split.references)
@@ -139,7 +139,8 @@ def score_objects(described, split):
     relation that they name; `pointing_accuracy` the share of object words whose most attended cell
     has its centre in the box of an object that the word means.
     """
-    from pipelines import images, scenes
+    from pipelines.builtin import scenes
+    from pipelines.images import image_files
 
     right = hits = words = 0
     for description, row, file in zip(described, split.rows, split.files, strict=True):
@@ -148,7 +149,7 @@ def score_objects(described, split):
         if not verdict.mentions:
             continue
         peaks = description.map.peaks
-        (width, height), (rows, columns) = images.dimensions(file), description.grid
+        (width, height), (rows, columns) = image_files.dimensions(file), description.grid
         for word, meant in verdict.mentions:
             y, x = (peaks[word] + 0.5) * (height / rows, width / columns)
             boxes = (row["objects"][i]["box"] for i in meant)
@@ -180,17 +181,17 @@ def write_captions(path, described, split):
 
 def draw(folder, described, split, metrics, pictures=8, on_page=24):
     """Draws the maps of the first pictures: a PNG each, one page and the arrays of all of these."""
-    from pipelines import images
-    from pipelines.attention_maps import save_npz
-    from pipelines.attention_pages import write_html
-    from pipelines.attention_pictures import draw_png
+    from pipelines.images import image_files
+    from pipelines.maps.attention_maps import save_npz
+    from pipelines.maps.attention_pages import write_html
+    from pipelines.maps.attention_pictures import draw_png
 
     folder.mkdir(exist_ok=True)
     shown = [i for i, description in enumerate(described) if description.words][:on_page]
     maps = {Path(split.files[i]).stem: described[i].map for i in shown}
     entries = []
     for i, attention in zip(shown, maps.values(), strict=True):
-        picture = images.load(split.files[i], 256)
+        picture = image_files.load(split.files[i], 256)
         entries.append((picture, attention, described[i].caption, split.rows[i]["captions"]))
     for (name, attention), (picture, *_) in list(zip(maps.items(), entries, strict=True))[
         :pictures

@@ -66,7 +66,7 @@ class Captioner(keras.Model):
         Logits `(B, K, T, V)`.
 
     In training, `concept_weight` times `concept_loss` is added to the loss. `start` and `step` are
-    what `pipelines.decoding.Generator` asks for.
+    what `pipelines.decoding.generator.Generator` asks for.
     """
 
     def __init__(self, encoder, decoder, concept_weight=0.0, **kwargs):

@@ -3,28 +3,28 @@
 from pathlib import Path
 
 from apps.captioning.config import Config, Prediction
-from pipelines import console, runs
+from pipelines.commands import devices, errors, flags, runs, terminal
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags, captions the pictures, and draws what each word looked at."""
-    arguments = console.parse(Prediction, argv, prog="python -m apps.captioning.predict")
+    arguments = flags.parse(Prediction, argv, prog="python -m apps.captioning.predict")
     if not arguments.input:
-        raise console.UserError("--input is missing: a picture, or a folder of pictures")
-    from pipelines import images
+        raise errors.UserError("--input is missing: a picture, or a folder of pictures")
+    from pipelines.images import image_files
 
     folder = Path(arguments.run)
-    config = console.override(runs.load(folder, Config), arguments)
-    files = images.find(arguments.input)
+    config = flags.override(runs.load(folder, Config), arguments)
+    files = image_files.find(arguments.input)
     output = Path(arguments.output or folder / "predictions")
-    console.select_device(arguments.device, config.op_threads)
-    with console.quiet_start():
+    devices.select_device(arguments.device, config.op_threads)
+    with devices.quiet_start():
         import tensorflow  # noqa: F401
 
         from apps.captioning.evaluate import load
     if arguments.device == "gpu":
-        console.require_gpu()
+        devices.require_gpu()
     captioner, tokenizer = load(folder)
     predict(folder, config, captioner, tokenizer, files, output)
 
@@ -37,10 +37,10 @@ def predict(folder, config, captioner, tokenizer, files, output):
     import numpy as np
 
     from apps.captioning.evaluate import make_description, make_generator
-    from pipelines import backbones, images
-    from pipelines.attention_maps import save_npz
-    from pipelines.attention_pages import write_html
-    from pipelines.attention_pictures import draw_png
+    from pipelines.images import backbones, image_files
+    from pipelines.maps.attention_maps import save_npz
+    from pipelines.maps.attention_pages import write_html
+    from pipelines.maps.attention_pictures import draw_png
 
     frozen = config.backbone is not None and not config.fine_tune
     network = backbones.load(folder / "backbone.keras") if frozen else captioner.encoder
@@ -50,11 +50,11 @@ def predict(folder, config, captioner, tokenizer, files, output):
         readable = []
         for file in files[start : start + config.decode_batch_size]:
             try:
-                readable.append((file, images.load(file, config.image_size)))
-            except console.UserError as error:
+                readable.append((file, image_files.load(file, config.image_size)))
+            except errors.UserError as error:
                 if len(files) == 1:
                     raise
-                console.console.print(f"skipped: {error}")
+                terminal.console.print(f"skipped: {error}")
         if not readable:
             continue
         runs.make_folder(output)
@@ -67,18 +67,18 @@ def predict(folder, config, captioner, tokenizer, files, output):
             readable, decoded["tokens"], decoded["weights"], strict=True
         ):
             described = make_description(tokenizer, tokens, weights, network.grid)
-            console.console.print(f"{file}: {described.caption}")
+            terminal.console.print(f"{file}: {described.caption}")
             if described.words:
-                picture = images.load(file, 256)
+                picture = image_files.load(file, 256)
                 draw_png(output / f"{file.name}.png", picture, described.map)
                 entries.append((picture, described.map, described.caption, []))
                 maps[file.name] = described.map
     if not maps:
-        raise console.UserError("no caption: none of the pictures could be read and described")
+        raise errors.UserError("no caption: none of the pictures could be read and described")
     save_npz(output / "maps.npz", maps)
     write_html(output / "index.html", entries)
     shown = output / (f"{files[0].name}.png" if len(files) == 1 else "index.html")
-    console.console.print(f"what the words looked at: {shown}")
+    terminal.console.print(f"what the words looked at: {shown}")
 
 
 if __name__ == "__main__":

@@ -3,20 +3,20 @@
 import time
 
 from apps.captioning.config import PRESETS, Config
-from pipelines import console, runs
+from pipelines.commands import devices, errors, flags, runs, terminal
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags and trains."""
-    config = console.parse(Config, argv, prog="python -m apps.captioning.train", presets=PRESETS)
-    console.select_device(config.device, config.op_threads)
-    with console.quiet_start():
+    config = flags.parse(Config, argv, prog="python -m apps.captioning.train", presets=PRESETS)
+    devices.select_device(config.device, config.op_threads)
+    with devices.quiet_start():
         import tensorflow  # noqa: F401
 
         import apps.captioning.data  # noqa: F401
     if config.device == "gpu":
-        console.require_gpu()
+        devices.require_gpu()
     train(config)
 
 
@@ -26,7 +26,8 @@ def train(config):
 
     from apps.captioning import data, model
     from apps.captioning.evaluate import describe, evaluate, load, make_generator, score
-    from pipelines import backbones, training
+    from pipelines.images import backbones
+    from pipelines.training import callbacks, optimizer, token_loss
 
     runs.check_name("captioning", config)
     started = time.perf_counter()
@@ -51,21 +52,21 @@ def train(config):
     tokenizer.save(folder)
     if config.backbone and not config.fine_tune:
         backbones.save(config.backbone, config.image_size, folder / "backbone.keras")
-    console.console.print(
+    terminal.console.print(
         f"{len(train.rows):,} training pictures, {tokenizer.vocabulary_size:,} tokens, "
         f"{captioner.count_params():,} parameters, run {folder}"
     )
     if config.learns_concepts_first:
         learn_concepts(captioner, train, groups, config)
     batches, steps = data.training_batches(train, groups, config)
-    loss = training.TokenCrossentropy(config.label_smoothing)
-    steps = training.compile_model(captioner, config, config.epochs, steps, loss=loss)
+    loss = token_loss.TokenCrossentropy(config.label_smoothing)
+    steps = optimizer.compile_model(captioner, config, config.epochs, steps, loss=loss)
     captioner.fit(
         batches,
         steps_per_epoch=steps,
         epochs=config.epochs,
         verbose=0,
-        callbacks=training.make_callbacks(
+        callbacks=callbacks.make_callbacks(
             folder,
             epochs=config.epochs,
             steps=steps,
@@ -88,18 +89,18 @@ def train(config):
 def learn_concepts(captioner, split, groups, config):
     """Teaches a new network what each cell holds, so that attention finds something to look for."""
     from apps.captioning import data, model
-    from pipelines import training
+    from pipelines.training import callbacks, optimizer
 
     batches, steps, batch_size = data.concept_batches(split, groups, config)
     epochs = config.concept_epochs
     detector = captioner.concept_detector()
-    steps = training.compile_model(detector, config, epochs, steps, loss=model.concept_loss)
+    steps = optimizer.compile_model(detector, config, epochs, steps, loss=model.concept_loss)
     detector.fit(
         batches,
         steps_per_epoch=steps,
         epochs=epochs,
         verbose=0,
-        callbacks=training.show_progress(epochs, steps, batch_size, title="concepts"),
+        callbacks=callbacks.show_progress(epochs, steps, batch_size, title="concepts"),
     )
     # From here on its statistics stand, which the small batches of captions would only blur.
     captioner.encoder.pretrained = True

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipelines import ranges
-from pipelines.console import UserError
-from pipelines.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
-from pipelines.ranges import above, at_least, within
+from pipelines.commands import ranges
+from pipelines.commands.errors import UserError
+from pipelines.commands.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
+from pipelines.commands.ranges import above, at_least, within
 
 WHISPER_TARGET = 444
 """Most tokens of a text that Whisper's 448 positions leave, after the longest of its prompts."""

@@ -6,12 +6,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines import audio, parallel_text, sources, spoken_numbers, utterances, whisper
-from pipelines.console import UserError, console
-from pipelines.log_mel import FRAME_SECONDS
-from pipelines.mel_store import MelStore
-from pipelines.ngrams import NGramModel
-from pipelines.speech_units import Units
+from pipelines.audio import audio_files, utterances, whisper
+from pipelines.audio.log_mel import FRAME_SECONDS
+from pipelines.audio.mel_store import MelStore
+from pipelines.builtin import spoken_numbers
+from pipelines.commands.errors import UserError
+from pipelines.commands.terminal import console
+from pipelines.data import parallel_text, sources
+from pipelines.decoding.ngrams import NGramModel
+from pipelines.text.speech_units import Units
 
 FIELDS = {"file_name": str, "text": str}
 TFDS_FEATURES = {
@@ -77,7 +80,9 @@ class _Samples(Sequence):
 
     def __init__(self, files):
         self._files = files
-        self._read = functools.lru_cache(1)(audio.read)  # A long one is asked for piece by piece.
+        self._read = functools.lru_cache(1)(
+            audio_files.read
+        )  # A long one is asked for piece by piece.
 
     def __len__(self):
         return len(self._files)

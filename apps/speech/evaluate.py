@@ -5,21 +5,21 @@ import json
 from pathlib import Path
 
 from apps.speech.config import Config, Evaluation, pretrained
-from pipelines import console, runs
+from pipelines.commands import devices, errors, flags, runs, terminal
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags and evaluates."""
-    arguments = console.parse(Evaluation, argv, prog="python -m apps.speech.evaluate")
+    arguments = flags.parse(Evaluation, argv, prog="python -m apps.speech.evaluate")
     folder, config = resolve(arguments)
-    console.select_device(arguments.device, config.op_threads)
-    with console.quiet_start():
+    devices.select_device(arguments.device, config.op_threads)
+    with devices.quiet_start():
         import tensorflow  # noqa: F401
 
         from apps.speech import data
     if arguments.device == "gpu":
-        console.require_gpu()
+        devices.require_gpu()
     recognizer = load(folder, config)
     rows = data.read(config, wanted=(arguments.split,))[arguments.split]
     if arguments.preset is not None:
@@ -35,8 +35,8 @@ def resolve(arguments):
     """
     if arguments.preset is None:
         folder = Path(arguments.run)
-        return folder, console.override(runs.load(folder, Config), arguments)
-    config = console.override(pretrained(arguments.preset), arguments)
+        return folder, flags.override(runs.load(folder, Config), arguments)
+    config = flags.override(pretrained(arguments.preset), arguments)
     name = config.preset.partition("://")[2].replace("/", "_") or Path(config.preset).resolve().name
     return runs.ROOT / "speech" / f"pretrained-{name}", config
 
@@ -44,11 +44,11 @@ def resolve(arguments):
 def load(folder, config):
     """The recognizer of a run or of a preset, decoding as the configuration says."""
     import layers
-    from pipelines import front_ends, whisper
-    from pipelines.mel_store import Normalization
-    from pipelines.ngrams import NGramModel
-    from pipelines.speech_units import Units
-    from pipelines.text import Tokenizer
+    from pipelines.audio import front_ends, whisper
+    from pipelines.audio.normalization import Normalization
+    from pipelines.decoding.ngrams import NGramModel
+    from pipelines.text.speech_units import Units
+    from pipelines.text.tokenizer import Tokenizer
 
     if config.whisper is None:
         return make_recognizer(
@@ -69,7 +69,7 @@ def load(folder, config):
 
 def make_recognizer(model, tokenizer, front_end, config, language_model=None, quick=False):
     """What transcribes as a configuration says; `quick` for one candidate at a time."""
-    from pipelines.speech_decoding import Recognizer
+    from pipelines.decoding.recognizer import Recognizer
 
     return Recognizer(
         model,
@@ -116,30 +116,31 @@ def evaluate(folder, config, recognizer, rows, split, training_seconds=None):
     ]
     (folder / f"transcripts_{split}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     page = draw(folder / "maps", heard, sounds.rows, recognizer, metrics)
-    console.console.print(f"maps: {page}")
+    terminal.console.print(f"maps: {page}")
     return report
 
 
 def score(heard, rows, config):
     """All metrics of a transcribed split."""
-    from pipelines import attention_health, transcripts
+    from pipelines.metrics import attention_health, word_error_rate
 
     texts, references = [one.text for one in heard], [row["text"] for row in rows]
     if config.normalize:
-        texts = [transcripts.normalize(text) for text in texts]
-        references = [transcripts.normalize(text) for text in references]
-    metrics = transcripts.score(texts, references)
+        texts = [word_error_rate.normalize(text) for text in texts]
+        references = [word_error_rate.normalize(text) for text in references]
+    metrics = word_error_rate.score(texts, references)
     weights = [one.weights for one in heard if one.weights is not None]
     return {**metrics, **(attention_health.attention_health(weights) if weights else {})}
 
 
 def draw(folder, heard, rows, recognizer, metrics, pictures=8, on_page=24):
     """Draws the maps of the first utterances: a PNG each, and one page of all of these."""
-    from pipelines import audio, log_mel, speech_maps
+    from pipelines.audio import audio_files, log_mel
+    from pipelines.maps import speech_maps
 
     shown = []
     for one, row in zip(heard[:on_page], rows, strict=False):
-        sound = audio.read(row["file_name"])
+        sound = audio_files.read(row["file_name"])
         shown.append(
             speech_maps.speech_map(
                 _within_sound(one),

@@ -7,7 +7,7 @@ from layers import (
     SpeechToText,
     TransformerDecoder,
 )
-from pipelines.log_mel import NUMBER_OF_BINS
+from pipelines.audio.log_mel import NUMBER_OF_BINS
 
 
 def build(config, vocabulary_size):

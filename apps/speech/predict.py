@@ -5,23 +5,23 @@ from pathlib import Path
 
 from apps.speech.config import Prediction
 from apps.speech.evaluate import resolve
-from pipelines import console, runs
+from pipelines.commands import devices, errors, flags, runs
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags, transcribes, and draws where each word was heard."""
-    arguments = console.parse(Prediction, argv, prog="python -m apps.speech.predict")
+    arguments = flags.parse(Prediction, argv, prog="python -m apps.speech.predict")
     folder, config = resolve(arguments)
     if not arguments.input:
-        raise console.UserError("--input is missing: a sound file, or a folder of them")
-    console.select_device(arguments.device, config.op_threads)
-    with console.quiet_start():
+        raise errors.UserError("--input is missing: a sound file, or a folder of them")
+    devices.select_device(arguments.device, config.op_threads)
+    with devices.quiet_start():
         import tensorflow  # noqa: F401
 
         from apps.speech.evaluate import load
     if arguments.device == "gpu":
-        console.require_gpu()
+        devices.require_gpu()
     output = Path(arguments.output or folder / "predictions")
     predict(config, load(folder, config), arguments.input, output)
 
@@ -33,20 +33,20 @@ def predict(config, recognizer, wanted, output):
     be read is an error; of a folder it is skipped, with a line.
     """
     from apps.speech.evaluate import draw
-    from pipelines import audio
+    from pipelines.audio import audio_files
 
     files, sounds = [], []
-    found = audio.find(wanted)
+    found = audio_files.find(wanted)
     for file in found:
         try:
-            sounds.append(recognizer.front_end.read(audio.read(file)))
+            sounds.append(recognizer.front_end.read(audio_files.read(file)))
             files.append(file)
-        except console.UserError as error:
+        except errors.UserError as error:
             if len(found) == 1:
                 raise
             print(f"skipped: {error}", file=sys.stderr)
     if not files:
-        raise console.UserError("none of the sounds could be read")
+        raise errors.UserError("none of the sounds could be read")
     runs.make_folder(output)
     heard = recognizer.transcribe(sounds, config.decode_batch_size)
     for file, one in zip(files, heard, strict=True):

@@ -4,22 +4,22 @@ import dataclasses
 import time
 
 from apps.speech.config import PRESETS, Config, check_pretrained, pretrained
-from pipelines import console, runs
+from pipelines.commands import devices, errors, flags, runs, terminal
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags and trains."""
     options = {"prog": "python -m apps.speech.train", "presets": PRESETS}
-    config = console.parse(Config, argv, open_preset=pretrained, **options)
+    config = flags.parse(Config, argv, open_preset=pretrained, **options)
     check_pretrained(config)
-    console.select_device(config.device, config.op_threads)
-    with console.quiet_start():
+    devices.select_device(config.device, config.op_threads)
+    with devices.quiet_start():
         import tensorflow  # noqa: F401
 
         import apps.speech.data  # noqa: F401
     if config.device == "gpu":
-        console.require_gpu()
+        devices.require_gpu()
     train(config)
 
 
@@ -30,7 +30,8 @@ def train(config):
     import layers
     from apps.speech import data, model
     from apps.speech.evaluate import evaluate, load, make_recognizer, score
-    from pipelines import front_ends, mel_store, training, whisper
+    from pipelines.audio import front_ends, normalization, whisper
+    from pipelines.training import callbacks, optimizer
 
     runs.check_name("speech", config)
     started = time.perf_counter()
@@ -50,7 +51,7 @@ def train(config):
         tokenizer = data.train_tokenizer(rows["train"], config)
         language_model = data.train_language_model(rows["train"], tokenizer, config)
         network = model.build(config, tokenizer.vocabulary_size)
-        normalization = mel_store.normalization(sounds.store)
+        normalization = normalization.normalization(sounds.store)
         front_end = front_ends.LogMels(normalization, config.max_seconds)
     else:
         tokenizer, network = opened.tokenizer, opened.model
@@ -64,18 +65,18 @@ def train(config):
     front_end.save(folder)
     if config.whisper is None:
         language_model.save(folder)
-    console.console.print(
+    terminal.console.print(
         f"{len(sounds.rows):,} training utterances, {heard / 3600:.1f} hours, "
         f"{tokenizer.vocabulary_size:,} units, {network.count_params():,} parameters, "
         f"run {folder}"
     )
-    steps = training.compile_model(network, config, config.epochs, steps, **_objective(config))
+    steps = optimizer.compile_model(network, config, config.epochs, steps, **_objective(config))
     network.fit(
         batches,
         steps_per_epoch=steps,
         epochs=config.epochs,
         verbose=0,
-        callbacks=training.make_callbacks(
+        callbacks=callbacks.make_callbacks(
             folder,
             epochs=config.epochs,
             steps=steps,
@@ -106,9 +107,9 @@ def _objective(config):
     """What `compile` is to know of the heads there are; a Whisper has but one output."""
     import keras
 
-    from pipelines import ctc_loss, training
+    from pipelines.training import ctc_loss, token_loss
 
-    attention = training.TokenCrossentropy(config.label_smoothing)
+    attention = token_loss.TokenCrossentropy(config.label_smoothing)
     if config.whisper is not None:
         return {"loss": attention}
     losses = {

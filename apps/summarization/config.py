@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines import ranges
-from pipelines.ranges import at_least
-from pipelines.text_to_text import DecodingOptions, Options
+from pipelines.commands import ranges
+from pipelines.commands.ranges import at_least
+from pipelines.commands.text_to_text import DecodingOptions, Options
 
 
 @dataclass(frozen=True)

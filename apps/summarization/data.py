@@ -1,8 +1,10 @@
 """From a data set's name to batches of documents and summaries."""
 
-from pipelines import docstrings, sources, token_batches
-from pipelines.text import Tokenizer
-from pipelines.words import WordTokenizer
+from pipelines.builtin import docstrings
+from pipelines.data import sources
+from pipelines.text import token_batches
+from pipelines.text.tokenizer import Tokenizer
+from pipelines.text.word_tokenizer import WordTokenizer
 
 FIELDS = {"document": str, "summary": (str, list)}
 TFDS_FEATURES = {

@@ -4,22 +4,22 @@ import json
 from pathlib import Path
 
 from apps.summarization.config import Config, Evaluation
-from pipelines import console, runs
+from pipelines.commands import devices, errors, flags, runs, terminal
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags and evaluates."""
-    arguments = console.parse(Evaluation, argv, prog="python -m apps.summarization.evaluate")
+    arguments = flags.parse(Evaluation, argv, prog="python -m apps.summarization.evaluate")
     folder = Path(arguments.run)
-    config = console.override(runs.load(folder, Config), arguments)
-    console.select_device(arguments.device, config.op_threads)
-    with console.quiet_start():
+    config = flags.override(runs.load(folder, Config), arguments)
+    devices.select_device(arguments.device, config.op_threads)
+    with devices.quiet_start():
         import tensorflow  # noqa: F401
 
         from apps.summarization import data
     if arguments.device == "gpu":
-        console.require_gpu()
+        devices.require_gpu()
     summarizer, tokenizer = load(folder, config)
     rows = data.read(config, wanted=(arguments.split,))[arguments.split]
     evaluate(folder, config, summarizer, tokenizer, rows, arguments.split)
@@ -36,7 +36,7 @@ def load(folder, config):
 def evaluate(folder, config, summarizer, tokenizer, rows, split, training_seconds=None):
     """Summarizes a split, writes `metrics.json` and the maps into the run, prints the metrics."""
     from apps.summarization.data import references
-    from pipelines import rouge
+    from pipelines.metrics import rouge
 
     decoded = summarize(make_generator(summarizer, tokenizer, config), rows, tokenizer, config)
     metrics = score(decoded, rows, tokenizer, config)
@@ -61,13 +61,13 @@ def evaluate(folder, config, summarizer, tokenizer, rows, split, training_second
     ]
     (folder / f"summaries_{split}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     page = draw(folder / "maps", decoded, rows, tokenizer, config, metrics)
-    console.console.print(f"maps: {page}")
+    terminal.console.print(f"maps: {page}")
     return report
 
 
 def make_generator(summarizer, tokenizer, config, method=None):
     """The decoder that a configuration describes."""
-    from pipelines.decoding import Generator
+    from pipelines.decoding.generator import Generator
 
     return Generator(
         summarizer,
@@ -88,7 +88,7 @@ def make_generator(summarizer, tokenizer, config, method=None):
 
 def summarize(generator, rows, tokenizer, config):
     """Decodes the documents of all rows, in order."""
-    from pipelines import text_decoding
+    from pipelines.decoding import text_decoding
 
     encoded = tokenizer.encode_sources([row["document"] for row in rows], config.max_source)
     return text_decoding.decode(generator, encoded, config.decode_batch_size)
@@ -110,7 +110,7 @@ def split_weights(text, config):
 def score(decoded, rows, tokenizer, config):
     """All metrics of a decoded split but those of the leads."""
     from apps.summarization.data import references
-    from pipelines import attention_health, rouge
+    from pipelines.metrics import attention_health, rouge
 
     written = texts(decoded, rows, tokenizer)
     metrics = rouge.score(written, [references(row) for row in rows])
@@ -122,7 +122,7 @@ def score(decoded, rows, tokenizer, config):
 def draw(folder, decoded, rows, tokenizer, config, metrics, pictures=8, on_page=24):
     """Draws the maps of the first documents: a PNG each, and one page of all of these."""
     from apps.summarization.data import references
-    from pipelines import alignments
+    from pipelines.maps import alignments
 
     rows = rows[:on_page]
     encoded = tokenizer.encode_sources([row["document"] for row in rows], config.max_source)

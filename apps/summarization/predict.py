@@ -4,24 +4,24 @@ import sys
 from pathlib import Path
 
 from apps.summarization.config import Config, Prediction
-from pipelines import console, runs, text_input
+from pipelines.commands import devices, errors, flags, runs, text_input
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags, summarizes, and draws what each word looked at."""
-    arguments = console.parse(Prediction, argv, prog="python -m apps.summarization.predict")
+    arguments = flags.parse(Prediction, argv, prog="python -m apps.summarization.predict")
     folder = Path(arguments.run)
-    config = console.override(runs.load(folder, Config), arguments)
+    config = flags.override(runs.load(folder, Config), arguments)
     documents = text_input.read(arguments.input, by_line=False)
     output = Path(arguments.output or folder / "predictions")
-    console.select_device(arguments.device, config.op_threads)
-    with console.quiet_start():
+    devices.select_device(arguments.device, config.op_threads)
+    with devices.quiet_start():
         import tensorflow  # noqa: F401
 
         from apps.summarization.evaluate import load
     if arguments.device == "gpu":
-        console.require_gpu()
+        devices.require_gpu()
     summarizer, tokenizer = load(folder, config)
     predict(config, summarizer, tokenizer, documents, output)
 

@@ -4,20 +4,20 @@ import dataclasses
 import time
 
 from apps.summarization.config import PRESETS, Config
-from pipelines import console, runs
+from pipelines.commands import devices, errors, flags, runs, terminal
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags and trains."""
-    config = console.parse(Config, argv, prog="python -m apps.summarization.train", presets=PRESETS)
-    console.select_device(config.device, config.op_threads)
-    with console.quiet_start():
+    config = flags.parse(Config, argv, prog="python -m apps.summarization.train", presets=PRESETS)
+    devices.select_device(config.device, config.op_threads)
+    with devices.quiet_start():
         import tensorflow  # noqa: F401
 
         import apps.summarization.data  # noqa: F401
     if config.device == "gpu":
-        console.require_gpu()
+        devices.require_gpu()
     train(config)
 
 
@@ -27,7 +27,7 @@ def train(config):
 
     from apps.summarization import data, model
     from apps.summarization.evaluate import evaluate, load
-    from pipelines import word_vectors
+    from pipelines.text import word_vectors
 
     runs.check_name("summarization", config)
     started = time.perf_counter()
@@ -46,7 +46,7 @@ def train(config):
 
     folder = runs.create("summarization", config)
     tokenizer.save(folder)
-    console.console.print(
+    terminal.console.print(
         f"{len(rows['train']):,} training documents, {tokenizer.vocabulary_size:,} tokens, "
         f"{summarizer.count_params():,} parameters, run {folder}"
     )
@@ -74,22 +74,23 @@ def train(config):
 def fit(summarizer, buckets, validation, tokenizer, folder, config, epochs, stage=None):
     """One stage of the training."""
     from apps.summarization.evaluate import make_generator, score, summarize
-    from pipelines import pointer_loss, token_batches, training
+    from pipelines.text import token_batches
+    from pipelines.training import callbacks, optimizer, pointer_loss, token_loss
 
     batches, steps = token_batches.training_batches(
         buckets, config.seed, copying=config.copy, unlearnt=tokenizer.unknown
     )
-    loss = training.TokenCrossentropy(config.label_smoothing)
+    loss = token_loss.TokenCrossentropy(config.label_smoothing)
     if config.copy:
         loss = pointer_loss.PointerCrossentropy(tokenizer.vocabulary_size, config.label_smoothing)
-    steps = training.compile_model(summarizer, config, epochs, steps, loss=loss)
+    steps = optimizer.compile_model(summarizer, config, epochs, steps, loss=loss)
     greedy = make_generator(summarizer, tokenizer, config, method="greedy")
     summarizer.fit(
         batches,
         steps_per_epoch=steps,
         epochs=epochs,
         verbose=0,
-        callbacks=training.make_callbacks(
+        callbacks=callbacks.make_callbacks(
             folder,
             epochs=epochs,
             steps=steps,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
-from pipelines.text_to_text import DecodingOptions, Options
+from pipelines.commands.text_to_text import DecodingOptions, Options
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """From a data set's name, or plain text files, to batches of pairs."""
 
-from pipelines import dates, parallel_text, sources, token_batches
-from pipelines.text import Tokenizer
+from pipelines.builtin import dates
+from pipelines.data import parallel_text, sources
+from pipelines.text import token_batches
+from pipelines.text.tokenizer import Tokenizer
 
 FIELDS = {"source": str, "target": str}
 

@@ -4,25 +4,25 @@ import json
 from pathlib import Path
 
 from apps.translation.config import Config, Evaluation
-from pipelines import console, runs
+from pipelines.commands import devices, errors, flags, runs, terminal
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags and evaluates."""
-    arguments = console.parse(Evaluation, argv, prog="python -m apps.translation.evaluate")
+    arguments = flags.parse(Evaluation, argv, prog="python -m apps.translation.evaluate")
     folder = Path(arguments.run)
     config = runs.load(folder, Config)
     if arguments.dataset is not None:
         config = config.without_data()
-    config = console.override(config, arguments)
-    console.select_device(arguments.device, config.op_threads)
-    with console.quiet_start():
+    config = flags.override(config, arguments)
+    devices.select_device(arguments.device, config.op_threads)
+    with devices.quiet_start():
         import tensorflow  # noqa: F401
 
         from apps.translation import data
     if arguments.device == "gpu":
-        console.require_gpu()
+        devices.require_gpu()
     translator, tokenizer = load(folder)
     rows = data.read(config, wanted=(arguments.split,))[arguments.split]
     evaluate(folder, config, translator, tokenizer, rows, arguments.split)
@@ -31,14 +31,14 @@ def main(argv=None):
 def load(folder):
     """The translator and the tokenizer of a run."""
     import layers  # noqa: F401
-    from pipelines.text import Tokenizer
+    from pipelines.text.tokenizer import Tokenizer
 
     return runs.load_model(folder), Tokenizer.load(folder)
 
 
 def evaluate(folder, config, translator, tokenizer, rows, split, training_seconds=None):
     """Translates a split, writes `metrics.json` and the maps into the run, prints the metrics."""
-    from pipelines import translation_scores
+    from pipelines.metrics import translation_scores
 
     decoded = translate(make_generator(translator, config), rows, tokenizer, config)
     metrics = score(decoded, rows, tokenizer, config)
@@ -56,7 +56,7 @@ def evaluate(folder, config, translator, tokenizer, rows, split, training_second
     signatures = translation_scores.signatures(texts, references, config.bleu_tokenize)
     runs.write_json(folder / "signatures.json", signatures)
     for name, signature in signatures.items():
-        console.console.print(f"{name}: {signature}")
+        terminal.console.print(f"{name}: {signature}")
     lines = [
         json.dumps(
             {"source": row["source"], "translation": text, "target": row["target"]},
@@ -66,13 +66,13 @@ def evaluate(folder, config, translator, tokenizer, rows, split, training_second
     ]
     (folder / f"translations_{split}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     page = draw(folder / "maps", decoded, rows, tokenizer, config, metrics)
-    console.console.print(f"maps: {page}")
+    terminal.console.print(f"maps: {page}")
     return report
 
 
 def make_generator(translator, config, method=None):
     """The decoder that a configuration describes."""
-    from pipelines.decoding import Generator
+    from pipelines.decoding.generator import Generator
 
     return Generator(
         translator,
@@ -92,7 +92,7 @@ def make_generator(translator, config, method=None):
 
 def translate(generator, rows, tokenizer, config):
     """Decodes the sources of all rows, in order."""
-    from pipelines import text_decoding
+    from pipelines.decoding import text_decoding
 
     encoded = tokenizer.encode_sources([row["source"] for row in rows], config.max_source)
     return text_decoding.decode(generator, encoded, config.decode_batch_size)
@@ -101,7 +101,8 @@ def translate(generator, rows, tokenizer, config):
 def score(decoded, rows, tokenizer, config):
     """All metrics of a decoded split; that of the months where the data set knows them."""
     from apps.translation import data
-    from pipelines import attention_health, month_pointing, translation_scores
+    from pipelines.builtin.dates import month_pointing
+    from pipelines.metrics import attention_health, translation_scores
 
     texts = [tokenizer.decode(text.tokens) for text in decoded]
     references = [row["target"] for row in rows]
@@ -114,7 +115,7 @@ def score(decoded, rows, tokenizer, config):
 
 def draw(folder, decoded, rows, tokenizer, config, metrics, pictures=8, on_page=24):
     """Draws the maps of the first pairs: a PNG each, and one page of all of these."""
-    from pipelines import alignments
+    from pipelines.maps import alignments
 
     encoded = tokenizer.encode_sources([row["source"] for row in rows[:on_page]], config.max_source)
     shown = [

@@ -4,24 +4,24 @@ import sys
 from pathlib import Path
 
 from apps.translation.config import Config, Prediction
-from pipelines import console, runs, text_input
+from pipelines.commands import devices, errors, flags, runs, text_input
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags, translates line by line, and draws what each word looked at."""
-    arguments = console.parse(Prediction, argv, prog="python -m apps.translation.predict")
+    arguments = flags.parse(Prediction, argv, prog="python -m apps.translation.predict")
     folder = Path(arguments.run)
-    config = console.override(runs.load(folder, Config), arguments)
+    config = flags.override(runs.load(folder, Config), arguments)
     lines = text_input.read(arguments.input)
     output = Path(arguments.output or folder / "predictions")
-    console.select_device(arguments.device, config.op_threads)
-    with console.quiet_start():
+    devices.select_device(arguments.device, config.op_threads)
+    with devices.quiet_start():
         import tensorflow  # noqa: F401
 
         from apps.translation.evaluate import load
     if arguments.device == "gpu":
-        console.require_gpu()
+        devices.require_gpu()
     translator, tokenizer = load(folder)
     predict(config, translator, tokenizer, lines, output)
 

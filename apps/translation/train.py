@@ -3,20 +3,20 @@
 import time
 
 from apps.translation.config import PRESETS, Config
-from pipelines import console, runs
+from pipelines.commands import devices, errors, flags, runs, terminal
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags and trains."""
-    config = console.parse(Config, argv, prog="python -m apps.translation.train", presets=PRESETS)
-    console.select_device(config.device, config.op_threads)
-    with console.quiet_start():
+    config = flags.parse(Config, argv, prog="python -m apps.translation.train", presets=PRESETS)
+    devices.select_device(config.device, config.op_threads)
+    with devices.quiet_start():
         import tensorflow  # noqa: F401
 
         import apps.translation.data  # noqa: F401
     if config.device == "gpu":
-        console.require_gpu()
+        devices.require_gpu()
     train(config)
 
 
@@ -26,7 +26,8 @@ def train(config):
 
     from apps.translation import data, model
     from apps.translation.evaluate import evaluate, load, make_generator, score, translate
-    from pipelines import token_batches, training
+    from pipelines.text import token_batches
+    from pipelines.training import callbacks, optimizer, token_loss
 
     runs.check_name("translation", config)
     started = time.perf_counter()
@@ -44,19 +45,19 @@ def train(config):
 
     folder = runs.create("translation", config)
     tokenizer.save(folder)
-    console.console.print(
+    terminal.console.print(
         f"{len(rows['train']):,} training pairs, {tokenizer.vocabulary_size:,} tokens, "
         f"{translator.count_params():,} parameters, run {folder}"
     )
     batches, steps = token_batches.training_batches(buckets, config.seed)
-    loss = training.TokenCrossentropy(config.label_smoothing)
-    steps = training.compile_model(translator, config, config.epochs, steps, loss=loss)
+    loss = token_loss.TokenCrossentropy(config.label_smoothing)
+    steps = optimizer.compile_model(translator, config, config.epochs, steps, loss=loss)
     translator.fit(
         batches,
         steps_per_epoch=steps,
         epochs=config.epochs,
         verbose=0,
-        callbacks=training.make_callbacks(
+        callbacks=callbacks.make_callbacks(
             folder,
             epochs=config.epochs,
             steps=steps,

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines import ranges
-from pipelines.mechanisms import MECHANISMS, SINGLE_HEAD
-from pipelines.ranges import above, at_least, within
+from pipelines.commands import ranges
+from pipelines.commands.mechanisms import MECHANISMS, SINGLE_HEAD
+from pipelines.commands.ranges import above, at_least, within
 
 TASKS = ("sentiment", "ner", "qa")
 

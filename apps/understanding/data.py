@@ -4,22 +4,11 @@ import itertools
 
 import numpy as np
 
-from pipelines import (
-    answers,
-    conll,
-    intents,
-    labels,
-    lower_words,
-    qa_windows,
-    sources,
-    split_files,
-    squad,
-    subwords,
-    tables,
-    tags,
-)
-from pipelines.console import UserError
-from pipelines.text_batches import Examples
+from pipelines.builtin import intents
+from pipelines.commands.errors import UserError
+from pipelines.data import answers, conll, labels, sources, split_files, squad, tables, tags
+from pipelines.text import lower_words, qa_windows, subwords
+from pipelines.text.text_batches import Examples
 
 MOST_VECTORS = 50_000  # that a vocabulary takes of a file beside the words of training
 
@@ -138,7 +127,7 @@ def make_subwords(rows, config):
         config: A `Config`.
 
     Returns:
-        A `pipelines.subwords.Subwords`.
+        A `pipelines.text.subwords.Subwords`.
     """
     if config.backbone is not None:
         return subwords.open_preset(config.backbone)
@@ -170,8 +159,8 @@ def encode(task, rows, tokenizer, classes, config):
         config: With `max_length`, `overlap`, `max_question` and `multi_label`.
 
     Returns:
-        `pipelines.text_batches.Examples`, and where they come from: for texts and sentences a list
-        of `(row, first word, past the last word)`, for questions the `Windows`.
+        `pipelines.text.text_batches.Examples`, and where they come from: for texts and sentences
+        a list of `(row, first word, past the last word)`, for questions the `Windows`.
     """
     return ENCODERS[task](rows, tokenizer, classes, config)
 

@@ -4,25 +4,25 @@ import json
 from pathlib import Path
 
 from apps.understanding.config import Config, Evaluation
-from pipelines import console, runs
+from pipelines.commands import devices, errors, flags, runs, terminal
 
 MONITORS = {"sentiment": "accuracy", "ner": "span_f1", "qa": "f1"}
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags and evaluates."""
-    arguments = console.parse(Evaluation, argv, prog="python -m apps.understanding.evaluate")
+    arguments = flags.parse(Evaluation, argv, prog="python -m apps.understanding.evaluate")
     folder = Path(arguments.run)
-    config = console.override(runs.load(folder, Config), arguments)
-    console.select_device(arguments.device, config.op_threads)
-    with console.quiet_start():
+    config = flags.override(runs.load(folder, Config), arguments)
+    devices.select_device(arguments.device, config.op_threads)
+    with devices.quiet_start():
         import tensorflow  # noqa: F401
 
         from apps.understanding import data
         from apps.understanding.reading import Reader
     if arguments.device == "gpu":
-        console.require_gpu()
+        devices.require_gpu()
     reader = Reader.load(folder, config)
     wanted = (arguments.split,)
     if config.task == "ner" and arguments.dataset is None:
@@ -68,7 +68,7 @@ def evaluate(folder, config, reader, rows, split, training_seconds=None):
     if config.task != "qa":
         write_classes(folder / f"classes_{split}.csv", config.task, found, chosen)
     page = maps.draw(folder / "maps", reader, chosen, found, metrics)
-    console.console.print(f"maps: {page}")
+    terminal.console.print(f"maps: {page}")
     return report
 
 
@@ -86,19 +86,19 @@ def score(task, found, rows):
 
 
 def _score_labels(found, rows):
-    from pipelines import class_scores
+    from pipelines.metrics import class_scores
 
     return class_scores.score([row["label"] for row in rows], [one["label"] for one in found])
 
 
 def _score_entities(found, rows):
-    from pipelines import span_scores
+    from pipelines.metrics import span_scores
 
     return span_scores.score([row["tags"] for row in rows], [one["tags"] for one in found])
 
 
 def _score_answers(found, rows):
-    from pipelines import answer_scores
+    from pipelines.metrics import answer_scores
 
     answers = [[answer["text"] for answer in row["answers"]] for row in rows]
     return answer_scores.score([one["answer"] for one in found], answers)
@@ -106,7 +106,7 @@ def _score_answers(found, rows):
 
 def dictionary_baseline(training, rows):
     """How far one gets by looking entities up among those of training."""
-    from pipelines.dictionary_tagger import DictionaryTagger
+    from pipelines.metrics.dictionary_tagger import DictionaryTagger
 
     dictionary = DictionaryTagger(training)
     found = [{"tags": dictionary.tag(row["tokens"])} for row in rows]
@@ -115,7 +115,7 @@ def dictionary_baseline(training, rows):
 
 def write_classes(path, task, found, rows):
     """Writes how each label or type of entity fares, a line each."""
-    from pipelines import class_scores, classification, span_scores
+    from pipelines.metrics import class_scores, classification, span_scores
 
     field, score_each = {
         "sentiment": ("label", class_scores.label_scores),

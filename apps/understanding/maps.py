@@ -4,10 +4,10 @@ import re
 
 import numpy as np
 
-from pipelines import alignments, text_maps
-from pipelines.alignments import Alignment
-from pipelines.attention_maps import AttentionMap
-from pipelines.text_maps import TextMap
+from pipelines.maps import alignments, text_maps
+from pipelines.maps.alignments import Alignment
+from pipelines.maps.attention_maps import AttentionMap
+from pipelines.maps.text_maps import TextMap
 
 AROUND = 14  # words on each side of an answer
 LONGEST = 300  # words of a sentence: each may look at each

@@ -11,8 +11,8 @@ from layers import (
     RecurrentEncoder,
     get,
 )
-from pipelines import tag_transitions
-from pipelines.lower_words import SHAPES
+from pipelines.data import tag_transitions
+from pipelines.text.lower_words import SHAPES
 
 IMPOSSIBLE = -1e9
 
@@ -22,7 +22,7 @@ def build(config, subwords, classes):
 
     Args:
         config: A `Config`.
-        subwords: Of `pipelines.subwords`.
+        subwords: Of `pipelines.text.subwords`.
         classes: Names of the labels, or of the tags in BIO, "O" first; none of answers.
     """
     encoder, special = _encoder(config, subwords), (subwords.pad, subwords.start, subwords.end)
@@ -50,7 +50,7 @@ def build(config, subwords, classes):
 
 def _encoder(config, subwords):
     if config.backbone is not None:
-        from pipelines.language_backbones import open_backbone
+        from pipelines.text.language_backbones import open_backbone
 
         return PretrainedEncoder(
             open_backbone(config.backbone, config.max_length), frozen=config.freeze

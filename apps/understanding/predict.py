@@ -5,24 +5,25 @@ import sys
 from pathlib import Path
 
 from apps.understanding.config import Config, Prediction
-from pipelines import console, lower_words, runs, text_input
+from pipelines.commands import devices, errors, flags, runs, text_input
+from pipelines.text import lower_words
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags, then the texts, and draws what the model looked at."""
-    arguments = console.parse(Prediction, argv, prog="python -m apps.understanding.predict")
+    arguments = flags.parse(Prediction, argv, prog="python -m apps.understanding.predict")
     folder = Path(arguments.run)
-    config = console.override(runs.load(folder, Config), arguments)
+    config = flags.override(runs.load(folder, Config), arguments)
     rows = read_input(config.task, arguments.input, arguments.question)
     output = Path(arguments.output or folder / "predictions")
-    console.select_device(arguments.device, config.op_threads)
-    with console.quiet_start():
+    devices.select_device(arguments.device, config.op_threads)
+    with devices.quiet_start():
         import tensorflow  # noqa: F401
 
         from apps.understanding.reading import Reader
     if arguments.device == "gpu":
-        console.require_gpu()
+        devices.require_gpu()
     predict(Reader.load(folder, config), rows, output)
 
 
@@ -34,7 +35,7 @@ def read_input(task, wanted, question=None):
     """
     if task != "qa":
         if question is not None:
-            raise console.UserError(f"--question goes with a run of qa; this one is of {task}")
+            raise errors.UserError(f"--question goes with a run of qa; this one is of {task}")
         lines = [line.strip() for line in text_input.read(wanted)]
         if task == "sentiment":
             return [{"text": line} if line else None for line in lines]
@@ -42,11 +43,11 @@ def read_input(task, wanted, question=None):
     if ".jsonl" in Path(wanted).suffixes and question is None:
         return _read_questions(Path(wanted))
     if question is None:
-        raise console.UserError(
+        raise errors.UserError(
             "--question is missing: this run answers questions, with the context in --input"
         )
     if not question.strip():
-        raise console.UserError("--question is empty")
+        raise errors.UserError("--question is empty")
     (context,) = text_input.read(wanted, by_line=False)
     return [{"context": context, "question": question}]
 
@@ -57,10 +58,10 @@ def _words(line):
 
 
 def _read_questions(path):
-    from pipelines import sources
+    from pipelines.data import sources
 
     if not path.is_file():
-        raise console.UserError(f"there is no file {path}")
+        raise errors.UserError(f"there is no file {path}")
     rows = sources.read_file(path, {"context": str, "question": str})
     return [{"context": row["context"], "question": row["question"]} for row in rows]
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from apps.understanding import data
-from pipelines import qa_windows, runs, subwords
-from pipelines.console import UserError
-from pipelines.text_batches import whole_batches
+from pipelines.commands import runs
+from pipelines.commands.errors import UserError
+from pipelines.text import qa_windows, subwords
+from pipelines.text.text_batches import whole_batches
 
 CLASSES = "classes.json"
 TOKENS_AT_ONCE = 8192

@@ -3,20 +3,20 @@
 import time
 
 from apps.understanding.config import PRESETS, Config
-from pipelines import console, runs
+from pipelines.commands import devices, errors, flags, runs, terminal
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags and trains."""
-    config = console.parse(Config, argv, prog="python -m apps.understanding.train", presets=PRESETS)
-    console.select_device(config.device, config.op_threads)
-    with console.quiet_start():
+    config = flags.parse(Config, argv, prog="python -m apps.understanding.train", presets=PRESETS)
+    devices.select_device(config.device, config.op_threads)
+    with devices.quiet_start():
         import tensorflow  # noqa: F401
 
         import apps.understanding.data  # noqa: F401
     if config.device == "gpu":
-        console.require_gpu()
+        devices.require_gpu()
     train(config)
 
 
@@ -27,7 +27,8 @@ def train(config):
     from apps.understanding import data, model
     from apps.understanding.evaluate import MONITORS, evaluate, score
     from apps.understanding.reading import Reader
-    from pipelines import text_batches, training, word_vectors
+    from pipelines.text import text_batches, word_vectors
+    from pipelines.training import callbacks, optimizer
 
     runs.check_name("understanding", config)
     started = time.perf_counter()
@@ -51,18 +52,18 @@ def train(config):
 
     folder = runs.create("understanding", config)
     reader.save(folder)
-    console.console.print(
+    terminal.console.print(
         f"{config.task}: {len(rows['train']):,} training examples, "
         f"{tokenizer.vocabulary_size:,} tokens, {network.count_params():,} parameters, "
         f"run {folder}"
     )
-    steps = training.compile_model(network, config, config.passes, steps)
+    steps = optimizer.compile_model(network, config, config.passes, steps)
     network.fit(
         batches,
         steps_per_epoch=steps,
         epochs=config.passes,
         verbose=0,
-        callbacks=training.make_callbacks(
+        callbacks=callbacks.make_callbacks(
             folder,
             epochs=config.passes,
             steps=steps,

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pipelines import ranges
-from pipelines.mechanisms import MECHANISMS
-from pipelines.ranges import above, at_least, within
+from pipelines.commands import ranges
+from pipelines.commands.mechanisms import MECHANISMS
+from pipelines.commands.ranges import above, at_least, within
 
 # dim, depth, num_heads and mlp_ratio: of DeiT (Touvron et al., 2021) and of CCT (Hassani et al.,
 # 2021), each below with one that two cores can train.

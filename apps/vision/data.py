@@ -11,18 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from apps.vision.config import Config
-from pipelines import (
-    augmentation,
-    cache,
-    class_folders,
-    digits,
-    images,
-    mixing,
-    sources,
-    streams,
-)
-from pipelines.console import UserError, console
-from pipelines.rand_augment import rand_augment
+from pipelines.builtin import digits
+from pipelines.commands.errors import UserError
+from pipelines.commands.terminal import console
+from pipelines.data import buckets, cache, sources
+from pipelines.images import augmentation, class_folders, image_files, mixing
+from pipelines.images.rand_augment import rand_augment
 
 FIELDS = {"file_name": str, "label": str}
 TFDS_FEATURES = {"file_name": ("image",), "label": ("label",)}
@@ -164,7 +158,7 @@ def _usual_side(rows, most=64):
 
 def _longer_side(path):
     try:
-        return max(images.dimensions(path))
+        return max(image_files.dimensions(path))
     except Exception:  # Of a damaged picture; `open_split` counts it.
         return None
 
@@ -178,7 +172,7 @@ def open_split(rows, size, channels) -> Split:
         channels: 1 or 3.
     """
     files = [row["path"] for row in rows]
-    pixels, numbers = images.cached_pixels(files, size, channels=channels)
+    pixels, numbers = image_files.cached_pixels(files, size, channels=channels)
     readable = np.flatnonzero(numbers >= 0)
     if len(readable) == 0:
         raise UserError(f"none of the {len(files)} pictures can be read, the first is {files[0]}")
@@ -213,13 +207,13 @@ def training_batches(split, names, config):
     order = tf.data.Dataset.range(count).shuffle(count, seed=config.seed).repeat()
     batches = order.batch(config.batch_size, drop_remainder=True).enumerate()
     batches = batches.map(example, num_parallel_calls=os.cpu_count())
-    return streams.finish(batches), max(count // config.batch_size, 1)
+    return buckets.finish(batches), max(count // config.batch_size, 1)
 
 
 def picture_batches(split, batch_size):
     """The pixels of all pictures of a split, in order, each once."""
     numbers = tf.data.Dataset.range(len(split.rows)).batch(batch_size)
-    return streams.finish(numbers.map(lambda i: tf.cast(_read(split, i), tf.float32)))
+    return buckets.finish(numbers.map(lambda i: tf.cast(_read(split, i), tf.float32)))
 
 
 def gather(split, pictures):

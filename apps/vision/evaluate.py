@@ -3,22 +3,22 @@
 from pathlib import Path
 
 from apps.vision.config import Config, Evaluation
-from pipelines import console, runs
+from pipelines.commands import devices, errors, flags, runs, terminal
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags and evaluates."""
-    arguments = console.parse(Evaluation, argv, prog="python -m apps.vision.evaluate")
+    arguments = flags.parse(Evaluation, argv, prog="python -m apps.vision.evaluate")
     folder = Path(arguments.run)
-    config = console.override(runs.load(folder, Config), arguments)
-    console.select_device(arguments.device, config.op_threads)
-    with console.quiet_start():
+    config = flags.override(runs.load(folder, Config), arguments)
+    devices.select_device(arguments.device, config.op_threads)
+    with devices.quiet_start():
         import tensorflow  # noqa: F401
 
         from apps.vision import data
     if arguments.device == "gpu":
-        console.require_gpu()
+        devices.require_gpu()
     classifier, names = load(folder)
     channels = classifier.tokenizer.input_shape[-1]
     splits = data.read(config)
@@ -38,7 +38,7 @@ def load(folder):
     try:
         names = runs.read_json(path)
     except (OSError, ValueError) as error:
-        raise console.UserError(f"{path} cannot be read: {error}") from error
+        raise errors.UserError(f"{path} cannot be read: {error}") from error
     return runs.load_model(folder), names
 
 
@@ -64,8 +64,8 @@ def evaluate(
     confusion matrix, and maps.
     """
     from apps.vision import data
-    from pipelines import classification
-    from pipelines.confusion_pictures import draw_confusion
+    from pipelines.maps.confusion_pictures import draw_confusion
+    from pipelines.metrics import classification
 
     scorer, labels = make_scorer(classifier, test_flip), split.labels(names)
     probabilities = scorer.predict(data.picture_batches(split, config.batch_size), verbose=0)
@@ -86,7 +86,7 @@ def evaluate(
     classification.write_class_scores(folder / f"classes_{split_name}.csv", classes)
     draw_confusion(folder / f"confusion_{split_name}.png", matrix, names)
     page = draw_some(folder / "maps", classifier, split, probabilities, names, metrics)
-    console.console.print(f"maps: {page}")
+    terminal.console.print(f"maps: {page}")
     return report
 
 
@@ -124,10 +124,10 @@ def draw(folder, classifier, pixels, files, names, captions, scores=None, drawn=
         The path of a page with all of them.
     """
     from apps.vision import maps
-    from pipelines import images
+    from pipelines.images import image_files
 
     found = maps.look(classifier, pixels)
-    pictures = [images.load(file, 256) for file in files]
+    pictures = [image_files.load(file, 256) for file in files]
     return maps.draw(folder, names, pictures, found, captions, scores, drawn)
 
 
@@ -144,7 +144,7 @@ def print_classes(classes, most=20):
 
     shown = classes
     if len(classes) > most:
-        console.console.print(f"the {most} worst of {len(classes)} classes")
+        terminal.console.print(f"the {most} worst of {len(classes)} classes")
         shown = sorted(classes, key=lambda row: row.f1)[:most]
     table = Table("class", *("precision", "recall", "f1", "pictures"), box=None)
     for column in table.columns[1:]:
@@ -152,7 +152,7 @@ def print_classes(classes, most=20):
     for row in shown:
         values = (f"{value:.3f}" for value in (row.precision, row.recall, row.f1))
         table.add_row(Text(row.name), *values, f"{row.support:,}")
-    console.console.print(table, soft_wrap=False)
+    terminal.console.print(table, soft_wrap=False)
 
 
 def write_predictions(path, probabilities, names, split):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from pipelines.attention_maps import AttentionMap, save_npz
-from pipelines.attention_pages import write_html
-from pipelines.attention_pictures import draw_png
+from pipelines.maps.attention_maps import AttentionMap, save_npz
+from pipelines.maps.attention_pages import write_html
+from pipelines.maps.attention_pictures import draw_png
 
 MEGABYTES = 256  # of attention weights, there at a time
 

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 import layers
-from pipelines import backbones
+from pipelines.images import backbones
 
 PACKAGE = "attention_suite.vision"
 

@@ -3,28 +3,28 @@
 from pathlib import Path
 
 from apps.vision.config import Config, Prediction
-from pipelines import console, runs
+from pipelines.commands import devices, errors, flags, runs, terminal
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags, classifies the pictures, and draws what was looked at."""
-    arguments = console.parse(Prediction, argv, prog="python -m apps.vision.predict")
+    arguments = flags.parse(Prediction, argv, prog="python -m apps.vision.predict")
     if not arguments.input:
-        raise console.UserError("--input is missing: a picture, or a folder of pictures")
-    from pipelines import images
+        raise errors.UserError("--input is missing: a picture, or a folder of pictures")
+    from pipelines.images import image_files
 
     folder = Path(arguments.run)
-    config = console.override(runs.load(folder, Config), arguments)
-    files = images.find(arguments.input)
+    config = flags.override(runs.load(folder, Config), arguments)
+    files = image_files.find(arguments.input)
     output = Path(arguments.output or folder / "predictions")
-    console.select_device(arguments.device, config.op_threads)
-    with console.quiet_start():
+    devices.select_device(arguments.device, config.op_threads)
+    with devices.quiet_start():
         import tensorflow  # noqa: F401
 
         from apps.vision.evaluate import load
     if arguments.device == "gpu":
-        console.require_gpu()
+        devices.require_gpu()
     classifier, names = load(folder)
     predict(classifier, names, files, output, config.batch_size, arguments.test_flip)
 
@@ -50,37 +50,37 @@ def predict(classifier, names, files, output, batch_size, test_flip=False):
         probabilities = scorer.predict_on_batch(pixels.astype("float32"))
         said = [likeliest(shares, names) for shares in probabilities]
         for file, caption in zip(readable, said, strict=True):
-            console.console.print(f"{file}: {caption}")
+            terminal.console.print(f"{file}: {caption}")
         shown, captions = shown + readable, captions + said
         seen.append(pixels)
     if not shown:
-        raise console.UserError("none of the pictures could be read")
+        raise errors.UserError("none of the pictures could be read")
     runs.make_folder(output)
     pixels, file_names = np.concatenate(seen), [file.name for file in shown]
     page = draw(output, classifier, pixels, shown, file_names, captions, drawn=len(shown))
     page = output / f"{file_names[0]}.png" if len(files) == 1 else page
     if len(shown) < len(files):
-        console.console.print(
+        terminal.console.print(
             f"{len(files) - len(shown)} of {len(files)} pictures cannot be read: skipped"
         )
-    console.console.print(f"what was looked at: {page}")
+    terminal.console.print(f"what was looked at: {page}")
 
 
 def load_batch(files, size, channels, alone):
     """The files that can be read, and their pixels; one that stands alone must be readable."""
     import numpy as np
 
-    from pipelines import images
+    from pipelines.images import image_files
 
     readable, pixels = [], []
     for file in files:
         try:
-            pixels.append(images.load(file, size, channels))
+            pixels.append(image_files.load(file, size, channels))
             readable.append(file)
-        except console.UserError as error:
+        except errors.UserError as error:
             if alone:
                 raise
-            console.console.print(f"skipped: {error}")
+            terminal.console.print(f"skipped: {error}")
     return readable, np.array(pixels)
 
 

@@ -4,36 +4,36 @@ import time
 from pathlib import Path
 
 from apps.vision.config import MODEL, PRESETS, WEIGHTS, Config
-from pipelines import console, runs
+from pipelines.commands import devices, errors, flags, runs, terminal
 
 
-@console.main
+@errors.main
 def main(argv=None):
     """Reads the flags and trains."""
     config = parse(argv)
-    console.select_device(config.device, config.op_threads)
-    with console.quiet_start():
+    devices.select_device(config.device, config.op_threads)
+    with devices.quiet_start():
         import tensorflow  # noqa: F401
 
         import apps.vision.data  # noqa: F401
     if config.device == "gpu":
-        console.require_gpu()
+        devices.require_gpu()
     train(config.resolved)
 
 
 def parse(argv):
     """Reads the flags; with `--start`, its model stands where they say nothing of theirs."""
     options = {"prog": "python -m apps.vision.train", "presets": PRESETS}
-    config = console.parse(Config, argv, **options)
+    config = flags.parse(Config, argv, **options)
     if config.start is None:
         return config
     started = runs.load(config.start, Config)
     model = {name: getattr(started, name) for name in MODEL}
-    config = console.parse(Config, argv, **options, defaults=model)
+    config = flags.parse(Config, argv, **options, defaults=model)
     for name in WEIGHTS:
         if getattr(config, name) != model[name]:
             flag = name.replace("_", "-")
-            raise console.UserError(
+            raise errors.UserError(
                 f"--{flag} {getattr(config, name)}: --start {config.start} has weights for "
                 f"--{flag} {model[name]} only"
             )
@@ -46,7 +46,10 @@ def train(config):
 
     from apps.vision import data
     from apps.vision.evaluate import evaluate, load, make_scorer
-    from pipelines import classification, images, sources, training
+    from pipelines.data import sources
+    from pipelines.images import image_files
+    from pipelines.metrics import classification
+    from pipelines.training import callbacks, optimizer
 
     runs.check_name("vision", config)
     started = time.perf_counter()
@@ -58,7 +61,7 @@ def train(config):
     config = data.fit_sizes(config, rows["train"])
     trained = load(Path(config.start))[0] if config.start else None
     channels = (
-        images.count_channels(row["path"] for row in rows["train"])
+        image_files.count_channels(row["path"] for row in rows["train"])
         if trained is None
         else trained.tokenizer.input_shape[-1]
     )
@@ -77,13 +80,13 @@ def train(config):
 
     folder = runs.create("vision", config)
     runs.write_json(folder / "labels.json", names)
-    console.console.print(
+    terminal.console.print(
         f"{len(train.rows):,} training pictures, {config.image_size} x {config.image_size}, "
         f"{'grey' if channels == 1 else 'in colour'}, {describe(names)}, "
         f"{classifier.count_params():,} parameters, run {folder}"
     )
     batches, steps = data.training_batches(train, names, config)
-    steps = training.compile_model(
+    steps = optimizer.compile_model(
         classifier,
         config,
         config.epochs,
@@ -103,7 +106,7 @@ def train(config):
         steps_per_epoch=steps,
         epochs=config.epochs,
         verbose=0,
-        callbacks=training.make_callbacks(
+        callbacks=callbacks.make_callbacks(
             folder,
             epochs=config.epochs,
             steps=steps,
@@ -129,7 +132,7 @@ def make_classifier(config, channels, classes, trained=None):
     except ValueError as error:
         if trained is None:
             raise
-        raise console.UserError(f"--start {config.start}: {error}") from error
+        raise errors.UserError(f"--start {config.start}: {error}") from error
 
 
 def describe(names, most=10):

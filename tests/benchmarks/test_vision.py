@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import vision, vit
 from benchmarks.workers import WorkerError
-from pipelines.console import UserError
+from pipelines.commands.errors import UserError
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="PyTorch is not installed"

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from tests.pipelines.test_whisper import save_preset, waveforms
 
 from benchmarks import whisper
-from pipelines import audio
-from tests.pipelines.test_whisper import save_preset, waveforms
+from pipelines.audio import audio_files
 
 
 @pytest.mark.slow
@@ -16,7 +16,7 @@ def test_a_run_writes_equal_transcripts_and_its_files(tmp_path, capsys):
     rows = []
     for i, samples in enumerate(waveforms()):
         rows.append({"file_name": f"{i}.wav", "text": "The sea"})
-        audio.write(tmp_path / rows[-1]["file_name"], samples)
+        audio_files.write(tmp_path / rows[-1]["file_name"], samples)
     (tmp_path / "test.jsonl").write_text("\n".join(map(json.dumps, rows)))
     flags = {"preset": preset, "dataset": tmp_path, "output": tmp_path / "out"}
     flags = [str(x) for name, value in flags.items() for x in (f"--{name}", value)]

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from pipelines.decoding import Generator
-from pipelines.text import END, PAD, START
+from pipelines.decoding.generator import Generator
+from pipelines.text.tokenizer import END, PAD, START
 from tests.layers.backend import randomise, to_numpy
 
 EXAMPLES, KEYS, DIM, VOCABULARY, LENGTH = 3, 6, 8, 9, 4

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import layers
-from layers import chunked_attention, linear_attention, local_attention
+from layers.attention import local_attention
+from layers.functional import chunked_attention
+from layers.linear import linear_attention
 from tests.layers import reference
 from tests.layers.backend import BACKEND, to_numpy
 from tests.layers.harness import Promises

@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from pipelines import scenes
+from pipelines.builtin import scenes
 
 pytest.register_assert_rewrite("tests.apps.commands", "tests.apps.captioning.tiny")
 

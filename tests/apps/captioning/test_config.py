@@ -15,7 +15,7 @@ from apps.captioning.config import (
     Evaluation,
     Prediction,
 )
-from pipelines import console
+from pipelines.commands import flags
 from tests.apps.captioning.tiny import ROOT
 
 COMMANDS = {"train": Config, "evaluate": Evaluation, "predict": Prediction}
@@ -84,14 +84,14 @@ def test_a_configuration_survives_json():
 
 def test_a_preset_is_overridden_by_flags():
     flags = ["--preset", "flickr8k-transformer", "--epochs", "2", "--no-flip"]
-    config = console.parse(Config, flags, presets=PRESETS)
+    config = flags.parse(Config, flags, presets=PRESETS)
     assert config == replace(PRESETS["flickr8k-transformer"], epochs=2, flip=False)
 
 
 def test_decoding_replaces_what_it_is_given():
     config = Config(dataset="a", beams=3, decode="beam", seed=7, data_dir="c")
     decoding = Decoding(run="x", decode="sample", top_k=4, decode_batch_size=2)
-    changed = console.override(config, decoding)
+    changed = flags.override(config, decoding)
     expected = {**asdict(config), "decode": "sample", "top_k": 4, "decode_batch_size": 2}
     assert asdict(changed) == expected
-    assert console.override(config, Evaluation(dataset="b")) == replace(config, dataset="b")
+    assert flags.override(config, Evaluation(dataset="b")) == replace(config, dataset="b")

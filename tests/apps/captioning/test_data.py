@@ -8,8 +8,8 @@ from PIL import Image
 
 from apps.captioning import data
 from apps.captioning.config import Config
-from pipelines.console import UserError
-from pipelines.text import END, PAD, START
+from pipelines.commands.errors import UserError
+from pipelines.text.tokenizer import END, PAD, START
 from tests.apps.captioning import tiny
 
 COLOURS = ("red", "green", "blue", "white", "black", "yellow", "grey")

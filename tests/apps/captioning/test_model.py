@@ -9,8 +9,9 @@ import layers
 from apps.captioning import data, model
 from apps.captioning.config import Config
 from apps.captioning.evaluate import describe, make_generator
-from pipelines import scenes, training
-from pipelines.mechanisms import MECHANISMS
+from pipelines.builtin import scenes
+from pipelines.commands.mechanisms import MECHANISMS
+from pipelines.training import optimizer, token_loss
 from tests.apps.captioning import tiny
 
 SINGLE_HEAD = ("additive", "luong_dot", "luong_general", "luong_concat")
@@ -36,8 +37,8 @@ def random_features():
 def compile_with(captioner, steps=1, learning_rate=0.01, **options):
     # So small a model is trained before XLA has compiled it.
     captioner.compile(
-        optimizer=training.make_optimizer(learning_rate, steps, warmup_steps=steps // 10),
-        loss=training.TokenCrossentropy(),
+        optimizer=optimizer.make_optimizer(learning_rate, steps, warmup_steps=steps // 10),
+        loss=token_loss.TokenCrossentropy(),
         **{"jit_compile": keras.backend.backend() == "jax", **options},
     )
 
@@ -232,7 +233,7 @@ def test_backends_train_the_network_alone_as_a_concept_detector():
     )
     before = [to_numpy(weight) for weight in captioner.trainable_weights]
     detector.compile(
-        training.make_optimizer(0.01, 40, 4),
+        optimizer.make_optimizer(0.01, 40, 4),
         loss=model.concept_loss,
         jit_compile=keras.backend.backend() == "jax",
     )

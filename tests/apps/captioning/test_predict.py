@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from apps.captioning import predict
-from pipelines import attention_maps
+from pipelines.maps import attention_maps
 from tests.apps.captioning import tiny
 from tests.apps.captioning.tiny import refused
 

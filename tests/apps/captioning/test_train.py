@@ -12,7 +12,8 @@ import pytest
 
 from apps.captioning import data, evaluate, model, predict, train
 from apps.captioning.config import Config
-from pipelines import attention_maps, training
+from pipelines.maps import attention_maps
+from pipelines.training import optimizer, token_loss
 from tests.apps.captioning import tiny
 from tests.apps.commands import interrupt
 
@@ -140,7 +141,7 @@ def test_a_new_network_learns_concepts_first_and_keeps_its_statistics(scenes_fol
     learnt = state()
     assert changed(start, learnt) == [True, True, False]
     batches, _ = data.training_batches(split, groups, config)
-    training.compile_model(captioner, config, 1, 4, loss=training.TokenCrossentropy())
+    optimizer.compile_model(captioner, config, 1, 4, loss=token_loss.TokenCrossentropy())
     captioner.fit(batches, steps_per_epoch=4, verbose=0)
     assert changed(learnt, state()) == [True, False, True]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from apps.speech.config import PRESETS, Config, check_pretrained, pretrained
-from pipelines.console import UserError
+from pipelines.commands.errors import UserError
 from tests.apps.commands import ROOT
 
 

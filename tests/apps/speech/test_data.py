@@ -6,8 +6,9 @@ import soundfile
 
 from apps.speech import data
 from apps.speech.config import Config
-from pipelines import sources, spoken_numbers
-from pipelines.console import UserError
+from pipelines.builtin import spoken_numbers
+from pipelines.commands.errors import UserError
+from pipelines.data import sources
 from tests.apps.speech import tiny
 
 FULL = {"train": 23, "validation": 3, "test": 5}

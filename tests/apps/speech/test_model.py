@@ -10,12 +10,12 @@ import pytest
 from apps.speech import model
 from apps.speech.config import Config
 from apps.speech.evaluate import make_recognizer, score
-from pipelines import ctc_loss, training
-from pipelines.front_ends import LogMels
-from pipelines.log_mel import log_mel
-from pipelines.mel_store import normalization
-from pipelines.speech_units import Units
-from pipelines.text import pad
+from pipelines.audio.front_ends import LogMels
+from pipelines.audio.log_mel import log_mel
+from pipelines.audio.normalization import normalization
+from pipelines.text.speech_units import Units
+from pipelines.text.tokenizer import pad
+from pipelines.training import ctc_loss, optimizer, token_loss
 from tests.apps.speech import tiny
 
 SECONDS = 0.04
@@ -39,9 +39,9 @@ def learn(steps=150, learning_rate=5e-3, **flags):
     ids = units.encode([row["text"] for row in rows])
     tokens = pad(ids, max(map(len, ids)))
     labels = {"ctc": pad([each[1:-1] for each in ids], 6), "attention": tokens[:, 1:]}
-    losses = {"ctc": ctc_loss.CtcLoss(), "attention": training.TokenCrossentropy()}
+    losses = {"ctc": ctc_loss.CtcLoss(), "attention": token_loss.TokenCrossentropy()}
     network.compile(
-        training.make_optimizer(learning_rate, steps, 10),
+        optimizer.make_optimizer(learning_rate, steps, 10),
         loss={name: losses[name] for name in network.heads},
     )
     inputs = {"features": features, "frames": frames, "tokens": tokens[:, :-1]}

@@ -12,7 +12,7 @@ import soundfile
 
 from apps.speech import evaluate, train
 from apps.speech.config import Config
-from pipelines import attention_maps
+from pipelines.maps import attention_maps
 from tests.apps.commands import interrupt
 from tests.apps.speech import tiny
 

@@ -7,7 +7,8 @@ from dataclasses import asdict, fields, replace
 import pytest
 
 from apps.summarization.config import PRESETS, Config, Decoding, Evaluation, Prediction
-from pipelines import console, rouge
+from pipelines.commands import flags
+from pipelines.metrics import rouge
 from tests.apps.summarization.tiny import ROOT
 
 COMMANDS = {"train": Config, "evaluate": Evaluation, "predict": Prediction}
@@ -58,7 +59,7 @@ def test_a_configuration_survives_json():
 
 def test_a_preset_is_overridden_by_flags():
     flags = ["--preset", "aeslc", "--epochs", "2", "--no-coverage"]
-    config = console.parse(Config, flags, presets=PRESETS)
+    config = flags.parse(Config, flags, presets=PRESETS)
     assert config == replace(PRESETS["aeslc"], epochs=2, coverage=False)
     assert (config.model, config.mechanism) == ("rnn", "additive")
 
@@ -86,5 +87,5 @@ def test_decoding_replaces_what_it_is_given():
     config = Config(dataset="a", beams=3, seed=7, no_repeat_ngram=3)
     decoding = Decoding(run="x", decode="sample", top_k=4, no_repeat_ngram=0)
     expected = {**asdict(config), "decode": "sample", "top_k": 4, "no_repeat_ngram": 0}
-    assert asdict(console.override(config, decoding)) == expected
-    assert console.override(config, Evaluation(dataset="b")) == replace(config, dataset="b")
+    assert asdict(flags.override(config, decoding)) == expected
+    assert flags.override(config, Evaluation(dataset="b")) == replace(config, dataset="b")

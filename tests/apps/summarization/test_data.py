@@ -4,11 +4,14 @@ import pytest
 from apps.summarization import data
 from apps.summarization.config import Config
 from apps.summarization.evaluate import score
-from pipelines import docstrings, rouge, sources, token_batches
-from pipelines.console import UserError
-from pipelines.text import END, START, Tokenizer
-from pipelines.text_decoding import Decoded
-from pipelines.words import UNKNOWN, WordTokenizer
+from pipelines.builtin import docstrings
+from pipelines.commands.errors import UserError
+from pipelines.data import sources
+from pipelines.decoding.text_decoding import Decoded
+from pipelines.metrics import rouge
+from pipelines.text import token_batches
+from pipelines.text.tokenizer import END, START, Tokenizer
+from pipelines.text.word_tokenizer import UNKNOWN, WordTokenizer
 from tests.apps.summarization import tiny
 
 FULL = {"train": 23, "validation": 5, "test": 7}

@@ -10,10 +10,11 @@ from apps.summarization import data, model
 from apps.summarization.config import Config
 from apps.summarization.evaluate import make_generator, split_weights, summarize, texts
 from layers import coverage_loss
-from pipelines import token_batches, training
-from pipelines.pointer_loss import PointerCrossentropy
-from pipelines.text import pad
-from pipelines.words import WordTokenizer
+from pipelines.text import token_batches
+from pipelines.text.tokenizer import pad
+from pipelines.text.word_tokenizer import WordTokenizer
+from pipelines.training import optimizer, token_loss
+from pipelines.training.pointer_loss import PointerCrossentropy
 from tests.apps.summarization import tiny
 
 V, S, T = 23, 7, 5
@@ -49,12 +50,12 @@ def batch(copy):
 
 
 def compile_with(summarizer, steps=10, learning_rate=0.01, **options):
-    loss = training.TokenCrossentropy()
+    loss = token_loss.TokenCrossentropy()
     if summarizer.copies:
         loss = PointerCrossentropy(summarizer.decoder.vocabulary_size)
     # So small a model is trained before XLA has compiled it.
     options = {"jit_compile": BACKEND == "jax", **options}
-    summarizer.compile(training.make_optimizer(learning_rate, steps, 0), loss=loss, **options)
+    summarizer.compile(optimizer.make_optimizer(learning_rate, steps, 0), loss=loss, **options)
 
 
 def to_numpy(tensor):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from apps.summarization import predict
-from pipelines import attention_maps
+from pipelines.maps import attention_maps
 from tests.apps.summarization import tiny
 from tests.apps.summarization.tiny import refused
 

@@ -14,9 +14,9 @@ import pytest
 import layers
 from apps.summarization import evaluate, train
 from apps.summarization.config import Config
-from pipelines import attention_maps
-from pipelines.training import BestEpoch
-from pipelines.words import WordTokenizer
+from pipelines.maps import attention_maps
+from pipelines.text.word_tokenizer import WordTokenizer
+from pipelines.training.callbacks import BestEpoch
 from tests.apps.commands import interrupt
 from tests.apps.summarization import tiny
 

@@ -8,9 +8,9 @@ import pytest
 
 import layers
 from apps.translation.config import PRESETS, Config, Decoding, Evaluation, Prediction
-from pipelines import console
-from pipelines.mechanisms import MECHANISMS
-from pipelines.translation_scores import TOKENIZERS
+from pipelines.commands import flags
+from pipelines.commands.mechanisms import MECHANISMS
+from pipelines.metrics.translation_scores import TOKENIZERS
 from tests.apps.translation.tiny import ROOT
 
 COMMANDS = {"train": Config, "evaluate": Evaluation, "predict": Prediction}
@@ -62,7 +62,7 @@ def test_a_configuration_survives_json():
 
 def test_a_preset_is_overridden_by_flags():
     flags = ["--preset", "multi30k-rnn", "--epochs", "2", "--source-file", "a"]
-    config = console.parse(Config, [*flags, "--target-file", "b"], presets=PRESETS)
+    config = flags.parse(Config, [*flags, "--target-file", "b"], presets=PRESETS)
     expected = replace(PRESETS["multi30k-rnn"], epochs=2, source_file="a", target_file="b")
     assert config == expected
     assert (config.model, config.mechanism) == ("rnn", "additive")
@@ -83,9 +83,9 @@ def test_decoding_replaces_what_it_is_given():
     config = Config(dataset="a", beams=3, decode="beam", seed=7, data_dir="c")
     decoding = Decoding(run="x", decode="sample", top_k=4, max_target=9)
     expected = {**asdict(config), "decode": "sample", "top_k": 4, "max_target": 9}
-    assert asdict(console.override(config, decoding)) == expected
+    assert asdict(flags.override(config, decoding)) == expected
     files = {"test_source_file": "d", "test_target_file": "e"}
-    assert console.override(config, Evaluation(**files)) == replace(config, **files)
+    assert flags.override(config, Evaluation(**files)) == replace(config, **files)
 
 
 def test_files_and_languages_belong_to_one_data_set():

@@ -4,9 +4,10 @@ import pytest
 
 from apps.translation import data
 from apps.translation.config import Config
-from pipelines import dates, sources
-from pipelines.console import UserError
-from pipelines.text import END, START
+from pipelines.builtin import dates
+from pipelines.commands.errors import UserError
+from pipelines.data import sources
+from pipelines.text.tokenizer import END, START
 from tests.apps.translation import tiny
 
 FULL = {"train": 23, "validation": 5, "test": 7}

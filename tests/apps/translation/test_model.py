@@ -10,9 +10,10 @@ import layers
 from apps.translation import data, model
 from apps.translation.config import Config
 from apps.translation.evaluate import make_generator, translate
-from pipelines import token_batches, training
-from pipelines.attention_health import attention_health
-from pipelines.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
+from pipelines.commands.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
+from pipelines.metrics.attention_health import attention_health
+from pipelines.text import token_batches
+from pipelines.training import optimizer, token_loss
 from tests.apps.translation import tiny
 
 VOCABULARY = 37
@@ -39,7 +40,7 @@ def assert_one_step_trains_everything(translator):
     translator.compile(
         # Moves whatever has a gradient, however small.
         keras.optimizers.Lion(0.1),
-        loss=training.TokenCrossentropy(),
+        loss=token_loss.TokenCrossentropy(),
         run_eagerly=True,
         jit_compile=False,
     )
@@ -110,8 +111,8 @@ def learn(monkeypatch, epochs, learning_rate, **settings):
     batches, steps = token_batches.training_batches(buckets, seed=0)
     steps *= epochs
     translator.compile(
-        training.make_optimizer(learning_rate, steps, warmup_steps=steps // 10),
-        loss=training.TokenCrossentropy(),
+        optimizer.make_optimizer(learning_rate, steps, warmup_steps=steps // 10),
+        loss=token_loss.TokenCrossentropy(),
         # So small a model is trained before XLA has compiled it.
         jit_compile=keras.backend.backend() == "jax",
     )

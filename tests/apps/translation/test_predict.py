@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from apps.translation import predict
-from pipelines import attention_maps
+from pipelines.maps import attention_maps
 from tests.apps.translation import tiny
 
 DATE = "17 May 1999"

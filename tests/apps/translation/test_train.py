@@ -11,7 +11,7 @@ import pytest
 
 from apps.translation import evaluate, train
 from apps.translation.config import Config
-from pipelines import attention_maps
+from pipelines.maps import attention_maps
 from tests.apps.commands import interrupt
 from tests.apps.translation import tiny
 

@@ -7,10 +7,10 @@ import pytest
 
 from apps.understanding import data
 from apps.understanding.config import Config
-from pipelines import sources
-from pipelines.console import UserError
-from pipelines.lower_words import SHAPES
-from pipelines.subwords import BytePairs, LowerCaseWords
+from pipelines.commands.errors import UserError
+from pipelines.data import sources
+from pipelines.text.lower_words import SHAPES
+from pipelines.text.subwords import BytePairs, LowerCaseWords
 
 SENTIMENT = [{"text": f"text {n}", "label": ("good", "bad")[n % 2]} for n in range(40)]
 NER = [{"tokens": ["to", f"City{n}", "now"], "tags": ["O", "B-city", "O"]} for n in range(40)]

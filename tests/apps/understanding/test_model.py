@@ -11,7 +11,7 @@ from apps.understanding.config import Config
 from apps.understanding.evaluate import MONITORS, score
 from apps.understanding.model import _with_tokens
 from apps.understanding.reading import Reader
-from pipelines import training
+from pipelines.training import optimizer
 from tests.apps.understanding import tiny
 
 BEST = {"sentiment": ["accuracy", "macro_f1"], "ner": ["span_f1"], "qa": ["exact_match", "f1"]}
@@ -26,7 +26,7 @@ def learn(task, steps=80, learning_rate=0.02, **flags):
     classes = data.class_names(task, rows)
     examples, _ = data.encode(task, rows, tokenizer, classes, config)
     network = model.build(config, tokenizer, classes)
-    network.compile(training.make_optimizer(learning_rate, steps, 5))
+    network.compile(optimizer.make_optimizer(learning_rate, steps, 5))
     features = examples.pad(range(len(examples)))
     labels = features.pop("labels")
     network.fit(features, labels, batch_size=len(examples), epochs=steps, verbose=0, shuffle=False)

@@ -10,7 +10,7 @@ import pytest
 
 from apps.understanding import evaluate, predict, train
 from apps.understanding.config import Config
-from pipelines import attention_maps
+from pipelines.maps import attention_maps
 from tests.apps.commands import interrupt
 from tests.apps.understanding import tiny
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from apps.vision import evaluate, predict, train
-from pipelines import runs
+from pipelines.commands import runs
 from tests.apps.commands import flags, refused
 from tests.apps.vision import tiny
 

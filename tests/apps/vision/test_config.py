@@ -8,8 +8,8 @@ import pytest
 
 import layers
 from apps.vision.config import PRESETS, SIZES, Config, Evaluation, Prediction
-from pipelines import console
-from pipelines.mechanisms import MECHANISMS
+from pipelines.commands import flags
+from pipelines.commands.mechanisms import MECHANISMS
 from tests.apps.commands import ROOT
 
 COMMANDS = {"train": Config, "evaluate": Evaluation, "predict": Prediction}
@@ -68,7 +68,7 @@ class TestSizes:
 
     def test_a_size_given_with_a_preset_counts(self):
         flags = ["--preset", "cifar10", "--size", "base"]
-        config = console.parse(Config, flags, presets=PRESETS)
+        config = flags.parse(Config, flags, presets=PRESETS)
         assert config == replace(PRESETS["cifar10"], size="base")
         assert config.resolved.dim == SIZES["compact"]["base"][0]
 
@@ -80,6 +80,6 @@ def test_a_configuration_survives_json():
 
 def test_a_finished_run_is_used_as_it_was_configured():
     config = Config(dataset="a", batch_size=3, device="gpu")
-    assert console.override(config, Prediction(input="x")) == replace(config, device="auto")
+    assert flags.override(config, Prediction(input="x")) == replace(config, device="auto")
     given = Evaluation(dataset="b", batch_size=5, device="gpu")
-    assert console.override(config, given) == replace(config, dataset="b", batch_size=5)
+    assert flags.override(config, given) == replace(config, dataset="b", batch_size=5)

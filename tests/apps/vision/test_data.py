@@ -7,8 +7,8 @@ from PIL import Image
 
 from apps.vision import data
 from apps.vision.config import Config
-from pipelines import images
-from pipelines.console import UserError
+from pipelines.commands.errors import UserError
+from pipelines.images import image_files
 from tests.apps.vision import tiny
 
 COUNTS = {"red": 23, "green": 19, "blue": 1}
@@ -32,7 +32,7 @@ def opened(folder, **settings):
     config = Config(dataset=str(folder), batch_size=5, **{"crop": 0, "mixup": 0.0, **settings})
     rows = data.read(config)
     config = data.fit_sizes(config, rows["train"])
-    channels = images.count_channels(row["path"] for row in rows["train"])
+    channels = image_files.count_channels(row["path"] for row in rows["train"])
     rows = data.complete(rows, config, channels)
     split = data.open_split(rows["train"], config.image_size, channels)
     return config, split, data.class_names(split.rows)
@@ -289,7 +289,7 @@ def test_a_tensorflow_data_set(monkeypatch, tmp_path):
     # A label of -1 is a secret one; two of the twenty are cut for validation.
     assert [len(rows[split]) for split in ("train", "validation", "test")] == [18, 2, 2]
     assert data.class_names(rows["train"]) == ["Dress", "Shirt", "Trouser"]
-    assert images.count_channels(row["path"] for row in rows["train"]) == 1
+    assert image_files.count_channels(row["path"] for row in rows["train"]) == 1
     split = data.open_split(rows["test"], config.image_size, 1)
     (batch,) = data.picture_batches(split, 4)
     assert batch.numpy()[:, 5, 5, 0].tolist() == [0, 1]

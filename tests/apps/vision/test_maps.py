@@ -10,7 +10,7 @@ from PIL import Image
 
 from apps.vision import maps, model
 from apps.vision.config import Config
-from pipelines.attention_maps import load_npz
+from pipelines.maps.attention_maps import load_npz
 
 DEPTH, GRID = 3, (2, 3)
 

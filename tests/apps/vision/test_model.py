@@ -8,8 +8,9 @@ from keras import ops
 import layers
 from apps.vision import model
 from apps.vision.config import Config
-from pipelines import backbones, training
-from pipelines.mechanisms import MECHANISMS
+from pipelines.commands.mechanisms import MECHANISMS
+from pipelines.images import backbones
+from pipelines.training import optimizer
 
 B, CLASSES = 3, 5
 SMALL = {"model": "vit", "image_size": 12, "patch_size": 4, "dim": 16, "depth": 2, "num_heads": 2}
@@ -38,7 +39,7 @@ def randomise(classifier, seed=1):
 
 def compiled(classifier, steps=100, learning_rate=3e-3, **options):
     classifier.compile(
-        training.make_optimizer(learning_rate, steps, warmup_steps=0),
+        optimizer.make_optimizer(learning_rate, steps, warmup_steps=0),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=keras.backend.backend() == "jax",
         **options,

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from apps.vision import predict
-from pipelines import attention_maps
+from pipelines.maps import attention_maps
 from tests.apps.commands import flags, read_lines, refused
 from tests.apps.vision import tiny
 

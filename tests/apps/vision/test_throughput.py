@@ -8,7 +8,7 @@ import pytest
 
 from apps.vision import data, model
 from apps.vision.config import PRESETS
-from pipelines import training
+from pipelines.training import optimizer
 
 ALL = {"crop": 4, "flip": True, "rand_augment": 2, "erasing": 0.25, "mixup": 0.8, "cutmix": 1.0}
 BATCHES = 40
@@ -42,7 +42,7 @@ def test_pictures_come_at_three_times_the_rate_of_training():
 
     classifier = model.build(config, 3, len(names))
     classifier.compile(
-        training.make_optimizer(config.learning_rate, 1000, 10),
+        optimizer.make_optimizer(config.learning_rate, 1000, 10),
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
     )
     batch = [value.numpy() for value in next(iterator)]

@@ -12,8 +12,9 @@ from PIL import Image
 
 from apps.vision import evaluate, train
 from apps.vision.config import PRESETS, Config
-from pipelines import attention_maps, runs
-from pipelines.console import UserError
+from pipelines.commands import runs
+from pipelines.commands.errors import UserError
+from pipelines.maps import attention_maps
 from tests.apps.commands import flags, interrupt, read_lines, refused
 from tests.apps.vision import tiny
 

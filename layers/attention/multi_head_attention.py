@@ -1,0 +1,361 @@
+import keras
+from keras import initializers, ops
+from keras.src.backend import get_keras_mask
+
+from ..checks import check_ranks
+from ..devices import on_gpu
+from ..functional.chunked_attention import chunked_attention
+from ..functional.dot_product import attention_weights, weighted_sum
+from ..functional.masking import AttentionMask, carry_mask
+from ..functional.relative_position import BUCKETS, alibi_bias, distances, relative_buckets
+from ..functional.rotary import rotate
+from ..serialization import register
+from .projected_attention import ProjectedAttention
+
+POSITIONS = (None, "rotary", "alibi", "relative")
+IMPLEMENTATIONS = ("auto", "dense", "chunked", "flash")
+
+# Up to here the weights fit in memory many times over, and computing them once is faster.
+DENSE_SCORES = 2**25
+LARGE_BATCH = 128  # Of an unknown number of examples, that many are to fit.
+
+
+@register
+class MultiHeadAttention(ProjectedAttention):
+    """Scaled dot-product attention in several heads, Vaswani et al. (2017).
+
+    1. Project query, key and value to N heads of size H.
+    2. Weights `softmax(q k^T / sqrt(H))` (equation 1), in each head.
+    3. Project the weighted sums of the values, all heads side by side, to the output.
+
+    `num_kv_heads` gives grouped-query attention (Ainslie et al., 2023) and, with 1, multi-query
+    attention (Shazeer, 2019). A drop-in for `keras.layers.MultiHeadAttention`, with its weights;
+    other than there, the output does not depend on whether weights are asked for, `query_mask`
+    counts, and a query that sees no key gets a zero context, so that its output is the bias of the
+    output projection.
+
+    Args:
+        num_heads, key_dim, value_dim, num_kv_heads, output_dim, use_bias, dropout, seed and those
+            of the projections: see `ProjectedAttention`.
+        position: What tells a head where a key stands, in self-attention: "rotary" turns queries
+            and keys by their position (Su et al., 2021; `key_dim` must be even), "alibi" subtracts
+            from a score in proportion to the distance (Press et al., 2022), "relative" adds a
+            learned bias for each head and bucket of distances (Raffel et al., 2020, after Shaw et
+            al., 2018). `None` for no such thing.
+        implementation: The numbers are the same, time and memory are not. "dense" holds the T x S
+            weights of every head. "chunked" never does: its memory is linear in the length, forward
+            and backward. "flash" is the fused kernel of JAX and PyTorch on a GPU, without masks
+            other than the causal one, ALiBi or relative biases, or dropout in training. "auto"
+            takes what is fastest where it fits.
+        **kwargs: Of `keras.layers.Layer`.
+
+    Call arguments: see `AttentionLayer`, and
+        cache: what `init_cache` or the call before returned. `query` and `value` are then the next
+            one or more positions of a sequence. Attention is causal, and masks over keys, and the
+            weights, span the `max_length` of the cache.
+        cache_index: how many positions the cache already holds, an integer scalar.
+
+    Returns:
+        The output `(B, T, D)`; the weights `(B, N, T, S)` if asked for; the new cache if one was
+        given.
+
+    Example:
+    >>> x = np.ones((2, 5, 16))
+    >>> layer = MultiHeadAttention(num_heads=4, key_dim=8, num_kv_heads=2, position="rotary")
+    >>> output, weights = layer(x, x, use_causal_mask=True, return_attention_scores=True)
+    >>> tuple(output.shape), tuple(weights.shape)
+    ((2, 5, 16), (2, 4, 5, 5))
+
+    References:
+        - [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762)
+        - [Shazeer, 2019](https://arxiv.org/abs/1911.02150)
+        - [Ainslie et al., 2023](https://arxiv.org/abs/2305.13245)
+        - Rotary: [Su et al., 2021](https://arxiv.org/abs/2104.09864)
+        - ALiBi: [Press, Smith and Lewis, 2022](https://arxiv.org/abs/2108.12409)
+        - Relative: [Shaw et al., 2018](https://arxiv.org/abs/1803.02155), and
+          [Raffel et al., 2020](https://arxiv.org/abs/1910.10683)
+        - Chunked: [Rabe and Staats, 2021](https://arxiv.org/abs/2112.05682), and
+          [Dao et al., 2022](https://arxiv.org/abs/2205.14135)
+    """
+
+    def __init__(
+        self,
+        num_heads,
+        key_dim,
+        value_dim=None,
+        num_kv_heads=None,
+        output_dim=None,
+        use_bias=True,
+        position=None,
+        implementation="auto",
+        **kwargs,
+    ):
+        if position not in POSITIONS:
+            raise ValueError(f"`position` must be one of {POSITIONS}. Received: {position!r}")
+        if position == "rotary" and key_dim % 2:
+            raise ValueError(f"Rotary positions need an even `key_dim`. Received: {key_dim}")
+        if implementation not in IMPLEMENTATIONS:
+            raise ValueError(
+                f"`implementation` must be one of {IMPLEMENTATIONS}. Received: {implementation!r}"
+            )
+        super().__init__(
+            num_heads,
+            key_dim,
+            value_dim=value_dim,
+            num_kv_heads=num_kv_heads,
+            output_dim=output_dim,
+            use_bias=use_bias,
+            **kwargs,
+        )
+        if implementation == "flash" and not _has_fused_kernels():
+            raise ValueError(
+                "implementation='flash' needs the JAX or the PyTorch backend and a GPU; this is "
+                f"{keras.backend.backend()}. 'chunked' saves the same memory anywhere."
+            )
+        if implementation == "flash" and position in ("alibi", "relative"):
+            raise ValueError(
+                f"implementation='flash' has no place for the biases of position={position!r}; "
+                "'chunked' has."
+            )
+        self.position = position
+        self.implementation = implementation
+
+    def _build_projections(self, query_shape, value_shape, key_shape):
+        super()._build_projections(query_shape, value_shape, key_shape)
+        if self.position == "relative":
+            self.relative_bias = self.add_weight(
+                shape=(BUCKETS, self.num_heads),
+                initializer=initializers.RandomNormal(stddev=0.02, seed=self.seed),
+                name="relative_bias",
+            )
+
+    def call(
+        self,
+        query,
+        value,
+        key=None,
+        query_mask=None,
+        value_mask=None,
+        key_mask=None,
+        attention_mask=None,
+        use_causal_mask=False,
+        return_attention_scores=False,
+        training=None,
+        cache=None,
+        cache_index=None,
+    ):
+        if cache is None:
+            return super().call(
+                query,
+                value,
+                key,
+                query_mask=query_mask,
+                value_mask=value_mask,
+                key_mask=key_mask,
+                attention_mask=attention_mask,
+                use_causal_mask=use_causal_mask,
+                return_attention_scores=return_attention_scores,
+                training=training,
+            )
+        if cache_index is None:
+            raise ValueError("`cache` needs `cache_index`, the number of positions it holds.")
+        check_ranks(self, query=query.shape, value=value.shape, key=getattr(key, "shape", None))
+        # What Keras fills in is over the new positions, not over those of the cache.
+        if value_mask is get_keras_mask(value):
+            value_mask = None
+        if key is not None and key_mask is get_keras_mask(key):
+            key_mask = None
+        max_length = cache[0].shape[2]
+        if isinstance(cache_index, int) and cache_index + value.shape[1] > max_length:
+            raise ValueError(
+                f"The cache has {max_length} positions. Received {value.shape[1]} more, "
+                f"with cache_index={cache_index}"
+            )
+        for name, mask in (("value_mask", value_mask), ("key_mask", key_mask)):
+            if mask is not None and mask.shape[1] != max_length:
+                raise ValueError(
+                    f"With a cache, `{name}` must span its {max_length} positions. "
+                    f"Received a mask of shape {tuple(mask.shape)}"
+                )
+        keys, values = self.project_memory(value, key, start=cache_index)
+        start = (0, 0, cache_index, 0)
+        cache = tuple(
+            ops.slice_update(old, start, ops.cast(new, old.dtype))
+            for old, new in zip(cache, (keys, values), strict=True)
+        )
+        mask = AttentionMask(
+            query_mask=query_mask,
+            value_mask=value_mask,
+            key_mask=key_mask,
+            attention_mask=attention_mask,
+            use_causal_mask=True,
+            offset=cache_index,
+        )
+        output, weights = self.attend(
+            query,
+            cache,
+            mask=mask,
+            training=training,
+            return_attention_scores=return_attention_scores,
+        )
+        carry_mask(output, query_mask)
+        return (output, weights, cache) if return_attention_scores else (output, cache)
+
+    def project_memory(self, value, key=None, start=0):
+        """Keys and values `(B, N_kv, S, H)`, the first at position `start`."""
+        keys, values = super().project_memory(value, key)
+        return (rotate(keys, start) if self.position == "rotary" else keys), values
+
+    def attend(
+        self,
+        query,
+        memory,
+        mask=None,
+        training=None,
+        dropout_mask=None,
+        return_attention_scores=True,
+    ):
+        keys, values = memory
+        mask = AttentionMask.of(mask)
+        query = ops.swapaxes(self.query_projection(query) * self.key_dim**-0.5, 1, 2)
+        if self.position == "rotary":
+            query = rotate(query, mask.offset)
+        length, key_length = ops.shape(query)[2], ops.shape(keys)[2]
+        bias = self._bias(distances(length, key_length, mask.offset))
+        dropping = dropout_mask is not None or bool(training and self.dropout)
+        implementation = self._implementation(query, keys, dropping)
+
+        def weigh():
+            weights = attention_weights(
+                query, ops.swapaxes(keys, 2, 3), mask.rows(0, length, key_length), bias
+            )
+            return ops.cast(weights, self.compute_dtype)
+
+        def dense():
+            weights = weigh()
+            return weighted_sum(self._drop(weights, training, dropout_mask), values), weights
+
+        def chunked():
+            seed = self.weights_dropout.seed_generator.next() if dropping else None
+            dropout = self.dropout if dropping else 0.0
+            return chunked_attention(query, keys, values, mask, bias, dropout, seed)
+
+        weights = None
+        if implementation == "dense":
+            context, weights = dense()
+        elif implementation == "fused":
+            context = self._fused(query, keys, values, mask)
+        elif implementation == "chunked":
+            context = chunked()
+        else:  # The lengths are known when it runs.
+            few = ops.shape(query)[0] * self.num_heads * length * key_length <= DENSE_SCORES
+            if return_attention_scores:
+                context, weights = ops.cond(few, dense, lambda: (chunked(), weigh()))
+            else:
+                context = ops.cond(few, lambda: dense()[0], chunked)
+        if return_attention_scores and weights is None:
+            weights = weigh()
+        return self.output_projection(ops.swapaxes(context, 1, 2)), weights
+
+    def _bias(self, distance):
+        if self.position == "alibi":
+            return alibi_bias(distance, self.num_heads)
+        if self.position == "relative":
+            table = ops.convert_to_tensor(self.relative_bias)
+            bias = ops.take(table, relative_buckets(distance), axis=0)
+            return ops.cast(ops.transpose(bias), "float32")
+        return None
+
+    def _implementation(self, query, keys, dropping):
+        """What computes this call; `None` if that depends on lengths not known yet.
+
+        It does not depend on whether weights are asked for, nor does the output.
+        """
+        plain = not dropping and self.position in (None, "rotary")
+        if self.implementation == "flash":
+            if not plain:
+                raise ValueError("implementation='flash' has no dropout; 'chunked' has.")
+            return "fused"
+        if self.implementation != "auto":
+            return self.implementation
+        if plain and _has_fused_kernels(gpu=keras.backend.backend() == "jax"):
+            return "fused"
+        batch, heads, length, _ = query.shape
+        if None in (length, keys.shape[2]):
+            return None
+        scores = heads * length * keys.shape[2]
+        if batch is None and scores <= DENSE_SCORES < scores * LARGE_BATCH:
+            return None
+        return "dense" if (batch or 1) * scores <= DENSE_SCORES else "chunked"
+
+    def _fused(self, query, keys, values, mask):
+        """The backend's own kernel, made to give zero where nothing may be seen."""
+        merged = None
+        only_causal = mask.only_causal()
+        if not only_causal:
+            merged = mask.rows(0, ops.shape(query)[2], ops.shape(keys)[2])
+        if merged is not None:
+            if self.implementation == "flash":
+                raise ValueError(
+                    "implementation='flash' takes no mask other than `use_causal_mask`; "
+                    "'chunked' takes them all."
+                )
+            merged = merged[:, None] if len(merged.shape) == 3 else merged
+            seen = ops.any(merged, axis=-1, keepdims=True)
+            merged = ops.logical_or(merged, ops.logical_not(seen))
+        repeats = self.num_heads // keys.shape[1]
+        if repeats > 1:
+            keys, values = (ops.repeat(x, repeats, axis=1) for x in (keys, values))
+        context = ops.dot_product_attention(
+            *(ops.swapaxes(x, 1, 2) for x in (query, keys, values)),
+            mask=merged,
+            scale=1.0,
+            is_causal=only_causal,
+            flash_attention=True if self.implementation == "flash" else None,
+        )
+        context = ops.swapaxes(context, 1, 2)
+        return context if merged is None else ops.where(seen, context, 0)
+
+    def init_cache(self, batch_size, max_length):
+        """An empty cache of `max_length` positions: keys and values, `(B, N_kv, max_length, H)`."""
+        heads = self.num_kv_heads or self.num_heads
+        return tuple(
+            ops.zeros((batch_size, heads, max_length, size), dtype=self.compute_dtype)
+            for size in (self.key_dim, self.value_dim or self.key_dim)
+        )
+
+    def compute_output_spec(
+        self,
+        query,
+        value,
+        key=None,
+        *args,
+        return_attention_scores=False,
+        cache=None,
+        **kwargs,
+    ):
+        spec = super().compute_output_spec(
+            query, value, key, return_attention_scores=return_attention_scores
+        )
+        if cache is None:
+            return spec
+        results = list(spec) if return_attention_scores else [spec]
+        if return_attention_scores:
+            weights_shape = (*results[1].shape[:3], cache[0].shape[2])
+            results[1] = keras.KerasTensor(weights_shape, dtype=self.compute_dtype)
+        new_cache = tuple(keras.KerasTensor(old.shape, dtype=old.dtype) for old in cache)
+        return (*results, new_cache)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "position": self.position,
+            "implementation": self.implementation,
+        }
+
+
+def _has_fused_kernels(gpu=True):
+    """Whether the backend has attention as one kernel, on the device that it computes on."""
+    if keras.backend.backend() == "tensorflow":
+        return False
+    return not gpu or on_gpu()

@@ -1,0 +1,3 @@
+"""Presets of KerasHub: where they may come from."""
+
+PRESET_SCHEMES = ("hf:", "kaggle:", "modelscope:")

@@ -1,0 +1,215 @@
+"""Pictures: any file that Pillow reads, to pixels of one size."""
+
+import contextlib
+import itertools
+import os
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from pipelines.commands.errors import UserError, check_utf8, first_line
+from pipelines.data.cache import RowCache, file_key, root
+
+# What Pillow warns of (a large photograph, odd EXIF data) it reads; what it cannot read, it raises.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+_GREY_MODES = ("1", "L", "LA", "La", "I", "F")
+
+
+def load(source: str | Path | BinaryIO, size: int, channels: int = 3) -> np.ndarray:
+    """Reads a picture in any format and mode that Pillow knows.
+
+    The EXIF orientation is applied, deep greys are scaled to 8 bits, a transparent picture is laid
+    over white, and of an animation the first frame is taken. The whole picture is kept: its aspect
+    ratio is not, so that places in it stay places in the result.
+
+    Args:
+        source: Path of a file, or an open binary file.
+        size: Width and height of the result.
+        channels: 3 for red, green and blue; 1 for the grey of them.
+
+    Returns:
+        Pixels `(size, size, channels)`, uint8.
+
+    Raises:
+        UserError: The file is missing, empty, damaged or not a picture.
+    """
+    name = source if isinstance(source, str | Path) else getattr(source, "name", "the picture")
+    try:
+        with Image.open(source) as picture:
+            # A large JPEG is decoded at a half, quarter or eighth of its size: much faster.
+            picture.draft(None, (2 * size, 2 * size))
+            _turn_upright(picture)
+            picture = _to_rgb(picture).convert("L" if channels == 1 else "RGB")
+            picture = picture.resize((size, size), Image.Resampling.BILINEAR)
+            return np.asarray(picture).reshape(size, size, channels)
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them raise.
+        raise UserError(f"cannot read {name} as a picture: {_reason(error, source)}") from error
+
+
+def dimensions(file: str | Path) -> tuple[int, int]:
+    """Returns width and height of a picture, as `load` turns it, from its header alone."""
+    with Image.open(file) as picture:
+        _turn_upright(picture)
+        return picture.size
+
+
+def count_channels(files: Iterable[str | Path]) -> int:
+    """Returns 1 if all pictures that can be read are kept as grey ones, else 3."""
+    for file in files:
+        with contextlib.suppress(Exception), Image.open(file) as picture:
+            if picture.mode not in _GREY_MODES and not picture.mode.startswith("I;"):
+                return 3
+    return 1
+
+
+def endings() -> set[str]:
+    """Returns the endings, such as ".png", of the files that Pillow reads."""
+    Image.init()
+    return {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+
+
+def find(path: str | Path) -> list[Path]:
+    """Returns the picture itself, or all files of a folder that look like pictures.
+
+    Raises:
+        UserError: There is none, or the name of one is not in UTF-8.
+    """
+    path = Path(path).expanduser()
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise UserError(f"there is no picture or folder {path}")
+    known = endings()
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in known)
+    if not files:
+        raise UserError(f"there is no picture in {path}")
+    for file in files:
+        check_utf8(file)
+    return files
+
+
+def batches(
+    files: Sequence[str | Path], size: int, batch_size: int = 32, channels: int = 3
+) -> Iterator[tuple[list[int], np.ndarray]]:
+    """Reads pictures in threads, ahead of whoever takes them.
+
+    Args:
+        files: The files to read.
+        size: Width and height of the results.
+        batch_size: Pictures in a batch; the last one has what is left.
+        channels: As for `load`.
+
+    Yields:
+        Positions in `files` and the pixels there, uint8 `(b, size, size, channels)`; pictures that
+        cannot be read are left out.
+    """
+    read = enumerate(_in_threads(files, size, channels, ahead=4 * batch_size))
+    readable = ((position, pixels) for position, pixels in read if pixels is not None)
+    while batch := list(itertools.islice(readable, batch_size)):
+        positions, pixels = zip(*batch, strict=True)
+        yield list(positions), np.stack(pixels)
+
+
+def cached_pixels(
+    files: Sequence[str | Path],
+    size: int,
+    cache_dir: str | Path | None = None,
+    channels: int = 3,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reads pictures once and keeps their pixels on disk.
+
+    Args:
+        files: The files to read.
+        size: Width and height of the results.
+        cache_dir: The cache folder; by default `cache.root()`.
+        channels: As for `load`.
+
+    Returns:
+        A memory map `(M, size, size, channels)`, uint8, and the row of each file
+        `(len(files),)`, int64, -1 where the file cannot be read.
+    """
+    cache = RowCache(Path(cache_dir or root()) / "pixels", (size, size, channels), "uint8")
+
+    def compute(positions: list[int]) -> Iterator[tuple[list[int], np.ndarray]]:
+        chosen_files = [files[i] for i in positions]
+        for chosen, pixels in batches(chosen_files, size, batch_size=256, channels=channels):
+            yield [positions[i] for i in chosen], pixels
+
+    return cache.rows([file_key(file) for file in files], compute, "reading pictures")
+
+
+def _in_threads(
+    files: Iterable[str | Path], size: int, channels: int, ahead: int
+) -> Iterator[np.ndarray | None]:
+    """Yields the pixels of each file in order, None for an unreadable one."""
+
+    def read(file: str | Path) -> np.ndarray | None:
+        try:
+            return load(file, size, channels)
+        except UserError:
+            return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        pending: deque[Future] = deque()
+        try:
+            for file in files:
+                pending.append(pool.submit(read, file))
+                if len(pending) > ahead:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def _turn_upright(picture: Image.Image) -> None:
+    # Many a camera writes EXIF data that cannot be parsed; its picture is good all the same.
+    with contextlib.suppress(Exception):
+        ImageOps.exif_transpose(picture, in_place=True)
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
+        return Image.fromarray(_to_8_bits(np.asarray(picture))).convert("RGB")
+    if picture.mode == "LAB":
+        lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(picture, lab, rgb, outputMode="RGB")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _to_8_bits(grey: np.ndarray) -> np.ndarray:
+    """Scales greys of any depth to 0..255, by the range that their type and values tell.
+
+    16-bit values go by their type, so a dark picture stays dark. Wider types carry any range: 0 to
+    1 (floats), 0 to 255 and 0 to 65535 are taken as such, any other from its least to its greatest.
+    """
+    low, high = 0.0, 65535.0
+    if grey.dtype.itemsize > 2:
+        grey = np.nan_to_num(grey.astype(np.float64), posinf=0.0, neginf=0.0)
+        least, greatest = grey.min(), grey.max()
+        ranges = [1.0, 255.0, 65535.0] if grey.dtype.kind == "f" else [255.0, 65535.0]
+        fitting = [limit for limit in ranges if least >= 0 and greatest <= limit]
+        low, high = (0.0, fitting[0]) if fitting else (least, greatest)
+    scaled = (grey - low) * (255.0 / max(high - low, 1e-12))
+    return np.rint(scaled).astype(np.uint8)
+
+
+def _reason(error: Exception, source: str | Path | BinaryIO) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        empty = isinstance(source, str | Path) and os.path.getsize(source) == 0
+        return "the file is empty" if empty else "not in a format that Pillow reads"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return first_line(error)

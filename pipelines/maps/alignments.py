@@ -1,0 +1,182 @@
+"""What each word of a decoded text attended to in its source text, word by word."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.maps.attention_maps import AttentionMap, attention_maps
+from pipelines.text.tokenizer import END, PAD
+
+END_WORD = "</s>"
+# No white space, but more than a word: Thai, Lao, Burmese, Khmer, kana, Han, numeric dates.
+_DIVISIBLE = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
+    r"|\d[^\w,]{1,2}\d+[^\w,]{1,2}\d"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """A decoded text over its source.
+
+    Attributes:
+        map: axes word, source: the attention of each target word, over the source words.
+        source_words: the names along the second axis of the map; the last is `END_WORD` where the
+            source ends.
+        copy: float32, per target word the probability that it was copied from the source, or
+            `None` for a model that does not copy.
+        reference: what the text should have been, possibly empty.
+        text: the decoded text.
+    """
+
+    map: AttentionMap
+    source_words: tuple[str, ...]
+    copy: np.ndarray | None = None
+    reference: str = ""
+    text: str = ""
+
+    @property
+    def coverage(self) -> np.ndarray:
+        """The attention that each source word got from all target words together."""
+        return self.map.weights.sum(0)
+
+
+def align(
+    tokenizer, source_ids, target_ids, weights, copy=None, reference="", source=""
+) -> Alignment:
+    """Gathers the attention of a decoded sequence from tokens into words.
+
+    A target word's attention is the mean over its tokens; a source word gets the sum of what its
+    tokens got. What is written without spaces (Chinese, Thai, 2024-03-07) comes in the pieces that
+    its tokens make. The source's end is a word of its own, and a source token of nothing but white
+    space counts to the word after it.
+
+    Args:
+        tokenizer: a `text.tokenizer.Tokenizer` or `text.word_tokenizer.WordTokenizer`.
+        source_ids: `(S,)`, with or without end and padding.
+        target_ids: `(T,)`, the decoded ids, as above.
+        weights: `(T, S)`: rows of tokens sum to one over what is no padding, or to zero.
+        copy: `(T,)`, the probability of copying, if the model copies.
+        reference: what the text should have been.
+        source: the source text, needed where ids may stand for words copied from it.
+
+    Returns:
+        The `Alignment`.
+
+    Raises:
+        ValueError: if the shapes do not fit, or weights are negative or do not sum to one.
+    """
+    source_ids, target_ids = np.asarray(source_ids), np.asarray(target_ids)
+    weights = np.asarray(weights).astype("float32")
+    if weights.shape != (len(target_ids), len(source_ids)):
+        raise ValueError(
+            "Weights must have one row per target token and one column per source token. Received: "
+            f"weights of shape {weights.shape}, {len(target_ids)} and {len(source_ids)} tokens."
+        )
+    source_words, columns = _source_words(tokenizer, source_ids, source)
+    used = columns >= 0
+    sums = weights[:, used] @ np.equal.outer(columns[used], np.arange(len(source_words)))
+    words, positions = _words(tokenizer, target_ids, source)
+    token_words = np.full(len(target_ids), -1)
+    for word, tokens in enumerate(positions):
+        token_words[tokens] = word
+    if copy is not None:
+        copy = np.asarray(copy).astype("float32")
+        copy = np.array([copy[tokens].mean() for tokens in positions], "float32")
+    grid, axes = (len(source_words),), ("word", "source")
+    return Alignment(
+        map=attention_maps(words, sums, token_words, grid, axes),
+        source_words=tuple(source_words),
+        copy=copy,
+        reference=reference,
+        text=tokenizer.decode(target_ids, source),
+    )
+
+
+def write(
+    folder: str | Path,
+    alignments: Sequence[Alignment],
+    scores: Mapping[str, float] | None = None,
+    pictures: int = 8,
+    title: str = "Where each word comes from",
+) -> Path:
+    """Writes alignments into a folder: one page, the first as pictures, and all as arrays.
+
+    Args:
+        folder: made if it does not exist.
+        alignments: what to show; those of empty texts are left out.
+        scores: metrics of the model, shown on the page.
+        pictures: how many PNG files to draw at most, "01.png" and so on.
+        title: the heading of the page.
+
+    Returns:
+        The path of the page, `index.html`. Beside it, `maps.npz` holds `NAME/weights`,
+        `NAME/words`, `NAME/source_words`, `NAME/axes` and, if the model copies, `NAME/copy`;
+        `attention_maps.load_npz` reads it.
+    """
+    # These draw alignments, and so import this module.
+    from pipelines.maps.alignment_pages import write_html
+    from pipelines.maps.alignment_pictures import draw_png
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = [alignment for alignment in alignments if alignment.map.words]
+    arrays = {}
+    for number, alignment in enumerate(shown, 1):
+        name = f"{number:02d}"
+        if number <= pictures:
+            draw_png(folder / f"{name}.png", alignment)
+        arrays[f"{name}/weights"] = alignment.map.weights
+        arrays[f"{name}/words"] = np.array(alignment.map.words, dtype=str)
+        arrays[f"{name}/source_words"] = np.array(alignment.source_words, dtype=str)
+        arrays[f"{name}/axes"] = np.array(alignment.map.axes, dtype=str)
+        if alignment.copy is not None:
+            arrays[f"{name}/copy"] = alignment.copy
+    np.savez_compressed(folder / "maps.npz", **arrays)
+    write_html(folder / "index.html", shown, title=title, scores=scores)
+    return folder / "index.html"
+
+
+def _source_words(tokenizer, ids, source):
+    """The words, and for each token the index of its word, or -1 for padding."""
+    words, positions = _words(tokenizer, ids, source)
+    columns = np.full(len(ids), -1)
+    for word, tokens in enumerate(positions):
+        columns[tokens] = word
+    ends = np.flatnonzero(ids == END)
+    if len(ends):
+        columns[ends[0]] = len(words)
+        words = [*words, END_WORD]
+    last = len(words) - 1
+    stop = ends[0] if len(ends) else len(ids)
+    for position in range(stop - 1, -1, -1):
+        if columns[position] >= 0:
+            last = columns[position]
+        elif ids[position] != PAD:
+            columns[position] = last
+    return words, columns
+
+
+def _words(tokenizer, ids, source):
+    """As `tokenizer.words`, but with what is divisible in pieces, of whole characters."""
+    words, positions = [], []
+    for word, tokens in zip(*tokenizer.words(ids, source), strict=True):
+        if not _DIVISIBLE.search(word):
+            words.append(word)
+            positions.append(tokens)
+            continue
+        piece = []
+        for token in tokens:
+            piece.append(token)
+            text = tokenizer.decode(ids[piece], source)
+            if text and "\ufffd" not in text:  # Else the rest of a character is to come.
+                words.append(text)
+                positions.append(piece)
+                piece = []
+        if piece:
+            words.append(tokenizer.decode(ids[piece], source))
+            positions.append(piece)
+    return words, positions

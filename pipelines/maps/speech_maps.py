@@ -1,0 +1,232 @@
+"""What was heard in an utterance and where in its sound: words, attention and CTC over time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jiwer
+import numpy as np
+
+from pipelines.audio.log_mel import FRAME_SECONDS
+from pipelines.maps.attention_maps import AttentionMap, attention_maps
+from pipelines.text.speech_units import UNKNOWN, Units
+from pipelines.text.tokenizer import SPECIAL
+
+BLANK = "blank"
+
+
+@dataclass(frozen=True, eq=False)
+class SpeechMap:
+    """A transcript over the sound that it was heard in.
+
+    Attributes:
+        log_mel: float32 `(F, M)`, a frame each `log_mel.FRAME_SECONDS`.
+        words: of each decoded word its text, and where it starts and ends, in seconds.
+        tokens: the T decoded units as shown.
+        token_words: of each token the index of its word, or -1 if it is part of none.
+        weights: float32 `(T, S)`, the attention of each token, or `None` for CTC alone.
+        seconds_per_position: what each of the S positions takes.
+        posteriors: float32 `(S, V + 1)`, the probabilities of CTC, the blank last, or `None`.
+        outputs: the names of the V + 1.
+        text: the transcript.
+        reference: what was said, possibly empty.
+        name: the sound's, such as its file name.
+        sound: float32 samples, `audio.RATE` a second, or `None`.
+
+    Raises:
+        ValueError: if the spectrogram is empty, or names do not fit the shapes.
+    """
+
+    log_mel: np.ndarray
+    words: tuple[tuple[str, float, float], ...] = ()
+    tokens: tuple[str, ...] = ()
+    token_words: tuple[int, ...] = ()
+    weights: np.ndarray | None = None
+    seconds_per_position: float = 4 * FRAME_SECONDS
+    posteriors: np.ndarray | None = None
+    outputs: tuple[str, ...] = ()
+    text: str = ""
+    reference: str = ""
+    name: str = ""
+    sound: np.ndarray | None = None
+
+    def __post_init__(self):
+        for field in ("words", "tokens", "token_words", "outputs"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))
+        for field in ("log_mel", "weights", "posteriors", "sound"):
+            if getattr(self, field) is not None:
+                object.__setattr__(self, field, np.asarray(getattr(self, field), "float32"))
+        if self.log_mel.ndim != 2 or not self.log_mel.size:
+            raise ValueError(
+                f"A spectrogram has frames and bands. Received: log_mel {self.log_mel.shape}."
+            )
+        named = len(self.tokens) == len(self.token_words)
+        if self.weights is not None:
+            named &= self.weights.ndim == 2 and len(self.weights) == len(self.tokens)
+        if self.posteriors is not None:
+            named &= self.posteriors.ndim == 2 and self.posteriors.shape[1] == len(self.outputs)
+        if not named:
+            shapes = [None if a is None else a.shape for a in (self.weights, self.posteriors)]
+            raise ValueError(
+                "A token needs a name, the index of its word and a row of the weights; an output "
+                f"a name and a column of the posteriors. Received: {len(self.tokens)} tokens, "
+                f"{len(self.token_words)} token_words, {len(self.outputs)} outputs, weights and "
+                f"posteriors of shape {shapes[0]} and {shapes[1]}."
+            )
+
+    @property
+    def seconds(self) -> float:
+        """How long the spectrogram is."""
+        return len(self.log_mel) * FRAME_SECONDS
+
+    @property
+    def map(self) -> AttentionMap | None:
+        """The attention of each word, the mean over its tokens: axes word, time."""
+        if self.weights is None:
+            return None
+        words, grid = [word for word, _, _ in self.words], self.weights.shape[1:]
+        return attention_maps(words, self.weights, self.token_words, grid, ("word", "time"))
+
+    @property
+    def loudness(self) -> np.ndarray:
+        """The spectrogram as float32 from 0 to 1: up from its noise, at most 60 dB."""
+        high = self.log_mel.max(initial=-np.inf)
+        low = max(np.percentile(self.log_mel, 5), high - np.log(1e6))
+        return ((self.log_mel - low) / max(high - low, 1e-6)).clip(0, 1)
+
+
+def speech_map(
+    heard,
+    tokenizer: Units,
+    log_mel: np.ndarray,
+    reference: str = "",
+    name: str = "",
+    sound: np.ndarray | None = None,
+    seconds_per_position: float = 4 * FRAME_SECONDS,
+) -> SpeechMap:
+    """What a recognizer heard, as a map.
+
+    Args:
+        heard: a `pipelines.decoding.recognizer.Heard`.
+        tokenizer: whose ids its tokens are.
+        log_mel: `(F, M)`.
+        reference: what was said.
+        name: the sound's, such as its file name.
+        sound: samples, `audio.RATE` a second, for the page to play.
+        seconds_per_position: what each position of the memory takes.
+
+    Returns:
+        The `SpeechMap`.
+    """
+    outputs = ()
+    if heard.log_probs is not None:
+        outputs = (*unit_names(tokenizer, range(heard.log_probs.shape[1] - 1)), BLANK)
+    return SpeechMap(
+        log_mel=log_mel,
+        words=heard.words,
+        tokens=unit_names(tokenizer, heard.tokens),
+        token_words=tuple(heard.token_words.tolist()),
+        weights=heard.weights,
+        posteriors=None if heard.log_probs is None else np.exp(heard.log_probs),
+        seconds_per_position=seconds_per_position,
+        outputs=outputs,
+        text=heard.text,
+        reference=reference,
+        name=name,
+        sound=sound,
+    )
+
+
+def unit_names(tokenizer: Units, ids: Sequence[int]) -> tuple[str, ...]:
+    """How units are shown: by their text, with a mark before those that begin a word."""
+    nameless, names = (*SPECIAL, UNKNOWN), []
+    for unit in map(int, ids):
+        text = tokenizer.decode([unit])
+        if text:
+            begins = tokenizer.decode([unit, unit]) == f"{text} {text}"
+            names.append(Units.SPACE + text if begins else text)
+        else:
+            names.append(nameless[unit] if unit < len(nameless) else Units.SPACE)
+    return tuple(names)
+
+
+def errors(words: Sequence[str], reference: str) -> tuple[list[str | None], list[bool]]:
+    """Where a transcript differs from its reference, by the fewest substitutions and so on.
+
+    Args:
+        words: what was heard.
+        reference: what was said; if it is empty there is nothing to differ from.
+
+    Returns:
+        For each word `None` if it is right, else the word of the reference in whose place it
+        stands, or "" for one too many; and for each word of the reference whether it was missed.
+    """
+    said = reference.split()
+    instead, missed = [None] * len(words), [False] * len(said)
+    if said:
+        heard = " ".join("".join(word.split()) for word in words)
+        for chunk in jiwer.process_words(" ".join(said), heard).alignments[0]:
+            if chunk.type == "equal":
+                continue
+            places = range(chunk.ref_start_idx, chunk.ref_end_idx)
+            for place in places:
+                missed[place] = True
+            for i in range(chunk.hyp_start_idx, chunk.hyp_end_idx):
+                place = chunk.ref_start_idx + i - chunk.hyp_start_idx
+                instead[i] = said[place] if place in places else ""
+    return instead, missed
+
+
+def write(
+    folder: str | Path,
+    maps: Sequence[SpeechMap],
+    scores: Mapping[str, float] | None = None,
+    pictures: int = 8,
+) -> Path:
+    """Writes maps into a folder: one page, the first as pictures, and all as arrays.
+
+    Args:
+        folder: made if it does not exist.
+        maps: what to show.
+        scores: metrics of the model, shown on the page.
+        pictures: how many PNG files to draw at most, "01.png" and so on.
+
+    Returns:
+        The path of the page, `index.html`. Beside it, `maps.npz` holds `NAME/name`, `NAME/words`,
+        `NAME/word_times` (start and end in seconds), `NAME/log_mel` and `NAME/tokens`; with
+        attention `NAME/weights` (per word), `NAME/axes` and `NAME/token_weights`; with CTC
+        `NAME/posteriors` and `NAME/outputs`. `attention_maps.load_npz` reads those with attention.
+    """
+    # These draw speech maps, and so import this module.
+    from pipelines.maps.speech_pages import write_html
+    from pipelines.maps.speech_pictures import draw_png
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {}
+    for number, shown in enumerate(maps, 1):
+        name = f"{number:02d}"
+        if number <= pictures:
+            draw_png(folder / f"{name}.png", shown)
+        arrays |= {f"{name}/{key}": array for key, array in _arrays(shown).items()}
+    np.savez_compressed(folder / "maps.npz", **arrays)
+    write_html(folder / "index.html", maps, scores=scores)
+    return folder / "index.html"
+
+
+def _arrays(shown: SpeechMap) -> dict[str, np.ndarray]:
+    times = [(start, end) for _, start, end in shown.words]
+    arrays = {
+        "name": np.array(shown.name),
+        "words": np.array([word for word, _, _ in shown.words], dtype=str),
+        "word_times": np.array(times, "float32").reshape(-1, 2),
+        "log_mel": shown.log_mel,
+        "tokens": np.array(shown.tokens, dtype=str),
+    }
+    if shown.weights is not None:
+        by_word = shown.map
+        arrays |= {"weights": by_word.weights, "axes": np.array(by_word.axes, dtype=str)}
+        arrays |= {"token_weights": shown.weights}
+    if shown.posteriors is not None:
+        arrays |= {"posteriors": shown.posteriors, "outputs": np.array(shown.outputs, dtype=str)}
+    return arrays

@@ -1,0 +1,146 @@
+"""What was heard in utterances as one HTML page to explore: listen, word by word."""
+
+import base64
+import html
+import io
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from string import Template
+
+import numpy as np
+import soundfile
+from PIL import Image
+
+from pipelines.audio.audio_files import RATE
+from pipelines.maps.colors import scale
+from pipelines.maps.speech_maps import SpeechMap, errors
+from pipelines.maps.speech_pictures import ticks
+
+_TEMPLATE = Path(__file__).with_name("speech_page.html")
+_NAMES = {"wer": "WER", "cer": "CER"}
+_NARROW, _WIDE = 100, 400  # pixels of a second; what is too wide for the page scrolls
+_TICK = 44  # pixels of a tick at least
+_LONGEST = 60000  # pixels of all of a sound
+_WIDEST = 16000  # pixels of its picture
+
+
+def write_html(
+    path: str | Path, maps: Iterable[SpeechMap], scores: Mapping[str, float] | None = None
+) -> None:
+    """Writes one self-contained page of sounds, their spectrograms and the words heard in them.
+
+    Pointing at, tapping or focusing a word shades the spectrogram by the word's attention, or marks
+    the word's time where there is none; a click plays it. A line follows what is played. Words that
+    differ from the reference are marked, in it as well. The page needs no other file and no
+    network, and its policy forbids any request. All text is escaped.
+
+    Args:
+        path: the HTML file to write.
+        maps: what to show, in order.
+        scores: metrics of the model, shown below the heading.
+    """
+    maps = list(maps)
+    tiles = "".join(_tile(_NAMES.get(name, name), value) for name, value in (scores or {}).items())
+    page = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
+        scores=f"<dl>{tiles}</dl>" if tiles else "",
+        articles="\n".join(map(_article, maps)),
+        data=json.dumps([_pack(shown) for shown in maps], separators=(",", ":")),
+    )
+    Path(path).write_text(page, encoding="utf-8")
+
+
+def _tile(name: str, value: float) -> str:
+    return f"<div><dt>{html.escape(name.replace('_', ' '))}</dt><dd>{value:.3g}</dd></div>"
+
+
+def _article(shown: SpeechMap) -> str:
+    instead, missed = errors([word for word, _, _ in shown.words], shown.reference)
+    spans, buttons = [], []
+    for (word, start, end), right in zip(shown.words, instead, strict=True):
+        left = f"left:{_percent(start, shown)}"
+        spans.append(f'<i style="{left};width:{_percent(end - start, shown)}"></i>')
+        buttons.append(
+            f'<button type="button" style="{left}" dir="auto"{_difference(right)}>'
+            f"{html.escape(word)}</button>"
+        )
+    heard = f'<div class="words">{"".join(buttons)}</div>' if buttons else "<p>No words.</p>"
+    said = " ".join(
+        f"<mark>{html.escape(word)}</mark>" if wrong else html.escape(word)
+        for word, wrong in zip(shown.reference.split(), missed, strict=True)
+    )
+    wanted = f'<p class="reference" dir="auto"><b>Reference</b> {said}</p>\n' if said else ""
+    name, text = html.escape(shown.name), html.escape(shown.text)
+    sound = shown.sound is not None and shown.sound.size
+    source = f'<audio controls aria-label="{name}" src="{_flac(shown)}"></audio>' if sound else ""
+    return (
+        f'<article>\n<h2 dir="auto">{name}</h2>\n<div class="scroll">{_ruler(shown)}\n'
+        f'<div class="picture"><img src="{_jpeg(shown)}" alt="Spectrogram: {text}">'
+        '<canvas height="1" aria-hidden="true"></canvas><div class="line" hidden></div></div>\n'
+        f'<div class="spans" aria-hidden="true">{"".join(spans)}</div>\n{heard}\n</div></div>\n'
+        f'<div class="bar">{source}<div class="share" aria-live="polite"></div></div>\n'
+        f"{wanted}</article>"
+    )
+
+
+def _ruler(shown: SpeechMap) -> str:
+    """What opens the part of an article that is as wide as its time, with the seconds above."""
+    times = ticks(shown.seconds)
+    least = min(max(_NARROW * shown.seconds, _TICK * len(times)), _LONGEST)
+    most = max(_WIDE * shown.seconds, _TICK * 10)
+    marks = "".join(
+        f'<span style="left:{_percent(time, shown)}">{time:.3g} s</span>' for time in times
+    )
+    return (
+        f'<div class="time" style="min-width:{least:.0f}px;max-width:{most:.0f}px">\n'
+        f'<div class="ticks" aria-hidden="true">{marks}</div>'
+    )
+
+
+def _percent(seconds: float, shown: SpeechMap) -> str:
+    return f"{100 * seconds / shown.seconds:.4g}%"
+
+
+def _difference(right: str | None) -> str:
+    """The attributes of a word, given what `errors` says it stands for."""
+    if right is None:
+        return ""
+    title = f"the reference has “{right}”" if right else "not in the reference"
+    return f' class="wrong" title="{html.escape(title)}"'
+
+
+def _flac(shown: SpeechMap) -> str:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, shown.sound, RATE, format="FLAC", subtype="PCM_16")
+    return _data_url("audio/flac", buffer)
+
+
+def _jpeg(shown: SpeechMap) -> str:
+    """The spectrogram in grey, dark where it is loud, high frequencies above."""
+    pixels = np.rint(255 * (1 - shown.loudness.T[::-1])).astype("uint8")
+    picture = Image.fromarray(pixels)
+    if picture.width > _WIDEST:
+        picture = picture.resize((_WIDEST, picture.height), Image.Resampling.BOX)
+    buffer = io.BytesIO()
+    picture.save(buffer, format="jpeg", quality=90)
+    return _data_url("image/jpeg", buffer)
+
+
+def _data_url(kind: str, buffer: io.BytesIO) -> str:
+    return f"data:{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _pack(shown: SpeechMap) -> dict:
+    """Times in seconds; of each word the heat of its positions, in 255ths, where there is any."""
+    words = [{"start": round(start, 4), "end": round(end, 4)} for _, start, end in shown.words]
+    if shown.weights is not None:
+        centres = (np.arange(shown.weights.shape[1]) + 0.5) * shown.seconds_per_position
+        for word, row in zip(words, shown.map.weights, strict=True):
+            heat = np.rint(255 * row / scale(row)).astype("uint8") if row.size else row
+            hot = np.flatnonzero(heat)
+            first, stop = (int(hot[0]), int(hot[-1]) + 1) if len(hot) else (0, 0)
+            within = row[(centres >= word["start"]) & (centres < word["end"])].sum()
+            word |= {"within": float(f"{within:.4g}"), "first": first}
+            word |= {"heat": base64.b64encode(heat[first:stop].tobytes()).decode()}
+    step = round(shown.seconds_per_position, 6)
+    return {"seconds": round(shown.seconds, 4), "step": step, "words": words}

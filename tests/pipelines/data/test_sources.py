@@ -1,0 +1,394 @@
+import gzip
+import io
+import json
+import random
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.commands.errors import UserError
+from pipelines.data import sources
+from pipelines.data.tfds_export import Export
+
+FIELDS = {"file_name": str, "captions": list}
+ROWS = [{"file_name": f"images/{i}.png", "captions": [f"caption {i}"]} for i in range(40)]
+
+
+def write_lines(path, rows):
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path.parent
+
+
+def names(rows):
+    return [row["file_name"] for row in rows]
+
+
+class TestLocate:
+    def test_a_built_in_set_is_made_once_per_version(self, tmp_path):
+        calls = []
+
+        def write(folder):
+            calls.append(folder)
+            write_lines(folder / "train.jsonl", ROWS)
+
+        builtin = {"scenes": write}
+        first = sources.locate("scenes", builtin, cache_dir=tmp_path)
+        again = sources.locate("scenes", builtin, cache_dir=tmp_path)
+        assert first == again and len(calls) == 1
+        assert sources.read_split(first, "train", FIELDS) == ROWS
+        other = sources.locate("scenes", builtin, version="2", cache_dir=tmp_path)
+        assert other != first and len(calls) == 2
+
+    def test_an_interrupted_set_leaves_nothing_behind(self, tmp_path):
+        def write(folder):
+            (folder / "train.jsonl").write_text("half a li")
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            sources.locate("scenes", {"scenes": write}, cache_dir=tmp_path)
+        assert list((tmp_path / "datasets").iterdir()) == []
+
+    def test_another_run_may_be_faster(self, tmp_path):
+        def write(folder):
+            write_lines(folder / "train.jsonl", ROWS)
+            write_lines(folder.parent / "scenes-1" / "train.jsonl", ROWS)
+
+        folder = sources.locate("scenes", {"scenes": write}, cache_dir=tmp_path)
+        assert [path.name for path in folder.parent.iterdir()] == ["scenes-1"]
+
+    def test_a_folder_is_taken_as_it_is(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "photos").mkdir()
+        assert sources.locate("photos", {}).resolve() == tmp_path / "photos"
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            (
+                "scene",
+                r"unknown data set 'scene', did you mean scenes\? .*scenes, digits, tfds:NAME",
+            ),
+            ("zzz", "unknown data set 'zzz': It is one of scenes, digits, tfds:NAME"),
+            ("data/zzz", "there is no folder data/zzz"),
+            (__file__, "is a file"),
+        ],
+    )
+    def test_an_unknown_name(self, name, message):
+        with pytest.raises(UserError, match=message):
+            sources.locate(name, {"scenes": None, "digits": None})
+
+
+class TestReadSplit:
+    @pytest.mark.parametrize("ending", ["\n", "\r\n", "\n\n \n"])
+    @pytest.mark.parametrize("mark", ["", "\ufeff"])
+    def test_line_ends_blank_lines_and_byte_order_mark(self, tmp_path, ending, mark):
+        rows = [{"text": "Zürich\u2028\u0085 line"}, {"text": "日本"}]
+        text = mark + "".join(json.dumps(row, ensure_ascii=False) + ending for row in rows)
+        (tmp_path / "train.jsonl").write_bytes(text.encode())
+        assert sources.read_split(tmp_path, "train", {"text": str}) == rows
+
+    def test_gzip_and_no_newline_at_the_end(self, tmp_path):
+        (tmp_path / "test.jsonl.gz").write_bytes(gzip.compress(b'{"text": "a"}\n{"text": "b"}'))
+        rows = sources.read_split(tmp_path, "test", {"text": str})
+        assert rows == [{"text": "a"}, {"text": "b"}]
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            (b'{"file_name": "a.png", "captions": ["a"]', "not JSON: Expecting ',' delimiter"),
+            (b"[" * 100_000, "not JSON"),
+            (b'"text"', "expected an object, found a text"),
+            (b'{"captions": ["a"]}', "field 'file_name' is missing"),
+            (b'{"file_name": 3, "captions": ["a"]}', "'file_name' must be a text, not a number"),
+            (b'{"file_name": " ", "captions": ["a"]}', "'file_name' has an empty text"),
+            (b'{"file_name": "a.png", "captions": "a"}', "must be a list of texts, not a text"),
+            (b'{"file_name": "a.png", "captions": []}', "'captions' is an empty list"),
+            (b'{"file_name": "a.png", "captions": ["a", ""]}', "'captions' has an empty text"),
+            (b'{"file_name": "a.png", "captions": [null]}', "'captions' must hold texts, not null"),
+            (b'{"file_name": "a.png", "captions": ["\\ud83d"]}', "half a surrogate pair"),
+            (
+                b'{"file_name": "a.png", "captions": ["a"], "of": {"b": "\\ud83d"}}',
+                "field 'of' has half a surrogate pair",
+            ),
+            (b'{"file_name": "a.png", "captions": ["\xff"]}', "not in UTF-8"),
+        ],
+    )
+    def test_a_wrong_line_is_named(self, tmp_path, line, message):
+        good = b'{"file_name": "a.png", "captions": ["a"]}'
+        path = tmp_path / "train.jsonl"
+        path.write_bytes(good + b"\n\n" + line + b"\n" + good)
+        with pytest.raises(UserError) as caught:
+            sources.read_split(tmp_path, "train", FIELDS)
+        assert str(caught.value).startswith(f"{path}:3: ")
+        assert message in str(caught.value)
+
+    def test_a_text_or_a_list_of_texts(self, tmp_path):
+        rows = [{"summary": "one"}, {"summary": ["one", "two"]}]
+        folder = write_lines(tmp_path / "train.jsonl", rows)
+        assert sources.read_split(folder, "train", {"summary": (str, list)}) == rows
+
+    @pytest.mark.parametrize(
+        ("value", "message"),
+        [
+            (3, "must be a text or a list of texts, not a number"),
+            (None, "must be a text or a list of texts, not null"),
+            ([], "is an empty list"),
+            (["one", 2], "must hold texts, not a number"),
+            (["one", " "], "has an empty text"),
+            ("", "has an empty text"),
+        ],
+    )
+    def test_neither_a_text_nor_a_list_of_texts(self, tmp_path, value, message):
+        folder = write_lines(tmp_path / "train.jsonl", [{"summary": "one"}, {"summary": value}])
+        with pytest.raises(UserError) as caught:
+            sources.read_split(folder, "train", {"summary": (str, list)})
+        assert str(caught.value) == f"{folder / 'train.jsonl'}:2: field 'summary' {message}"
+
+    def test_a_field_that_may_be_blank(self, tmp_path, capsys):
+        fields, texts = {"text": str, "id": str}, ["one", "", " ", "two", "\t"]
+        lines = [json.dumps({"text": text, "id": f"{i}"}) for i, text in enumerate(texts)]
+        for split in ("train", "test"):
+            (tmp_path / f"{split}.jsonl").write_text("\n".join(lines))
+        rows = sources.read_split(tmp_path, "train", fields, may_be_blank="text")
+        assert [row["id"] for row in rows] == ["0", "3"]
+        said = (
+            f"3 of 5 lines have an empty 'text', the first is {tmp_path}/train.jsonl:2: skipped\n"
+        )
+        assert capsys.readouterr().out == said
+        for split, field in (("train", None), ("train", "id"), ("test", "text")):
+            with pytest.raises(UserError, match=f"{split}.jsonl:2: field 'text' has an empty text"):
+                sources.read_split(tmp_path, split, fields, may_be_blank=field)
+        (tmp_path / "train.jsonl").write_text(lines[1])
+        with pytest.raises(UserError, match=r"train\.jsonl has no 'text'$"):
+            sources.read_split(tmp_path, "train", fields, may_be_blank="text")
+
+    def test_an_empty_file_a_missing_file_and_a_cut_one(self, tmp_path):
+        with pytest.raises(UserError, match=r"no train\.jsonl: .*file_name, captions a line"):
+            sources.read_split(tmp_path, "train", FIELDS)
+        (tmp_path / "train.jsonl").write_text("\n \n")
+        with pytest.raises(UserError, match=r"train\.jsonl is empty"):
+            sources.read_split(tmp_path, "train", FIELDS)
+        cut = gzip.compress(json.dumps(ROWS[0]).encode() * 99)[:-9]
+        (tmp_path / "test.jsonl.gz").write_bytes(cut)
+        with pytest.raises(UserError, match=r"cannot read .*test\.jsonl\.gz"):
+            sources.read_split(tmp_path, "test", FIELDS)
+
+
+class TestReadSplits:
+    def test_missing_splits_are_cut_from_train(self, tmp_path, capsys):
+        splits = sources.read_splits(write_lines(tmp_path / "train.jsonl", ROWS), FIELDS)
+        assert {split: len(rows) for split, rows in splits.items()} == {
+            "train": 32,
+            "validation": 4,
+            "test": 4,
+        }
+        everything = [name for rows in splits.values() for name in names(rows)]
+        assert sorted(everything) == sorted(names(ROWS))
+        said = "validation (4 lines) and test (4 lines) cut from train by a fixed seed"
+        assert said in capsys.readouterr().out
+
+    def test_the_cut_does_not_depend_on_the_order_of_lines(self, tmp_path):
+        shuffled = random.Random(1).sample(ROWS, len(ROWS))
+        one = sources.read_splits(write_lines(tmp_path / "a" / "train.jsonl", ROWS), FIELDS)
+        two = sources.read_splits(write_lines(tmp_path / "b" / "train.jsonl", shuffled), FIELDS)
+        for split in sources.SPLITS:
+            assert set(names(one[split])) == set(names(two[split]))
+
+    def test_lines_of_one_file_stay_together(self, tmp_path):
+        rows = [{**row, "captions": [caption]} for row in ROWS for caption in ("one", "two")]
+        splits = sources.read_splits(write_lines(tmp_path / "train.jsonl", rows), FIELDS)
+        assert len(splits["test"]) == 8
+        assert set(names(splits["test"])).isdisjoint(names(splits["train"]))
+
+    def test_splits_that_are_there_are_left_alone(self, tmp_path, capsys):
+        for split, part in zip(sources.SPLITS, (ROWS[:20], ROWS[20:30], ROWS[30:]), strict=True):
+            write_lines(tmp_path / f"{split}.jsonl", part)
+        splits = sources.read_splits(tmp_path, FIELDS)
+        assert splits == {"train": ROWS[:20], "validation": ROWS[20:30], "test": ROWS[30:]}
+        assert capsys.readouterr().out == ""
+
+    def test_too_few_lines(self, tmp_path):
+        assert sources.read_splits(write_lines(tmp_path / "train.jsonl", ROWS[:3]), FIELDS)["train"]
+        with pytest.raises(UserError, match="too few lines in train to cut a test split"):
+            sources.read_splits(write_lines(tmp_path / "train.jsonl", ROWS[:2]), FIELDS)
+
+
+class TestLabelsThatStay:
+    @staticmethod
+    def rows(**counts):
+        names = [label for label, count in counts.items() for _ in range(count)]
+        return [{"file_name": f"{i}.png", "label": label} for i, label in enumerate(names)]
+
+    def test_every_label_keeps_a_line_in_train(self):
+        rows = self.rows(common=30, **{f"rare_{i}": 1 for i in range(20)})
+        splits = sources.cut_missing({"train": rows}, "here", label="label")
+        assert {row["label"] for row in splits["train"]} == {row["label"] for row in rows}
+        assert [len(splits[split]) for split in sources.SPLITS] == [40, 5, 5]
+        cut = [row["label"] for split in sources.SPLITS[1:] for row in splits[split]]
+        assert set(cut) == {"common"}
+        lost = sources.cut_missing({"train": rows}, "here")["train"]
+        assert {row["label"] for row in lost} < {row["label"] for row in rows}
+
+    def test_lines_of_one_file_go_together_or_stay(self):
+        rows = self.rows(common=3, rare=1)
+        rows[0]["file_name"] = rows[3]["file_name"]
+        splits = sources.cut_missing({"train": rows, "test": rows[:1]}, "here", label="label")
+        assert {row["label"] for row in splits["train"]} == {"common", "rare"}
+        assert splits["test"] == rows[:1] and len(splits["validation"]) == 1
+
+    def test_nothing_to_spare(self):
+        rows = self.rows(a=1, b=1, c=1)
+        with pytest.raises(UserError, match="here: too few lines in train to cut a validation"):
+            sources.cut_missing({"train": rows}, "here", label="label")
+
+
+class TestMedia:
+    def test_some_may_be_missing_but_not_all(self, tmp_path):
+        elsewhere = tmp_path / "elsewhere.png"
+        elsewhere.touch()
+        folder = tmp_path / "set"
+        rows = [{"file_name": name} for name in ("no.png", "../elsewhere.png", str(elsewhere))]
+        assert sources.media(folder, rows) == [
+            folder / "no.png",
+            folder / "../elsewhere.png",
+            elsewhere,
+        ]
+        with pytest.raises(UserError, match=r"none of the files that .*/set/no\.png"):
+            sources.media(folder, rows[:1])
+
+
+def jpeg(grey):
+    file = io.BytesIO()
+    Image.new("L", (8, 8), grey).save(file, "JPEG")
+    return file.getvalue()
+
+
+SECRET = [[]]
+COCO = {
+    "train": [["A dog .", " A cat "], ["Two boys"]],
+    "restval": [["A horse"]],
+    "val": [["A bird"]],
+    "test": SECRET,
+}
+
+
+@pytest.fixture
+def coco():
+    """`coco_captions` with the examples of `COCO`; plain `mock_data` cannot skip decoding."""
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    def as_dataset(builder, split, decoders, **kwargs):
+        assert isinstance(decoders.decoders["image"], tfds.decode.SkipDecoding)
+        wanted = decoders.extract_features(builder.info.features)
+        assert set(wanted) == {"image", "captions"} and set(wanted["captions"].feature) == {"text"}
+
+        def examples():
+            for number, captions in enumerate(COCO[split]):
+                yield {
+                    "image": jpeg(100 + number),
+                    "captions": {"text": np.array(captions, object)},
+                }
+
+        text = tf.TensorSpec([None], tf.string)
+        signature = {"image": tf.TensorSpec([], tf.string), "captions": {"text": text}}
+        return tf.data.Dataset.from_generator(examples, output_signature=signature)
+
+    infos = {
+        name: tfds.core.SplitInfo(
+            name=name,
+            shard_lengths=[len(captions)],
+            num_bytes=0,
+            filename_template=None,
+        )
+        for name, captions in COCO.items()
+    }
+    with pytest.MonkeyPatch.context() as patch, tfds.testing.mock_data(as_dataset_fn=as_dataset):
+        patch.setattr(tfds.core.DatasetInfo, "splits", infos)
+        yield
+
+
+FEATURES = {"file_name": ["image"], "captions": ["caption", "captions", "captions/text"]}
+
+
+class TestTensorFlowDatasets:
+    def locate(self, name, cache_dir):
+        kwargs = {"fields": FIELDS, "tfds_features": FEATURES, "cache_dir": cache_dir}
+        return sources.locate(name, {}, **kwargs)
+
+    def test_a_set_is_exported_as_it_is_encoded(self, coco, tmp_path):
+        folder = self.locate("tfds:coco_captions", tmp_path)
+        assert folder.name == "tfds-coco_captions-2014-1.1.0-file_name-captions"
+        assert sources.read_split(folder, "train", FIELDS) == [
+            {"file_name": "images/train-0000000.jpg", "captions": ["A dog .", "A cat"]},
+            {"file_name": "images/train-0000001.jpg", "captions": ["Two boys"]},
+            {"file_name": "images/restval-0000000.jpg", "captions": ["A horse"]},
+        ]
+        assert (folder / "images/train-0000001.jpg").read_bytes() == jpeg(101)
+        validation = sources.read_split(folder, "validation", FIELDS)
+        assert [row["captions"] for row in validation] == [["A bird"]]
+        assert not (folder / "test.jsonl").exists()
+
+    def test_an_exported_set_is_not_written_again(self, coco, tmp_path):
+        folder = self.locate("tfds:coco_captions/2014", tmp_path)
+        (folder / "mark").touch()
+        assert (self.locate("tfds:coco_captions", tmp_path) / "mark").exists()
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("tfds:coco_caption", "no such name, the nearest are coco_captions"),
+            ("tfds:coco_captions/no", "cannot open tfds:coco_captions/no: .*config"),
+            (
+                "tfds:cifar10",
+                r"nothing for the field 'captions' .*: its features are id, image, lab",
+            ),
+        ],
+    )
+    def test_a_wrong_name(self, coco, tmp_path, name, message):
+        with pytest.raises(UserError, match=message):
+            self.locate(name, tmp_path)
+
+    def test_labels_and_texts(self):
+        import tensorflow_datasets as tfds
+
+        with tfds.testing.mock_data():
+            export = Export("tfds:imdb_reviews", {"text": str, "label": str}, {})
+        example = {"text": " caf\u00e9 ".encode(), "label": np.int64(1)}
+        assert export._value("text", example) == "caf\u00e9"
+        assert export._value("label", example) == "pos"
+        assert export._value("label", {"label": np.int64(-1)}) == ""
+
+    def test_a_set_that_cannot_be_downloaded(self, coco, tmp_path, monkeypatch):
+        import tensorflow_datasets as tfds
+
+        def fail(*args, **kwargs):
+            raise ConnectionError("no route to host\nmore")
+
+        monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
+        with pytest.raises(UserError, match=r"downloaded \(no route to host\): .* --data-dir"):
+            self.locate("tfds:coco_captions", tmp_path)
+
+
+class TestReadFile:
+    def test_a_complaint_names_the_line(self, tmp_path):
+        path = write_lines(tmp_path / "any.jsonl", [{"n": 1}, {"n": 2}]) / "any.jsonl"
+        assert sources.read_file(path, {}) == [{"n": 1}, {"n": 2}]
+        with pytest.raises(UserError) as caught:
+            sources.read_file(path, {}, lambda row: "too much" if row["n"] > 1 else None)
+        assert str(caught.value) == f"{path}:2: too much"
+
+    def test_what_is_cut_may_go_by_another_field(self):
+        rows = [{"context": str(n % 10), "label": ["a", "b"][: 1 + n % 2]} for n in range(40)]
+        splits = sources.cut_missing({"train": rows}, "here", label="label", content="context")
+        contexts = [{row["context"] for row in split} for split in splits.values()]
+        assert [len(found) for found in contexts] == [8, 1, 1]
+        assert len(set.union(*contexts)) == 10
+
+    def test_of_lists_of_labels_each_stays(self):
+        rows = [{"n": n, "label": ["a", "b"]} for n in range(10)] + [{"n": 99, "label": ["c", "a"]}]
+        splits = sources.cut_missing({"train": rows}, "here", label="label")
+        assert rows[-1] in splits["train"]

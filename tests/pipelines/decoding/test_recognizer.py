@@ -1,0 +1,58 @@
+"""Where words were heard, by attention alone."""
+
+import numpy as np
+
+from pipelines.decoding.recognizer import Heard, _join, _spans
+
+
+def bumps(places, positions=41, width=1.5):
+    """Weights `(T, S)`, each row a bell around its place."""
+    rows = np.exp(-(((np.arange(positions) - np.array(places)[:, None]) / width) ** 2))
+    return (rows / rows.sum(-1, keepdims=True)).astype("float32")
+
+
+def test_a_token_is_where_its_attention_is_above_half_of_its_peak():
+    # Of exp(-(d / 3)^2) more than half is left up to d = 2.5.
+    spans = _spans([5, 5, 7], bumps([7, 19, 31], width=3), None)
+    assert spans == [(5, 9), (17, 21), (29, 33)]
+
+
+def test_one_that_looks_elsewhere_does_not_move_the_others():
+    weights = bumps([7, 13, 19, 31])
+    weights[0, 40] = 1.1 * weights[0].max()  # At the end, before all others have been heard.
+    starts = [start for start, _ in _spans([3, 4, 5, 6], weights, None)]
+    assert starts == [6, 12, 18, 30]
+
+
+def test_more_tokens_than_positions():
+    assert _spans([3, 4, 5], bumps([0, 1, 0], positions=2), None) == [(0, 0), (1, 1), (1, 1)]
+
+
+def test_no_tokens():
+    assert _spans([], np.zeros((0, 5), "float32"), None) == []
+
+
+def test_pieces_of_one_sound():
+    first = Heard(
+        text="six teen",
+        words=(("six", 0.0, 0.5), ("teen", 0.5, 1.0)),
+        tokens=np.array([7, 5, 3]),
+        token_words=np.array([0, 1, 1]),
+        weights=bumps([1, 2, 3], positions=5),
+        log_probs=None,
+    )
+    second = Heard(
+        text="teen",
+        words=(("teen", 0.25, 0.75),),
+        tokens=np.array([4, 5]),
+        token_words=np.array([-1, 0]),
+        weights=bumps([0, 2], positions=3),
+        log_probs=None,
+    )
+    whole = _join([(0.0, first), (10.0, second)])
+    assert whole.text == "six teen teen" and whole.words[2] == ("teen", 10.25, 10.75)
+    assert whole.tokens.tolist() == [7, 5, 3, 4, 5]
+    assert whole.token_words.tolist() == [0, 1, 1, -1, 2]
+    np.testing.assert_array_equal(whole.weights[:3, :5], first.weights)
+    np.testing.assert_array_equal(whole.weights[3:, 5:], second.weights)
+    assert whole.weights[:3, 5:].sum() == whole.weights[3:, :5].sum() == 0
