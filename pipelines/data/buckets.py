@@ -1,9 +1,24 @@
-"""The end of every `tf.data` pipeline."""
+"""Batches of examples of about one length, drawn without end, and the end of every pipeline."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+
+
+class Batches(NamedTuple):
+    """What `fit` draws from.
+
+    Attributes:
+        dataset: A `tf.data.Dataset` of batches, without end.
+        steps: Batches in an epoch.
+        examples: Examples in an epoch.
+    """
+
+    dataset: tf.data.Dataset
+    steps: int
+    examples: int
 
 
 def finish(batches):
