@@ -8,7 +8,8 @@ import pytest
 from keras import ops
 from rich.console import Console
 
-from pipelines.data import buckets, cache
+from pipelines.commands import terminal
+from pipelines.data import buckets
 from pipelines.decoding import text_decoding
 from pipelines.decoding.generator import Generator
 from pipelines.text.tokenizer import END
@@ -137,18 +138,18 @@ def test_results_do_not_hold_on_to_their_batch():
         assert found.tokens.base is None and found.weights.base is None
 
 
-@pytest.mark.parametrize(("terminal", "sources"), [(True, 5), (False, 5), (True, 2)])
+@pytest.mark.parametrize(("on_terminal", "sources"), [(True, 5), (False, 5), (True, 2)])
 def test_progress_is_shown_on_a_terminal_if_it_takes_several_batches(
-    monkeypatch, terminal, sources
+    monkeypatch, on_terminal, sources
 ):
-    console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
-    monkeypatch.setattr(cache, "console", console)
+    console = Console(file=io.StringIO(), force_terminal=on_terminal, width=100)
+    monkeypatch.setattr(terminal, "console", console)
     monkeypatch.setattr(text_decoding, "console", console)
     text_decoding.decode(
         Recording(), make_sources([4] * sources), batch_size=2, description="translating"
     )
     shown = console.file.getvalue()
-    if terminal and sources == 5:
+    if on_terminal and sources == 5:
         assert "translating" in shown and "5/5" in shown
     else:
         assert shown == ""
