@@ -2,6 +2,7 @@
 
 from pipelines.builtin import docstrings
 from pipelines.data import sources
+from pipelines.data.buckets import Batches
 from pipelines.text import token_batches
 from pipelines.text.tokenizer import Tokenizer
 from pipelines.text.word_tokenizer import WordTokenizer
@@ -30,8 +31,9 @@ def read(config, wanted=sources.SPLITS):
 
 
 def references(row):
-    """The summaries of a line, a list."""
-    return row["summary"] if isinstance(row["summary"], list) else [row["summary"]]
+    """The summaries of a row, a list; a row that is only to be summarized has none."""
+    summary = row.get("summary", [])
+    return summary if isinstance(summary, list) else [summary]
 
 
 def train_tokenizer(rows, config):
@@ -55,3 +57,11 @@ def make_buckets(rows, tokenizer, config):
     summaries = [summary for row in rows for summary in references(row)]
     pairs = tokenizer.encode_pairs(documents, summaries, config.max_source, config.max_target)
     return token_batches.make_buckets(*pairs, config.tokens_per_batch)
+
+
+def training_batches(buckets, tokenizer, config):
+    """The `Batches` of the training pairs, always in the same order."""
+    batches = token_batches.training_batches(
+        buckets, config.seed, copying=config.copy, unlearnt=tokenizer.unknown
+    )
+    return Batches(*batches, sum(len(bucket.sources) for bucket in buckets))
