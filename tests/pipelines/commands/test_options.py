@@ -63,9 +63,9 @@ def help_of(config_class, capsys):
     text = capsys.readouterr().out
     groups, group = {}, None
     for line in text.splitlines():
-        if heading := re.match(r"\W+(\w+)(?: options)?\W*$", line):
+        if heading := re.match(r"\W{1,3}(\w+)(?: options)?\W*$", line):
             group = groups.setdefault(heading[1], [])
-        elif flag := re.match(r"\W+--([\w-]+)", line):
+        elif flag := re.match(r"\W{1,4}--([a-z][\w-]*)", line):
             group.append(flag[1])
     return groups, " ".join(text.replace("│", " ").split())
 
