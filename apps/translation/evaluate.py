@@ -115,14 +115,17 @@ def score(decoded, rows, tokenizer, config):
 
 def draw(folder, decoded, rows, tokenizer, config, metrics, pictures=8, on_page=24):
     """Draws the maps of the first pairs: a PNG each, and one page of all of these."""
-    from pipelines.maps import alignments
+    from pipelines.maps import alignments, gallery
 
     encoded = tokenizer.encode_sources([row["source"] for row in rows[:on_page]], config.max_source)
+    labels = alignments.Labels(target="translation")
     shown = [
-        alignments.align(tokenizer, ids, text.tokens, text.weights, reference=row["target"])
+        alignments.align(
+            tokenizer, ids, text.tokens, text.weights, reference=row["target"], labels=labels
+        )
         for ids, text, row in zip(encoded, decoded, rows, strict=False)
     ]
-    return alignments.write(folder, shown, scores=metrics, pictures=pictures)
+    return gallery.write(folder, shown, scores=metrics, pictures=pictures)
 
 
 if __name__ == "__main__":
