@@ -1,7 +1,7 @@
 """How maps are shown: each as a picture, all on one page, and all as arrays."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -93,25 +93,26 @@ def write(
         `NAME/weights` and so on; `attention_maps.load_npz` reads it.
     """
     folder, maps = Path(folder), list(maps)
-    named = zip([None] * len(maps) if names is None else names, maps, strict=True)
-    named = [(name, each) for name, each in named if not each.empty]
     if names is None:
-        named = [(f"{number:02d}", each) for number, (_, each) in enumerate(named, 1)]
-    shown = dict(zip(_told_apart([name for name, _ in named]), [m for _, m in named], strict=True))
+        maps = [each for each in maps if not each.empty]
+        names = [f"{number:02d}" for number in range(1, len(maps) + 1)]
+    shown = {
+        name: each for name, each in zip(_told_apart(names), maps, strict=True) if not each.empty
+    }
     folder.mkdir(parents=True, exist_ok=True)
     for name, each in list(shown.items())[:pictures]:
         each.draw(folder / f"{name}.png")
     save_npz(folder / "maps.npz", shown)
     index = folder / "index.html"
     if shown:
-        maps = list(shown.values())
-        type(maps[0]).write_page(index, maps, title, scores)
+        kind = type(next(iter(shown.values())))
+        kind.write_page(index, shown.values(), title, scores)
     else:
         page.write(index, "empty_page.html", title or "Attention maps", scores=scores)
     return index
 
 
-def _told_apart(names: Sequence[str]) -> list[str]:
+def _told_apart(names: Iterable[str]) -> list[str]:
     """The names, with a number behind each that stood before: these become files."""
     taken = []
     for name in names:

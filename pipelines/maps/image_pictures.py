@@ -109,7 +109,7 @@ def _explain(attention: AttentionMap) -> str:
         return f"No {what}s."
     even = 1 / attention.weights[0].size
     return (
-        f"Colour scale: 0 to the {what}'s maximum (framed, its share on the right; at least 4 x "
+        f"Colour scale: 0 to the {what}'s maximum (framed, its share on the right; at least 4x "
         f"the uniform {even:.1%})."
     )
 
