@@ -182,24 +182,21 @@ def write_captions(path, described, split):
 def draw(folder, described, split, metrics, pictures=8, on_page=24):
     """Draws the maps of the first pictures: a PNG each, one page and the arrays of all of these."""
     from pipelines.images import image_files
-    from pipelines.maps.attention_maps import save_npz
-    from pipelines.maps.attention_pages import write_html
-    from pipelines.maps.attention_pictures import draw_png
+    from pipelines.maps import gallery
+    from pipelines.maps.image_maps import ImageMap
 
-    folder.mkdir(exist_ok=True)
     shown = [i for i, description in enumerate(described) if description.words][:on_page]
-    maps = {Path(split.files[i]).stem: described[i].map for i in shown}
-    entries = []
-    for i, attention in zip(shown, maps.values(), strict=True):
-        picture = image_files.load(split.files[i], 256)
-        entries.append((picture, attention, described[i].caption, split.rows[i]["captions"]))
-    for (name, attention), (picture, *_) in list(zip(maps.items(), entries, strict=True))[
-        :pictures
-    ]:
-        draw_png(folder / f"{name}.png", picture, attention)
-    save_npz(folder / "maps.npz", maps)
-    write_html(folder / "index.html", entries, scores=metrics)
-    return folder / "index.html"
+    maps = [
+        ImageMap(
+            described[i].map,
+            image_files.load(split.files[i], 256),
+            described[i].caption,
+            split.rows[i]["captions"],
+        )
+        for i in shown
+    ]
+    names = [Path(split.files[i]).stem for i in shown]
+    return gallery.write(folder, maps, names, metrics, pictures)
 
 
 if __name__ == "__main__":

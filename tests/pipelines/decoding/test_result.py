@@ -1,4 +1,4 @@
-from pipelines.maps.result import Alternative, Result
+from pipelines.decoding.result import Alternative, Result
 
 
 def test_the_attention_is_made_when_it_is_first_asked_for():
