@@ -5,6 +5,7 @@ attention map by whether it points to the object that a word names.
 """
 
 from .dataset import VERSION, write
+from .pointing import score_objects
 from .verdict import Claim, Verdict, judge
 
-__all__ = ["VERSION", "Claim", "Verdict", "judge", "write"]
+__all__ = ["VERSION", "Claim", "Verdict", "judge", "score_objects", "write"]
