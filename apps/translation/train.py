@@ -66,6 +66,7 @@ def train(config):
                 translate(greedy, validation, tokenizer, config), validation, tokenizer, config
             ),
             monitor=data.choose_monitor(validation, config),
+            monitor_flag=True,
             patience=config.patience,
             averaged=config.ema > 0,
         ),
