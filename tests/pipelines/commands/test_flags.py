@@ -221,7 +221,7 @@ def test_the_private_hook_of_tyro_is_as_it_is_used(argv, read, expected):
         with pytest.raises(Rejected) as rejected, tyro._errors.on_parse_error(reject):
             tyro.cli(Required if "size" in argv else Config, args=argv.split())
         found = read(*rejected.value.args)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         pytest.fail(f"{TYRO_CHANGED} ({error!r})")
     assert found == expected, TYRO_CHANGED
 
