@@ -2,6 +2,7 @@
 
 from pipelines.builtin import dates
 from pipelines.data import parallel_text, sources
+from pipelines.data.buckets import Batches
 from pipelines.text import token_batches
 from pipelines.text.tokenizer import Tokenizer
 
@@ -59,6 +60,17 @@ def make_buckets(rows, tokenizer, config):
         config.max_target,
     )
     return token_batches.make_buckets(*pairs, config.tokens_per_batch)
+
+
+def training_batches(rows, tokenizer, config):
+    """The `Batches` of the training pairs."""
+    buckets = make_buckets(rows, tokenizer, config)
+    return Batches(*token_batches.training_batches(buckets, config.seed), len(rows))
+
+
+def name(config, split):
+    """What a report calls the data of a split."""
+    return config.files[split][0] or config.source_file or config.dataset
 
 
 def knows_months(rows):

@@ -168,18 +168,18 @@ def test_results_do_not_hold_on_to_their_batch():
         assert found.tokens.base is None and found.weights.base is None
 
 
-@pytest.mark.parametrize(("is_terminal", "sources"), [(True, 5), (False, 5), (True, 2)])
+@pytest.mark.parametrize(("on_terminal", "sources"), [(True, 5), (False, 5), (True, 2)])
 def test_progress_is_shown_on_a_terminal_if_it_takes_several_batches(
-    monkeypatch, is_terminal, sources
+    monkeypatch, on_terminal, sources
 ):
-    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=100)
+    console = Console(file=io.StringIO(), force_terminal=on_terminal, width=100)
     monkeypatch.setattr(terminal, "console", console)
     monkeypatch.setattr(text_decoding, "console", console)
     text_decoding.decode(
         Recording(), make_sources([4] * sources), batch_size=2, description="translating"
     )
     shown = console.file.getvalue()
-    if is_terminal and sources == 5:
+    if on_terminal and sources == 5:
         assert "translating" in shown and "5/5" in shown
     else:
         assert shown == ""

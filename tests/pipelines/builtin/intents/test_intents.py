@@ -67,7 +67,7 @@ class TestEverySet:
     def test_the_same_in_another_process_and_by_seed(self, tmp_path, task):
         write = intents.WRITERS[task]
         code = (
-            f"from pathlib import Path; from pipelines import intents; "
+            f"from pathlib import Path; from pipelines.builtin import intents; "
             f"intents.WRITERS[{task!r}](Path({str(tmp_path)!r}), **{SMALL!r})"
         )
         root = Path(__file__).parents[4]
