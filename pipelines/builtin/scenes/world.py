@@ -41,7 +41,7 @@ class Thing:
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """What an image is drawn from: its objects, its background, and a seed for all details of drawing."""
+    """What an image is drawn from: objects, a background, and a seed for the details of drawing."""
 
     things: tuple[Thing, ...]
     background: str
