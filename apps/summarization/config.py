@@ -12,11 +12,10 @@ class Data(text_to_text.Data):
     """Documents with their summaries, as words or subwords."""
 
     tokenizer: Literal["words", "subwords"] = "words"
-    """Tokens: words, of which those outside the vocabulary can only be copied, or subwords
-    (byte-level BPE)."""
+    """Tokenizer: words, of which those outside the vocabulary can only be copied, or byte-level BPE
+    subwords."""
     fold_case: bool = True
-    """Treat a word in upper and lower case as the same, written as is most frequent (words
-    only)."""
+    """Ignore case: a word has one token, written in its most frequent form (words only)."""
     vectors: str | None = None
     """Pretrained word vectors to start from: a text file with one word and its numbers per line
     (words only)."""
@@ -71,7 +70,7 @@ class Config(Data, Model, Training, text_to_text.Config):
     max_source: int = 112
     """Maximum document length in tokens; longer documents are truncated."""
     max_target: int = 32
-    """Maximum summary length in tokens."""
+    """Maximum summary length in tokens; longer summaries are truncated."""
     model: Literal["transformer", "rnn"] = "rnn"
     encoder_layers: int = 1
     decoder_layers: int = 1

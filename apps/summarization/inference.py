@@ -7,7 +7,7 @@ from apps.summarization import data, maps
 from apps.summarization.config import Config
 from pipelines.commands import runs
 from pipelines.commands.terminal import console
-from pipelines.maps.generated_text import TextGenerator, as_rows
+from pipelines.decoding.generated_text import TextGenerator, as_rows
 from pipelines.metrics import attention_health, rouge
 
 
@@ -28,6 +28,8 @@ class Summarizer(TextGenerator):
         tokenizer: The `Tokenizer` or `WordTokenizer` of documents and summaries.
         config: The run's `Config`: how documents are encoded, and, by default, summaries decoded.
     """
+
+    align = maps.align
 
     @classmethod
     def load(cls, run, config=None, **decoding):

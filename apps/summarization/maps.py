@@ -1,8 +1,14 @@
 """The attention of summaries as images, a page and arrays."""
 
-from pipelines.maps import alignments as gallery
+import functools
+
+from pipelines.maps import alignments, gallery
 
 ON_PAGE = 24
+
+align = functools.partial(
+    alignments.align, labels=alignments.Labels(source="document", target="summary")
+)
 
 
 def draw(folder, results, scores=None):

@@ -8,7 +8,7 @@ from apps.translation.config import Config
 from pipelines.builtin.dates import month_pointing
 from pipelines.commands import runs
 from pipelines.commands.terminal import console
-from pipelines.maps.generated_text import TextGenerator, as_rows
+from pipelines.decoding.generated_text import TextGenerator, as_rows
 from pipelines.metrics import attention_health, translation_scores
 from pipelines.text.tokenizer import Tokenizer
 
@@ -29,6 +29,8 @@ class Translator(TextGenerator):
         tokenizer: The `Tokenizer` of source and target.
         config: The run's `Config`: how texts are encoded, and, by default, decoded.
     """
+
+    align = maps.align
 
     @classmethod
     def load(cls, run, config=None, **decoding):

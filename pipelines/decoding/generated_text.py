@@ -2,15 +2,14 @@
 
 import dataclasses
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from pipelines.decoding import text_decoding
 from pipelines.decoding.generation import Generators
-from pipelines.maps import alignments
-from pipelines.maps.result import Alternative, Result
+from pipelines.decoding.result import Alternative, Result
 from pipelines.text.tokenizer import cut
 
 
@@ -45,7 +44,13 @@ class TextGenerator:
         tokenizer: Its tokenizer; the id of unknown words, where it has one, is never generated.
         config: How to encode and, by default, to decode: a
             `pipelines.commands.text_to_text.Config`.
+
+    Attributes:
+        align: Makes the attention map of a text: `pipelines.maps.alignments.align`, or a partial of
+            it.
     """
+
+    align: Callable
 
     def __init__(self, model, tokenizer, config):
         self.model = model
@@ -74,7 +79,7 @@ class TextGenerator:
         config = dataclasses.replace(self.config, **decoding)
         if alternatives is None:
             alternatives = config.beams - 1 if config.decode == "beam" else 0
-        generator = self._generators.get(config, config.max_target, 0)
+        generator = self._generators.get(config, config.max_target, alternatives)
         whole = self.tokenizer.encode_sources(sources)
         encoded = [cut(ids, config.max_source) for ids in whole]
         decoded = text_decoding.decode(generator, encoded, config.decode_batch_size)
@@ -89,15 +94,8 @@ class TextGenerator:
         copied = copied[:, 0] if copied.shape[1] else None
 
         def look():
-            return alignments.align(
-                self.tokenizer,
-                ids,
-                decoded.tokens,
-                weights,
-                copy=copied,
-                reference=reference,
-                source=source,
-            )
+            texts = {"reference": reference, "source": source}
+            return self.align(self.tokenizer, ids, decoded.tokens, weights, copy=copied, **texts)
 
         return GeneratedText(
             source=source,
@@ -105,7 +103,7 @@ class TextGenerator:
             score=decoded.score,
             alternatives=tuple(
                 Alternative(self.tokenizer.decode(tokens, source), score)
-                for tokens, score in getattr(decoded, "alternatives", ())
+                for tokens, score in decoded.alternatives
             ),
             truncated=truncated,
             tokens=decoded.tokens,
