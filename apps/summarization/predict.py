@@ -25,7 +25,7 @@ def main(arguments, config, documents):
 
     summarizer = Summarizer.load(arguments.run, config)
     output = runs.make_folder(arguments.output or Path(arguments.run) / "predictions")
-    results = summarizer.predict(documents)
+    results = summarizer.predict(documents, alternatives=0)
     print_lines(results, "documents", config.max_source)
     page = maps.draw(output, [result for result in results if result.source])
     print(f"attention maps: {page}", file=sys.stderr)

@@ -25,7 +25,7 @@ def main(arguments, config, lines):
 
     translator = Translator.load(arguments.run, config)
     output = runs.make_folder(arguments.output or Path(arguments.run) / "predictions")
-    results = translator.predict(lines)
+    results = translator.predict(lines, alternatives=0)
     print_lines(results, "lines", config.max_source)
     page = maps.draw(output, [result for result in results if result.source])
     print(f"attention maps: {page}", file=sys.stderr)
