@@ -174,7 +174,7 @@ class TestCoverage:
         assert changed[0] < 1e-6 < 1e-3 < changed[1:].min()
 
 
-@pytest.mark.parametrize("mechanism", ["local", "linear"])
+@pytest.mark.parametrize("mechanism", ["local", pytest.param("linear", marks=pytest.mark.slow)])
 def test_long_documents(mechanism):
     length = 1_003
     config, summarizer = build(

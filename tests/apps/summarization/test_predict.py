@@ -83,6 +83,7 @@ def test_nothing_but_empty_documents(summarize, tmp_path):
     assert attention_maps.load_npz(folder / "maps.npz") == {}
 
 
+@pytest.mark.slow
 def test_from_the_command_line(trained, copied, tmp_path):
     line = tiny.read_lines(trained.run / "summaries_test.jsonl")[0]
     result = tiny.finish("predict", "--input", line["document"], "--run", copied, folder=tmp_path)

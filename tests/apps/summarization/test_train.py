@@ -188,11 +188,8 @@ class TestStages:
         assert second["peak"] == pytest.approx(0.001)
         assert (first["bias"], second["bias"]) == (0.0, 7.0)
 
-    @pytest.mark.parametrize(
-        "settings", [{"coverage": False}, {"coverage_epochs": 0}, {"coverage_weight": 0.0}]
-    )
-    def test_one_stage_without(self, fit, documents, settings):
-        train.main(tiny.flags(dataset=documents, name="tiny", **tiny.SETTINGS, **settings))
+    def test_one_stage_without(self, fit, documents):
+        train.main(tiny.flags(dataset=documents, name="tiny", coverage=False, **tiny.SETTINGS))
         (stage,) = fit.stages
         assert (stage["weight"], stage["epochs"]) == (0.0, 2)
         attention = stage["summarizer"].decoder.decoder.rnn.attention
