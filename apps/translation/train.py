@@ -49,11 +49,11 @@ def train(config):
         f"{len(rows['train']):,} training pairs, {tokenizer.vocabulary_size:,} tokens, "
         f"{translator.count_params():,} parameters, run {folder}"
     )
-    batches, steps = token_batches.training_batches(buckets, config.seed)
+    batches = token_batches.training_batches(buckets, config.seed)
     loss = token_loss.TokenCrossentropy(config.label_smoothing)
-    steps = optimizer.compile_model(translator, config, config.epochs, steps, loss=loss)
+    steps = optimizer.compile_model(translator, config, config.epochs, batches.steps, loss=loss)
     translator.fit(
-        batches,
+        batches.dataset,
         steps_per_epoch=steps,
         epochs=config.epochs,
         verbose=0,
@@ -61,7 +61,7 @@ def train(config):
             folder,
             epochs=config.epochs,
             steps=steps,
-            batch_size=len(rows["train"]) / steps,
+            batch_size=batches.examples / batches.steps,
             evaluate=lambda: score(
                 translate(greedy, validation, tokenizer, config), validation, tokenizer, config
             ),

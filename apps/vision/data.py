@@ -185,7 +185,7 @@ def open_split(rows, size, channels) -> Split:
 
 
 def training_batches(split, names, config):
-    """An endless dataset of pixels `(B, size, size, C)` and targets `(B, classes)`; its steps.
+    """Endless `Batches` of pixels `(B, size, size, C)` and targets `(B, classes)`.
 
     Whatever is drawn at random depends on the seed and on the number of the batch alone.
     """
@@ -207,7 +207,8 @@ def training_batches(split, names, config):
     order = tf.data.Dataset.range(count).shuffle(count, seed=config.seed).repeat()
     batches = order.batch(config.batch_size, drop_remainder=True).enumerate()
     batches = batches.map(example, num_parallel_calls=os.cpu_count())
-    return buckets.finish(batches), max(count // config.batch_size, 1)
+    steps = max(count // config.batch_size, 1)
+    return buckets.Batches(buckets.finish(batches), steps, steps * config.batch_size)
 
 
 def picture_batches(split, batch_size):

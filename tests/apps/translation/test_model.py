@@ -108,7 +108,7 @@ def learn(monkeypatch, epochs, learning_rate, **settings):
     assert len(buckets) >= 3
     keras.utils.set_random_seed(0)
     translator = model.build(config, tokenizer.vocabulary_size)
-    batches, steps = token_batches.training_batches(buckets, seed=0)
+    batches, steps, _ = token_batches.training_batches(buckets, seed=0)
     steps *= epochs
     translator.compile(
         optimizer.make_optimizer(learning_rate, steps, warmup_steps=steps // 10),

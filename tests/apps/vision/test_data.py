@@ -201,7 +201,7 @@ AUGMENTED = {
 class TestTrainingBatches:
     def test_a_pass_is_whole_and_pictures_keep_their_labels(self, folder):
         config, split, names = opened(folder)
-        batches, steps = data.training_batches(split, names, config)
+        batches, steps, _ = data.training_batches(split, names, config)
         assert steps == 35 // 5
         found = Counter()
         for pixels, targets in batches.take(steps):
@@ -219,7 +219,7 @@ class TestTrainingBatches:
     def test_passes_differ_and_the_seed_fixes_everything(self, folder):
         def drawn(seed, count=8):
             config, split, names = opened(folder, seed=seed, **AUGMENTED)
-            batches, _ = data.training_batches(split, names, config)
+            batches = data.training_batches(split, names, config).dataset
             return [(x.numpy(), y.numpy()) for x, y in batches.take(count)]
 
         one, again, other, _ = drawn(1), drawn(1), drawn(2), drawn(2**32 - 1, count=1)
@@ -230,14 +230,14 @@ class TestTrainingBatches:
 
     def test_mixed_targets_stay_distributions(self, folder):
         config, split, names = opened(folder, **AUGMENTED)
-        batches, _ = data.training_batches(split, names, config)
+        batches = data.training_batches(split, names, config).dataset
         for pixels, targets in batches.take(9):
             np.testing.assert_allclose(targets.numpy().sum(axis=1), 1, atol=1e-5)
             assert pixels.numpy().min() >= 0 and pixels.numpy().max() <= 255
 
     def test_fewer_pictures_than_a_batch(self, folder):
         config, split, names = opened(folder, max_train=3)
-        batches, steps = data.training_batches(split, names, config)
+        batches, steps, _ = data.training_batches(split, names, config)
         assert steps == 1
         (batch,) = batches.take(1)
         assert batch[0].shape == (5, 8, 8, 3)
