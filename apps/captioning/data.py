@@ -47,8 +47,8 @@ class Split:
         return [[captions.normalize(text) for text in row["captions"]] for row in self.rows]
 
 
-def read(config: Config) -> dict:
-    """All splits, as lists of rows, with the folder that they lie in."""
+def read(config: Config, wanted=sources.SPLITS) -> dict:
+    """The rows of the splits that are wanted, each with the `path` of its image."""
     folder = sources.locate(
         config.dataset,
         {"scenes": scenes.write},
@@ -57,8 +57,8 @@ def read(config: Config) -> dict:
         tfds_features=TFDS_FEATURES,
         data_dir=config.data_dir,
     )
-    splits = sources.read_splits(folder, FIELDS)
-    if config.max_train is not None:
+    splits = sources.read_splits(folder, FIELDS, wanted)
+    if "train" in splits:
         splits["train"] = splits["train"][: config.max_train]
     return {
         name: [

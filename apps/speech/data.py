@@ -39,7 +39,7 @@ def read(config, wanted=sources.SPLITS):
         tfds_features=TFDS_FEATURES,
         data_dir=config.data_dir,
     )
-    splits = sources.read_wanted(folder, FIELDS, wanted, may_be_blank="text")
+    splits = sources.read_splits(folder, FIELDS, wanted, may_be_blank="text")
     if "train" in splits:
         splits["train"] = splits["train"][: config.max_train]
     return {

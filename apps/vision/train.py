@@ -65,7 +65,6 @@ def train(config):
         if trained is None
         else trained.tokenizer.input_shape[-1]
     )
-    rows = data.complete(rows, config, channels)
     train, validation, test = (
         data.open_split(rows[split], config.image_size, channels) for split in sources.SPLITS
     )

@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import importlib.util
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,12 +44,25 @@ SUBSETS = {
 SUPERVISED = ("source", "target")
 
 
+def names() -> set[str]:
+    """Returns names of data sets in TensorFlow Datasets without importing it, which takes seconds.
+
+    Its folders name nearly all of them, which is good enough for a hint.
+    """
+    spec = importlib.util.find_spec("tensorflow_datasets")
+    found = set()
+    for folder in map(Path, spec.submodule_search_locations if spec else ()):
+        found |= {path.stem for path in folder.glob("url_checksums/*.txt")}
+        found |= {path.parent.name for path in folder.glob("datasets/*/__init__.py")}
+    return found
+
+
 class Export:
     """A TensorFlow data set that is to become a folder.
 
     Args:
         name: `tfds:NAME[/CONFIG]`, or `tfds:` and one of `SUBSETS`.
-        fields: The fields of a line, as in `sources.read_split`.
+        fields: The fields of a line, as in `json_lines.read`.
         candidates: For each field, the features that may hold it, as paths such as
             "captions/text"; by default the feature of the field's name, and for `source` and
             `target` those that the set itself has for input and target. For other languages, name

@@ -47,6 +47,18 @@ def texts_of(tokens, tokenizer):
     return [tokenizer.decode(row) for row in tokens.reshape(-1, tokens.shape[-1]) if row.any()]
 
 
+def test_nothing_is_read_that_is_not_wanted(tmp_path):
+    folder = tiny.write_pictures(tmp_path, CAPTIONS, splits=("train",))
+    config = Config(dataset=str(folder), max_train=3)
+    everything = data.read(config)
+    assert len(everything["train"]) == 3
+    for split, rows in everything.items():
+        assert data.read(config, [split]) == {split: rows}
+    tiny.write_pictures(folder, CAPTIONS[:2], splits=("test",))
+    (folder / "train.jsonl").write_text("broken")
+    assert [row["captions"] for row in data.read(config, ["test"])["test"]] == CAPTIONS[:2]
+
+
 class TestTrainingBatches:
     def test_every_caption_has_its_turn_with_its_picture(self, folder):
         config, split, tokenizer = open_training(folder)

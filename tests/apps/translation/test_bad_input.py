@@ -96,7 +96,7 @@ class TestDataset:
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("date", "unknown data set 'date', did you mean dates? It is one of dates, tfds:NAME"),
+            ("date", "unknown data set 'date'. Did you mean dates? Known: dates, tfds:"),
             ("./nowhere", "there is no folder ./nowhere"),
             ("tfds:ted_hrlr_translat", "no such name, the nearest are ted_hrlr_translate"),
         ],
@@ -126,7 +126,7 @@ class TestDataset:
         path.unlink()
         line = refused(train.main, ["--dataset", folder], capsys)
         assert line.startswith(f"error: {folder} has no train.jsonl")
-        assert "source, target" in line
+        assert "with source and target. Found: test.jsonl, validation.jsonl." in line
         path.write_text(GOOD)
         (folder / "test.jsonl").unlink()
         line = refused(train.main, ["--dataset", folder], capsys)

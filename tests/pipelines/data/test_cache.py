@@ -138,7 +138,7 @@ class TestRowCache:
         script = """if True:
             import sys
             import numpy as np
-            from pipelines.cache import RowCache
+            from pipelines.data.cache import RowCache
             keys = [str(i) for i in range(200)][int(sys.argv[2]):]
             def compute(positions):
                 for i in positions:

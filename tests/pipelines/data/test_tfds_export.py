@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from pipelines.commands.errors import UserError
-from pipelines.data import sources
+from pipelines.data import json_lines, sources
 from pipelines.data.tfds_export import Export
 
 PAIR = {"source": str, "target": str}
@@ -265,7 +265,7 @@ class TestUnderstanding:
         assert folder.name == "tfds-conll2003-conll2003-1.0.0-tokens-tags"
         row = {"tokens": ["EU", " ", "Köln"], "tags": ["B-ORG", "O", "B-LOC"]}
         for split, count in COUNTS.items():
-            assert sources.read_file(folder / f"{split}.jsonl", {}) == [row] * count
+            assert json_lines.read(folder / f"{split}.jsonl", {}) == [row] * count
 
     def test_answers_are_objects_and_contexts_keep_their_blanks(
         self, mocked, monkeypatch, tmp_path
@@ -280,7 +280,7 @@ class TestUnderstanding:
             "answers": [{"text": "Bonn", "start": 4}, {"text": "Köln", "start": 9}],
         }
         for split, count in COUNTS.items():
-            assert sources.read_file(folder / f"{split}.jsonl", {}) == [row] * count
+            assert json_lines.read(folder / f"{split}.jsonl", {}) == [row] * count
 
     def test_questions_that_have_no_answer_are_left_out(self, mocked, monkeypatch, tmp_path):
         fields = {"context": str, "question": str, "answers": list}
