@@ -136,7 +136,7 @@ def score(heard, rows, config):
 def draw(folder, heard, rows, recognizer, metrics, pictures=8, on_page=24):
     """Draws the maps of the first utterances: a PNG each, and one page of all of these."""
     from pipelines.audio import audio_files, log_mel
-    from pipelines.maps import speech_maps
+    from pipelines.maps import gallery, speech_maps
 
     shown = []
     for one, row in zip(heard[:on_page], rows, strict=False):
@@ -152,7 +152,7 @@ def draw(folder, heard, rows, recognizer, metrics, pictures=8, on_page=24):
                 seconds_per_position=recognizer.front_end.seconds,
             )
         )
-    return speech_maps.write(folder, shown, scores=metrics, pictures=pictures)
+    return gallery.write(folder, shown, scores=metrics, pictures=pictures)
 
 
 def _within_sound(one):

@@ -1,50 +1,33 @@
 """The configuration of a translation run, read from the command line."""
 
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pipelines.commands.text_to_text import DecodingOptions, Options
+from pipelines.commands import flags, options, runs, text_to_text
 
 
-@dataclass(frozen=True)
-class Config(Options):
-    """Trains a translator and evaluates it on the test split.
+@dataclass(frozen=True, kw_only=True)
+class Files(options.Options):
+    """Plain text files, one sentence per line, in place of a data set."""
 
-    The defaults are the run on the built-in dates that the README shows.
-    """
+    GROUP: ClassVar = "data"
 
-    dataset: str = "dates"
-    """`dates`, `tfds:NAME[/CONFIG]` of TensorFlow Datasets, or a folder with train.jsonl."""
     source_language: str | None = None
-    """Of a set of TensorFlow Datasets; by default as the set itself has it."""
+    """Source language of a TensorFlow Datasets set; by default the set's own."""
     target_language: str | None = None
-    """Of a set of TensorFlow Datasets; by default as the set itself has it."""
+    """Target language of a TensorFlow Datasets set; by default the set's own."""
     source_file: str | None = None
-    """Plain text to train on in place of a data set, a sentence a line."""
+    """Plain text to train on in place of a data set, one sentence per line."""
     target_file: str | None = None
-    """Its translation, line by line."""
+    """Target side of --source-file, aligned line by line."""
     validation_source_file: str | None = None
-    """Plain text to validate on; by default some of the training pairs."""
+    """Plain text to validate on; by default held out from the training pairs."""
     validation_target_file: str | None = None
-    """Its translation, line by line."""
+    """Target side of --validation-source-file, aligned line by line."""
     test_source_file: str | None = None
-    """Plain text to test on; by default some of the training pairs."""
+    """Plain text to test on; by default held out from the training pairs."""
     test_target_file: str | None = None
-    """Its translation, line by line."""
-
-    vocabulary_size: int = 1024
-    """Entries of the vocabulary that source and target share."""
-    encoder_layers: int = 1
-    """Blocks, or pairs of LSTMs, of the encoder: one keeps to its own word what it tells."""
-    epochs: int = 7
-    """Passes over the training pairs."""
-    learning_rate: float = 3e-3
-    """Peak of warm-up and cosine decay."""
-    monitor: Literal["bleu", "chrf", "exact_match"] | None = None
-    """Decoded validation metric that chooses the model; by default exact_match for dates, and bleu
-    elsewhere."""
-    bleu_tokenize: Literal["13a", "intl", "zh", "char", "none"] = "13a"
-    """How sacreBLEU cuts words: zh for Chinese, char for Japanese and Korean targets."""
+    """Target side of --test-source-file, aligned line by line."""
 
     @property
     def files(self):
@@ -54,11 +37,6 @@ class Config(Options):
             split: (getattr(self, f"{prefix}source_file"), getattr(self, f"{prefix}target_file"))
             for split, prefix in prefixes.items()
         }
-
-    def without_data(self):
-        """Without files and languages, which belong to one data set alone."""
-        names = [f.name for f in fields(self) if f.name.endswith(("_file", "_language"))]
-        return replace(self, **dict.fromkeys(names))
 
     def __post_init__(self):
         super().__post_init__()
@@ -70,36 +48,62 @@ class Config(Options):
                 )
         if (self.source_language is None) != (self.target_language is None):
             raise ValueError("--source-language and --target-language go together: one is missing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(text_to_text.Training):
+    """Training, and the choice of the best epoch."""
+
+    monitor: Literal["bleu", "chrf", "exact_match"] | None = None
+    """Validation metric, of decoded texts, that chooses the model; by default exact_match for
+    dates, and bleu elsewhere."""
+    bleu_tokenize: Literal["13a", "intl", "zh", "char", "none"] = "13a"
+    """sacreBLEU's tokenizer: zh for Chinese, char for Japanese and Korean targets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Files, Training, text_to_text.Config):
+    """Trains a translation model and evaluates it on the test split.
+
+    The defaults are the run on the built-in dates that the README shows.
+    """
+
+    dataset: str = "dates"
+    """`dates`, `tfds:NAME[/CONFIG]` of TensorFlow Datasets, or a folder with train.jsonl."""
+    vocabulary_size: int = 1024
+    encoder_layers: int = 1
+    """Encoder layers (Transformer blocks or BiLSTMs). With one layer, attention aligns with single
+    source words best."""
+    epochs: int = 7
+    learning_rate: float = 3e-3
+
+    def without_data(self):
+        """Without files and languages, which belong to one data set alone."""
+        names = [f.name for f in fields(self) if f.name.endswith(("_file", "_language"))]
+        return replace(self, **dict.fromkeys(names))
+
+    def __post_init__(self):
+        super().__post_init__()
         if self.source_language is not None and not self.dataset.startswith("tfds:"):
             raise ValueError("--source-language chooses in a set of TensorFlow Datasets: tfds:NAME")
 
 
-@dataclass(frozen=True)
-class Decoding(DecodingOptions):
-    """How a finished run decodes; where a field is not given, as the run was configured."""
+Decoding = options.overrides(Config, "max_target", "seed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(options.EvaluationData, Decoding, options.FinishedRun):
+    """Translates a split with a finished run, and writes metrics and attention maps."""
 
     run: str = "runs/translation/latest"
-    """The folder of the run."""
-
-
-@dataclass(frozen=True)
-class Evaluation(Decoding):
-    """Translates a split with a finished run, scores it, and draws what the words looked at."""
-
-    split: Literal["test", "validation"] = "test"
-    """The split to score."""
-    dataset: str | None = None
-    """Another data set than the run's own: its name, or its folder on this machine."""
-    data_dir: str | None = None
-    """Where TensorFlow Datasets keeps its data."""
     source_language: str | None = None
-    """Of a set of TensorFlow Datasets."""
+    """Source language of a TensorFlow Datasets set."""
     target_language: str | None = None
-    """Of a set of TensorFlow Datasets."""
+    """Target language of a TensorFlow Datasets set."""
     test_source_file: str | None = None
-    """Plain text to test on, a sentence a line."""
+    """Plain text to test on, one sentence per line."""
     test_target_file: str | None = None
-    """Its translation, line by line."""
+    """Target side of --test-source-file, aligned line by line."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -107,14 +111,21 @@ class Evaluation(Decoding):
             raise ValueError("--test-source-file goes with --split test")
 
 
-@dataclass(frozen=True)
-class Prediction(Decoding):
+@dataclass(frozen=True, kw_only=True)
+class Prediction(options.PredictionInput, Decoding, options.FinishedRun):
     """Translates a text, a file line by line, or standard input."""
 
+    run: str = "runs/translation/latest"
     input: str = "-"
-    """A text file of a sentence a line, - for standard input, or the text itself."""
-    output: str | None = None
-    """Where the maps go; by default the folder predictions of the run."""
+    """A text file of one sentence per line, - for standard input, or the text itself."""
+
+
+def configure(arguments):
+    """The configuration of a finished run, with its data exchanged if another set is given."""
+    config = runs.load(arguments.run, Config)
+    if getattr(arguments, "dataset", None) is not None:
+        config = config.without_data()
+    return flags.override(config, arguments)
 
 
 _MULTI30K = {

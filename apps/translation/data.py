@@ -64,6 +64,17 @@ def make_buckets(rows, tokenizer, config):
     return token_batches.make_buckets(*pairs, config.tokens_per_batch)
 
 
+def training_batches(rows, tokenizer, config):
+    """The `Batches` of the training pairs."""
+    buckets = make_buckets(rows, tokenizer, config)
+    return token_batches.training_batches(buckets, config.seed)
+
+
+def name(config, split):
+    """What a report calls the data of a split."""
+    return config.files[split][0] or config.source_file or config.dataset
+
+
 def knows_months(rows):
     """Whether all rows tell where in the source the month stands, as the built-in dates do."""
     spans = [row.get("month") for row in rows]

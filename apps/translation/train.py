@@ -1,87 +1,40 @@
-"""Trains a translator: `python -m apps.translation.train --help`."""
-
-import time
+"""Trains a translation model: `python -m apps.translation.train --help`."""
 
 from apps.translation.config import PRESETS, Config
-from pipelines.commands import devices, errors, flags, runs, terminal
+from pipelines.commands.entry import command
 
 
-@errors.main
-def main(argv=None):
-    """Reads the flags and trains."""
-    config = flags.parse(Config, argv, prog="python -m apps.translation.train", presets=PRESETS)
-    devices.select_device(config.device, config.op_threads)
-    with devices.quiet_start():
-        import tensorflow  # noqa: F401
-
-        import apps.translation.data  # noqa: F401
-    if config.device == "gpu":
-        devices.require_gpu()
-    train(config)
-
-
-def train(config):
-    """Reads the data, makes the model, fits it, and evaluates the best epoch on the test split."""
-    import keras
-
+@command(Config, presets=PRESETS)
+def main(config):
+    """Reads the data, builds the model, fits it, and evaluates its best epoch on the test split."""
     from apps.translation import data, model
-    from apps.translation.evaluate import evaluate, load, make_generator, score, translate
-    from pipelines.text import token_batches
-    from pipelines.training import callbacks, optimizer, token_loss
+    from apps.translation.inference import Translator
+    from pipelines.training import fitting
+    from pipelines.training.token_loss import TokenCrossentropy
 
-    runs.check_name("translation", config)
-    started = time.perf_counter()
-    keras.utils.set_random_seed(config.seed)
-    if config.precision != "float32":
-        keras.mixed_precision.set_global_policy(f"mixed_{config.precision}")
+    run = fitting.start("translation", config)
+    splits = data.read(config)
+    tokenizer = data.train_tokenizer(splits["train"], config)
+    batches = data.training_batches(splits["train"], tokenizer, config)
+    validation = splits["validation"][: config.max_validation]
+    network = model.build(config, tokenizer.vocabulary_size)
+    translator = Translator(network, tokenizer, config)
 
-    rows = data.read(config)
-    tokenizer = data.train_tokenizer(rows["train"], config)
-    buckets = data.make_buckets(rows["train"], tokenizer, config)
-    validation = rows["validation"][: config.max_validation]
-
-    translator = model.build(config, tokenizer.vocabulary_size)
-    greedy = make_generator(translator, config, method="greedy")
-
-    folder = runs.create("translation", config)
-    tokenizer.save(folder)
-    terminal.console.print(
-        f"{len(rows['train']):,} training pairs, {tokenizer.vocabulary_size:,} tokens, "
-        f"{translator.count_params():,} parameters, run {folder}"
-    )
-    batches = token_batches.training_batches(buckets, config.seed)
-    loss = token_loss.TokenCrossentropy(config.label_smoothing)
-    steps = optimizer.compile_model(translator, config, config.epochs, batches.steps, loss=loss)
-    translator.fit(
+    pairs, tokens = len(splits["train"]), tokenizer.vocabulary_size
+    run.create(translator, f"{pairs:,} training pairs", f"{tokens:,} tokens")
+    loss = TokenCrossentropy(config.label_smoothing)
+    fitting.compile_model(network, config, batches, loss=loss)
+    network.fit(
         batches.dataset,
-        steps_per_epoch=steps,
-        epochs=config.epochs,
-        verbose=0,
-        callbacks=callbacks.make_callbacks(
-            folder,
-            epochs=config.epochs,
-            steps=steps,
-            batch_size=batches.examples / batches.steps,
-            evaluate=lambda: score(
-                translate(greedy, validation, tokenizer, config), validation, tokenizer, config
-            ),
+        **fitting.options(
+            run,
+            batches,
+            score=lambda: translator.evaluate(validation, decode="greedy"),
             monitor=data.choose_monitor(validation, config),
-            patience=config.patience,
-            averaged=config.ema > 0,
         ),
     )
-    seconds = time.perf_counter() - started
-
-    translator, tokenizer = load(folder)
-    evaluate(
-        folder,
-        config,
-        translator,
-        tokenizer,
-        rows["test"],
-        "test",
-        training_seconds=round(seconds, 1),
-    )
+    report = run.report("test", dataset=data.name(config, "test"))
+    Translator.load(run.folder, config).evaluate(splits["test"], report)
 
 
 if __name__ == "__main__":

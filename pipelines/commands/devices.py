@@ -45,6 +45,27 @@ def quiet_start() -> Iterator[None]:
     warnings.filterwarnings("ignore", module=r"(absl|jax|keras|keras_hub|tensorflow|torch)\b")
 
 
+def start(device: Literal["cpu", "gpu", "auto"], op_threads: int | None = None) -> None:
+    """Chooses the device, and imports TensorFlow and Keras without their start-up lines.
+
+    What stands on them is to be imported after it.
+
+    Args:
+        device: As for `select_device`.
+        op_threads: As for `select_device`.
+
+    Raises:
+        UserError: It is "gpu", and there is none.
+    """
+    select_device(device, op_threads)
+    with quiet_start():
+        import tensorflow  # noqa: F401, I001  It reads the data, whatever computes.
+
+        import keras  # noqa: F401
+    if device == "gpu":
+        require_gpu()
+
+
 def select_device(device: Literal["cpu", "gpu", "auto"], op_threads: int | None = None) -> None:
     """Shows or hides the GPUs, and shares out the cores. To be called before a backend is imported.
 

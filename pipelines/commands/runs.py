@@ -8,8 +8,10 @@ import re
 import tempfile
 import time
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.commands import flags
 from pipelines.commands.errors import UserError, first_line
 from pipelines.commands.terminal import console
 
@@ -88,6 +90,15 @@ def load(folder, config_class):
         raise UserError(f"{config} is no configuration of this application: {error}") from error
 
 
+def configure(config_class, arguments):
+    """The configuration of the finished run `arguments.run`, overridden by the other arguments.
+
+    Raises:
+        UserError: As `load`, or the two do not go together.
+    """
+    return flags.override(load(arguments.run, config_class), arguments)
+
+
 def _is_of(field, value):
     """Whether a value from a file may be that of a field."""
     if value is None:
@@ -113,51 +124,77 @@ def load_model(folder):
         raise UserError(f"{path} cannot be read: {first_line(error)}") from error
 
 
-def write_report(folder, dataset, split, examples, training_seconds, parameters, metrics):
-    """Writes `metrics.json` and prints the metrics.
+@dataclass(frozen=True)
+class Report:
+    """What an evaluation leaves in a run.
 
-    Args:
+    Attributes:
         folder: The run.
         dataset: Name of the data set.
-        split: Name of its split.
-        examples: How many were scored.
-        training_seconds: What training took; `None` keeps what is written there.
-        parameters: Of the model.
-        metrics: Names to numbers.
-
-    Returns:
-        What was written.
+        split: Name of the split.
+        training_seconds: What training took; `None` keeps what was written before.
     """
-    path = Path(folder) / "metrics.json"
-    if training_seconds is None and path.is_file():
-        with contextlib.suppress(ValueError, AttributeError):  # Else it was no report.
-            training_seconds = read_json(path).get("training_seconds")
-    report = {
-        "dataset": dataset,
-        "split": split,
-        "examples": examples,
-        "training_seconds": training_seconds,
-        "parameters": parameters,
-        "metrics": metrics,
-    }
-    write_json(path, report)
-    for name, value in metrics.items():
-        console.print(f"{name:>20}  {value:.3f}")
-    return report
+
+    folder: Path
+    dataset: str
+    split: str
+    training_seconds: float | None = None
+
+    def write(self, metrics, examples, parameters):
+        """Writes `metrics.json` and prints the metrics.
+
+        Args:
+            metrics: Names to numbers.
+            examples: How many were evaluated.
+            parameters: Of the model.
+
+        Returns:
+            What was written.
+        """
+        path, seconds = self.folder / "metrics.json", self.training_seconds
+        if seconds is None and path.is_file():
+            with contextlib.suppress(ValueError, AttributeError):  # Else it was no report.
+                seconds = read_json(path).get("training_seconds")
+        report = {
+            "dataset": self.dataset,
+            "split": self.split,
+            "examples": examples,
+            "training_seconds": seconds,
+            "parameters": parameters,
+            "metrics": metrics,
+        }
+        write_json(path, report)
+        for name, value in metrics.items():
+            console.print(f"{name:>20}  {value:.3f}")
+        return report
+
+    def write_rows(self, name, rows):
+        """Writes what was made of each example, an object a line: `NAME_SPLIT.jsonl`."""
+        write_json_lines(self.folder / f"{name}_{self.split}.jsonl", rows)
 
 
 def make_folder(path):
-    """Makes a folder for what a run is to write, unless it is there."""
+    """Makes a folder for what a run is to write, unless it is there; returns its path."""
+    path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot make the folder {path}: {error.strerror}") from error
+    return path
 
 
 def write_json(path, value):
     """Writes JSON under another name and renames it, so that no reader sees half of it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    os.replace(temporary, path)
+
+
+def write_json_lines(path, rows):
+    """Writes an object a line, under another name first, as `write_json`."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    temporary.write_text("".join(lines), "utf-8")
     os.replace(temporary, path)
 
 

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from tests.pipelines.test_whisper import save_preset, waveforms
 
 from benchmarks import whisper
 from pipelines.audio import audio_files
+from tests.pipelines.audio.test_whisper import save_preset, waveforms
 
 
 @pytest.mark.slow

@@ -8,12 +8,12 @@ import keras
 import numpy as np
 import pytest
 import soundfile
-from tests.pipelines.test_whisper import ALPHABET, save_preset
 
 from apps.speech import evaluate, predict, train
 from apps.speech.config import Config, pretrained
 from pipelines.commands import runs
 from tests.apps.speech import tiny
+from tests.pipelines.audio.test_whisper import ALPHABET, save_preset
 
 METRICS = ["wer", "cer", "sentence_error_rate", "attention_entropy", "attention_on_padding"]
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields, replace
 import pytest
 
 import layers
-from apps.translation.config import PRESETS, Config, Decoding, Evaluation, Prediction
+from apps.translation.config import PRESETS, Config, Evaluation, Prediction
 from pipelines.commands import flags
 from pipelines.commands.mechanisms import MECHANISMS
 from pipelines.metrics.translation_scores import TOKENIZERS
@@ -61,8 +61,8 @@ def test_a_configuration_survives_json():
 
 
 def test_a_preset_is_overridden_by_flags():
-    flags = ["--preset", "multi30k-rnn", "--epochs", "2", "--source-file", "a"]
-    config = flags.parse(Config, [*flags, "--target-file", "b"], presets=PRESETS)
+    words = ["--preset", "multi30k-rnn", "--epochs", "2", "--source-file", "a"]
+    config = flags.parse(Config, [*words, "--target-file", "b"], presets=PRESETS)
     expected = replace(PRESETS["multi30k-rnn"], epochs=2, source_file="a", target_file="b")
     assert config == expected
     assert (config.model, config.mechanism) == ("rnn", "additive")
@@ -81,7 +81,7 @@ def test_the_files_of_each_split():
 
 def test_decoding_replaces_what_it_is_given():
     config = Config(dataset="a", beams=3, decode="beam", seed=7, data_dir="c")
-    decoding = Decoding(run="x", decode="sample", top_k=4, max_target=9)
+    decoding = Prediction(run="x", decode="sample", top_k=4, max_target=9)
     expected = {**asdict(config), "decode": "sample", "top_k": 4, "max_target": 9}
     assert asdict(flags.override(config, decoding)) == expected
     files = {"test_source_file": "d", "test_target_file": "e"}

@@ -9,10 +9,10 @@ from keras import ops
 import layers
 from apps.translation import data, model
 from apps.translation.config import Config
-from apps.translation.evaluate import make_generator, translate
+from apps.translation.inference import Translator
 from pipelines.commands.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
+from pipelines.decoding.generation import Generators
 from pipelines.metrics.attention_health import attention_health
-from pipelines.text import token_batches
 from pipelines.training import optimizer, token_loss
 from tests.apps.translation import tiny
 
@@ -104,12 +104,12 @@ def learn(monkeypatch, epochs, learning_rate, **settings):
     rows = pairs_of_many_lengths()
     config = Config(**{**tiny.MODEL, "mlp_dim": 64, "tokens_per_batch": 64, **settings})
     tokenizer = data.train_tokenizer(rows, config)
-    buckets = data.make_buckets(rows, tokenizer, config)
-    assert len(buckets) >= 3
+    batches = data.training_batches(rows, tokenizer, config)
+    shapes = {inputs["source"].shape for inputs, _ in batches.dataset.take(2 * batches.steps)}
+    assert len(shapes) >= 3
     keras.utils.set_random_seed(0)
     translator = model.build(config, tokenizer.vocabulary_size)
-    batches, steps, _ = token_batches.training_batches(buckets, seed=0)
-    steps *= epochs
+    steps = batches.steps * epochs
     translator.compile(
         optimizer.make_optimizer(learning_rate, steps, warmup_steps=steps // 10),
         loss=token_loss.TokenCrossentropy(),
@@ -117,15 +117,14 @@ def learn(monkeypatch, epochs, learning_rate, **settings):
         jit_compile=keras.backend.backend() == "jax",
     )
     translator.optimizer.build(translator.trainable_variables)
-    history = translator.fit(batches, steps_per_epoch=steps, verbose=0).history
+    history = translator.fit(batches.dataset, steps_per_epoch=steps, verbose=0).history
     assert history["loss"][0] < 0.9 * np.log(tokenizer.vocabulary_size)
     if keras.backend.backend() != "torch":  # It runs Python at every step.
-        assert len(traces) <= len(buckets) + 1
+        assert len(traces) <= len(shapes) + 1
 
     def decode(translator, method):
-        generator = make_generator(translator, config, method)
-        decoded = translate(generator, rows, tokenizer, config)
-        return [tokenizer.decode(text.tokens) for text in decoded], decoded
+        results = Translator(translator, tokenizer, config).predict(rows, decode=method)
+        return [result.text for result in results], [result.decoded for result in results]
 
     return rows, translator, decode
 
@@ -199,7 +198,8 @@ def test_half_precision_trains_decodes_and_sums_to_one(name, precision):
         inputs = {"source": SOURCE, "tokens": TOKENS}
         assert keras.backend.standardize_dtype(translator(inputs).dtype) == precision
         assert_one_step_trains_everything(translator)
-        decoded = make_generator(translator, config, "beam").predict_on_batch(SOURCE)
+        generator = Generators(translator).get(config, config.max_target)
+        decoded = generator.predict_on_batch(SOURCE)
     finally:
         keras.config.set_dtype_policy("float32")
     real = decoded["tokens"] != 0

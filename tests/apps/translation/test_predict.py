@@ -30,7 +30,7 @@ def test_from_the_command_line_by_a_pipe(copied, tmp_path):
     process = tiny.start("predict", "--run", copied, "--input", DATE, folder=tmp_path)
     out, err = process.communicate(timeout=300)
     page = copied / "predictions" / "index.html"
-    assert (process.returncode, err) == (0, f"what the words looked at: {page}\n")
+    assert (process.returncode, err) == (0, f"attention maps: {page}\n")
     (line,) = out.splitlines()
     assert line.strip() and page.is_file()
 
@@ -41,7 +41,7 @@ def test_the_translations_are_those_of_the_evaluation(trained, translate, tmp_pa
     path.write_text("\n".join(line["source"] for line in lines))
     out, err = translate(path, decode_batch_size=3)
     assert out == [line["translation"] for line in lines]
-    assert err == [f"what the words looked at: {tmp_path / 'maps' / 'index.html'}"]
+    assert err == [f"attention maps: {tmp_path / 'maps' / 'index.html'}"]
     maps = attention_maps.load_npz(tmp_path / "maps" / "maps.npz")
     assert ["".join(map_.words) for map_ in maps.values()] == out
     assert len(list((tmp_path / "maps").glob("*.png"))) == 7
@@ -68,7 +68,7 @@ def test_any_script_and_any_length_is_a_line(translate, tmp_path):
     out, err = translate(path)
     assert len(out) == len(lines) and all(out)
     assert err[0] == "1 of 6 lines cut to 64 tokens"
-    assert err[1:] == [f"what the words looked at: {tmp_path / 'maps' / 'index.html'}"]
+    assert err[1:] == [f"attention maps: {tmp_path / 'maps' / 'index.html'}"]
     page = (tmp_path / "maps" / "index.html").read_text("utf-8")
     for line in lines[:2]:
         assert line.split()[0] in page

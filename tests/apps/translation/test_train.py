@@ -11,6 +11,7 @@ import pytest
 
 from apps.translation import evaluate, train
 from apps.translation.config import Config
+from apps.translation.inference import Translator
 from pipelines.maps import attention_maps
 from tests.apps.commands import interrupt
 from tests.apps.translation import tiny
@@ -179,8 +180,8 @@ def test_ctrl_c_ends_training_with_one_line(dates_folder, tmp_path):
     assert (status, err.split()) == (130, ["interrupted"])
     run = tmp_path / "runs" / "translation" / "tiny"
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
-    translator, tokenizer = evaluate.load(run)
-    assert translator.embedding.input_dim == tokenizer.vocabulary_size
+    translator = Translator.load(run)
+    assert translator.model.embedding.input_dim == translator.tokenizer.vocabulary_size
     assert len(history(run)) >= 2
 
 

@@ -157,7 +157,7 @@ class TestMelStore:
     def test_a_killed_process_leaves_nothing_broken(self, files, folder):
         script = """if True:
             import os, signal, sys
-            from pipelines import mel_store
+            from pipelines.audio import mel_store
             mel_store._AT_ONCE = 1
             sync, synced = mel_store._sync, []
             def killed(file):

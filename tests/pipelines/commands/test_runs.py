@@ -151,13 +151,11 @@ class TestLoadModel:
             for name, content in files.items():
                 archive.writestr(name, content)
 
-    def test_a_file_that_is_not_whole(self):
+    def test_a_truncated_file(self):
         folder = finished()
         for content in (b"", b"PK\x03\x04half"):
             (folder / "model.keras").write_bytes(content)
-            with pytest.raises(
-                UserError, match=r"model\.keras cannot be read: it is empty, or not"
-            ):
+            with pytest.raises(UserError, match=r"model\.keras cannot be read: it is empty"):
                 runs.load_model(folder)
 
     @pytest.mark.parametrize("files", [{}, {"a": "b"}])
@@ -202,26 +200,34 @@ REPORT = {
 
 
 class TestReport:
+    def write(self, folder, training_seconds=None, examples=7):
+        report = runs.Report(folder, "digits", "test", training_seconds)
+        return report.write({"top_1": 0.875}, examples, parameters=11)
+
     def test_is_written_and_the_metrics_are_shown(self, inside, capsys):
-        assert runs.write_report(inside, **REPORT) == REPORT
+        assert self.write(inside, 2.5) == REPORT
         assert runs.read_json(inside / "metrics.json") == REPORT
         assert capsys.readouterr().out.split() == ["top_1", "0.875"]
 
     def test_the_time_of_training_stays(self, inside):
-        runs.write_report(inside, **REPORT)
-        again = {**REPORT, "training_seconds": None, "examples": 5}
-        assert runs.write_report(inside, **again) == {**REPORT, "examples": 5}
+        self.write(inside, 2.5)
+        assert self.write(inside, examples=5) == {**REPORT, "examples": 5}
 
     @pytest.mark.parametrize("content", ["", "null", "[3]"])
     def test_what_is_no_report_is_replaced(self, inside, content):
         folder = finished()
         (folder / "metrics.json").write_text(content)
-        again = {**REPORT, "training_seconds": None}
-        assert runs.write_report(folder, **again) == again
+        assert self.write(folder) == {**REPORT, "training_seconds": None}
 
     def test_without_training(self, inside):
-        report = runs.write_report(inside, **{**REPORT, "training_seconds": None})
-        assert report["training_seconds"] is None
+        assert self.write(inside)["training_seconds"] is None
+
+    def test_rows_are_an_object_a_line(self, inside):
+        rows = [{"text": "é\n"}, {"text": "b"}]
+        runs.Report(inside, "digits", "test").write_rows("texts", rows)
+        content = (inside / "texts_test.jsonl").read_text("utf-8")
+        assert content == '{"text": "é\\n"}\n{"text": "b"}\n'
+        assert [path.name for path in inside.iterdir()] == ["texts_test.jsonl"]
 
 
 def test_a_folder_is_made_unless_it_is_there(inside):

@@ -49,8 +49,9 @@ def test_the_same_whatever_was_spoken_before(voice):
 
 def test_the_same_in_another_process():
     code = (
-        "import hashlib; from pipelines import espeak; samples, _ = espeak.synthesize("
-        f"{TEXT!r}, 'en-us+f3'); print(hashlib.sha256(samples.tobytes()).hexdigest())"
+        "import hashlib; from pipelines.builtin.spoken_numbers import espeak; "
+        f"samples, _ = espeak.synthesize({TEXT!r}, 'en-us+f3'); "
+        "print(hashlib.sha256(samples.tobytes()).hexdigest())"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[4])}
     command = [sys.executable, "-c", code]

@@ -1,0 +1,207 @@
+"""The options that applications share, for their configurations to inherit from.
+
+A configuration is put together of such classes: `Config(Data, Model, Training, Decoding, Run)`.
+Each names the group of `--help` that its fields stand in, and the ranges of its numbers. A
+configuration gives defaults of its own by declaring a field again, with or without a docstring.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pipelines.commands import ranges
+from pipelines.commands.ranges import above, at_least, within
+
+Precision = Literal["float32", "bfloat16", "float16"]
+Device = Literal["cpu", "gpu", "auto"]
+Split = Literal["test", "validation"]
+
+GROUPS = ("", "input", "data", "model", "training", "decoding", "run")
+"""Groups of `--help`, in its order; the first is of fields without one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options whose numbers are in their ranges.
+
+    Raises:
+        ValueError: A number is not.
+    """
+
+    RANGES: ClassVar = {}
+
+    def __post_init__(self):
+        for cls in type(self).__mro__:
+            ranges.check(self, vars(cls).get("RANGES", {}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data(Options):
+    """What to train on."""
+
+    GROUP: ClassVar = "data"
+    RANGES: ClassVar = {at_least(1): "max_train"}
+
+    dataset: str
+    """A built-in set, `tfds:NAME[/CONFIG]` of TensorFlow Datasets, or a folder with train.jsonl."""
+    data_dir: str | None = None
+    """Folder in which TensorFlow Datasets keeps its data."""
+    max_train: int | None = None
+    """Train on the first N examples only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(Options):
+    """How weights are fitted."""
+
+    GROUP: ClassVar = "training"
+    RANGES: ClassVar = {
+        at_least(1): "epochs steps_per_execution max_validation",
+        at_least(0): "warmup_steps weight_decay patience",
+        above(0): "learning_rate clip_norm",
+        within("[0, 1)"): "label_smoothing ema",
+    }
+
+    epochs: int = 8
+    """Passes over the training examples."""
+    learning_rate: float = 1e-3
+    """Peak learning rate, after linear warm-up and before cosine decay."""
+    warmup_steps: int = 400
+    """Steps of linear warm-up."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay of AdamW."""
+    clip_norm: float = 1.0
+    """Maximum global norm of the gradients."""
+    label_smoothing: float = 0.0
+    """Label smoothing: share of the target distribution spread evenly over all classes."""
+    ema: float = 0.0
+    """Momentum of the moving average of the weights, which is then evaluated and saved; 0 for
+    none."""
+    patience: int = 4
+    """Stop after this many epochs without a better validation score."""
+    steps_per_execution: int = 1
+    """Training steps per compiled call (Keras's `steps_per_execution`); TensorFlow only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding(Options):
+    """How a sequence is decoded."""
+
+    GROUP: ClassVar = "decoding"
+    RANGES: ClassVar = {
+        at_least(1): "beams top_k decode_batch_size",
+        at_least(0): "length_penalty",
+        above(0): "temperature",
+        within("(0, 1]"): "top_p",
+    }
+
+    decode: Literal["greedy", "beam", "sample"] = "beam"
+    """Decoding method."""
+    beams: int = 4
+    """Beam width."""
+    length_penalty: float = 1.0
+    """Beam search ranks by log-probability / length^penalty; 0 favours short outputs."""
+    decode_batch_size: int = 64
+    """Batch size of decoding."""
+    temperature: float = 1.0
+    """Softmax temperature for sampling."""
+    top_k: int | None = None
+    """Sample from the k most probable tokens only."""
+    top_p: float = 0.9
+    """Nucleus sampling: sample from the fewest tokens that hold this probability together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Options):
+    """A run and the machine it is on."""
+
+    GROUP: ClassVar = "run"
+    RANGES: ClassVar = {at_least(1): "op_threads", within("[0, 4294967296)"): "seed"}
+
+    name: str | None = None
+    """Name of the run's folder, runs/APPLICATION/NAME; by default the time."""
+    seed: int = 0
+    """Random seed (initial weights, shuffling, dropout, augmentation, sampling)."""
+    precision: Precision = "float32"
+    """Compute precision; weights are kept in float32."""
+    device: Device = "auto"
+    """Device to run on; gpu without one is an error."""
+    op_threads: int | None = None
+    """CPU threads per TensorFlow operation, by default all cores. A small model is often fastest
+    with 1, as several of its operations run at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedRun(Options):
+    """The run that a later command uses."""
+
+    GROUP: ClassVar = "run"
+
+    run: str
+    """Folder of the run."""
+    device: Device = "auto"
+    """Device to run on; gpu without one is an error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationData(Options):
+    """What a finished run is evaluated on."""
+
+    GROUP: ClassVar = "data"
+    WHERE_NONE: ClassVar = "(default: as in the run)"
+
+    split: Split = "test"
+    """Split to evaluate on."""
+    dataset: str | None = None
+    """Another data set than the run's own: its name, or its folder on this machine."""
+    data_dir: str | None = None
+    """Folder in which TensorFlow Datasets keeps its data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionInput(Options):
+    """What a finished run is used on."""
+
+    GROUP: ClassVar = "input"
+
+    input: str
+    """Image, audio or text, as the application takes it."""
+    output: str | None = None
+    """Folder for the attention maps; by default the folder predictions of the run."""
+
+
+def owner(config_class: type, name: str) -> type:
+    """Returns the class that first had a field: the one whose group the field is in."""
+    having = [c for c in config_class.__mro__ if name in vars(c).get("__annotations__", {})]
+    return having[-1]
+
+
+def overrides(config_class: type, *names: str) -> type:
+    """Returns the options of decoding, of which none has to be given to a finished run.
+
+    Args:
+        config_class: The configuration of the run.
+        *names: Fields that count among them although they are of another group.
+
+    Returns:
+        A class with the same fields, documents and ranges, each `None` by default.
+    """
+    known = {field.name: field.type for field in dataclasses.fields(config_class)}
+    groups = {name: getattr(owner(config_class, name), "GROUP", "") for name in known}
+    chosen = [*(name for name, group in groups.items() if group == "decoding"), *names]
+    merged = {}
+    for cls in config_class.__mro__:
+        merged |= vars(cls).get("RANGES", {})
+    return dataclasses.make_dataclass(
+        f"{config_class.__name__}Overrides",
+        [(name, known[name] | None, None) for name in chosen],
+        bases=(Options,),
+        namespace={
+            "GROUP": "decoding",
+            "WHERE_NONE": "(default: as in the run)",
+            "OF": config_class,
+            "RANGES": merged,
+        },
+        frozen=True,
+        kw_only=True,
+    )
