@@ -4,9 +4,9 @@ import contextlib
 import difflib
 import importlib.util
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import soundfile
 
 from pipelines.commands.devices import quiet_start
 from pipelines.commands.errors import UserError, first_line, unknown
+from pipelines.commands.runs import write_json_lines
 from pipelines.commands.terminal import progress_bar
 
 # "restval" is what the COCO captions have left over; the literature trains on it too.
@@ -128,12 +129,15 @@ class Export:
             ) from error
         for split, names in self._splits.items():
             there = [name for name in names if name in self._builder.info.splits]
-            for part in there if split == "train" else there[:1]:
-                self._write_split(folder, split, part)
+            parts = there if split == "train" else there[:1]
+            path = folder / f"{split}.jsonl"
+            write_json_lines(path, chain.from_iterable(self._rows(folder, part) for part in parts))
+            if path.stat().st_size == 0:
+                path.unlink()
 
-    def _write_split(self, folder: Path, split: str, part: str) -> None:
+    def _rows(self, folder: Path, part: str) -> Iterator[dict]:
+        """Yields the lines of a part, and writes the files that they name."""
         total = self._builder.info.splits[part].num_examples
-        lines = []
         with progress_bar() as progress:
             task = progress.add_task(f"writing {self.name} {part}", total=total)
             for number, example in enumerate(self._examples(part)):
@@ -147,11 +151,8 @@ class Export:
                         value = file_name
                     row[field] = value
                 if all(row.values()):  # Captions or labels of a test split may be kept secret.
-                    lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+                    yield row
                 progress.advance(task)
-        if lines:
-            with open(folder / f"{split}.jsonl", "a", encoding="utf-8") as file:
-                file.writelines(lines)
 
     def _examples(self, part: str) -> Iterator[dict]:
         import tensorflow_datasets as tfds
