@@ -19,7 +19,7 @@ class Augmentation:
     """What is changed at random in every utterance.
 
     Attributes:
-        noise_db: Least and greatest ratio of sound to noise, in dB, as for `add_noise`; `None` for
+        noise_db: Least and greatest ratio of speech to noise, in dB, as for `add_noise`; `None` for
             no noise.
         time_masks: As for `spec_augment`, like the others.
         time_width: In frames.
@@ -65,16 +65,16 @@ def training_batches(
 ):
     """Draws batches of utterances of about one length with their transcripts.
 
-    An epoch sees as many utterances as there are sounds. Where they have several speeds, each comes
-    at one of them, drawn without replacement: as many epochs as there are speeds see all.
+    An epoch sees as many utterances as there are recordings. Where they have several speeds, each
+    comes at one of them, drawn without replacement: as many epochs as there are speeds see all.
 
     Whatever is drawn at random depends on the seed and on the number of the utterance alone.
 
     Args:
         store: A `MelStore`.
-        tokens: For each sound of the store its ids from start to end, or `None` to leave it out.
+        tokens: For each recording of the store its ids from start to end; `None` leaves it out.
         normalization: A `Normalization`, as `mel_store.normalization` computes it.
-        seconds_per_batch: Of sound, padding included.
+        seconds_per_batch: Of audio, padding included.
         seed: Of order and augmentation.
         augment: What is changed in every utterance; `None` for nothing.
 
@@ -85,10 +85,9 @@ def training_batches(
         later, and `ctc` those between start and end, padded with 0.
     """
     speeds = len(store.speeds)
-    if len(tokens) * speeds != len(store.frames):
-        raise ValueError(
-            f"Expected the tokens of {len(store.frames) // speeds} sounds, received {len(tokens)}."
-        )
+    recordings = len(store.frames) // speeds
+    if len(tokens) != recordings:
+        raise ValueError(f"Expected the tokens of {recordings} recordings, received {len(tokens)}.")
     wanted = np.flatnonzero(np.repeat([ids is not None for ids in tokens], speeds))
     entries = [wanted[part] for part in buckets.split(store.frames[wanted])]
     lengths = [int(store.frames[part].max()) for part in entries]
@@ -133,7 +132,7 @@ def training_batches(
         seed,
         prepare,
     )
-    # All speeds of all sounds are what as many epochs as there are speeds draw.
+    # As many epochs as there are speeds draw each recording at each of them.
     return batches._replace(
         steps=max(round(batches.steps / speeds), 1), examples=batches.examples // speeds
     )

@@ -35,7 +35,7 @@ class Pretrained:
         tokenizer: A `pipelines.text.tokenizer.Tokenizer`, saved with a run as any other.
         extractor: KerasHub's layer from waveforms `(samples,)` or `(B, samples)` at 16 kHz to
             log-mel spectrograms `(F, M)` or `(B, F, M)`. All have the length that the model was
-            trained with, 30 seconds: shorter sounds are filled up with silence, longer ones cut.
+            trained with, 30 seconds: shorter audio is filled up with silence, longer audio cut.
     """
 
     model: keras.Model

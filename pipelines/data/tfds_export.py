@@ -190,7 +190,7 @@ class Export:
         return keys
 
     def _value(self, field: str, example: dict) -> str | list[str] | list[dict] | bytes:
-        """Returns a field's text or texts, its objects, or the bytes of its image or sound."""
+        """Returns a field's text or texts, its objects, or the bytes of its image or audio."""
         found = self._features[field]
         if isinstance(found, dict):
             parts = [self._content(path, list, example) for path in found.values()]
@@ -262,7 +262,7 @@ class Export:
     def _feature(self, path: str):
         """Returns what is at a path if a line can hold it, else None.
 
-        That is an image, a sound, a label, a text, or a sequence of labels, of texts or of whole
+        That is an image, audio, a label, a text, or a sequence of labels, of texts or of whole
         numbers.
         """
         import tensorflow as tf
@@ -287,7 +287,7 @@ class Export:
 
 
 def _flac(samples: np.ndarray, rate: int) -> bytes:
-    """Returns a sound `(n,)` or `(n, channels)`, integers of 16 or 32 bits or floats, as a file."""
+    """Returns audio `(n,)` or `(n, channels)`, integers of 16 or 32 bits or floats, as a file."""
     if np.issubdtype(samples.dtype, np.integer):
         is_short = np.array_equal(samples, samples.astype(np.int16))
         samples = samples.astype(np.int16 if is_short else np.int32)

@@ -127,7 +127,7 @@ class TestBatches:
                 assert sum(len(inputs["frames"]) for inputs, _ in epoch) == count
 
     def test_tokens_of_other_sounds(self):
-        with pytest.raises(ValueError, match=r"Expected the tokens of 97 sounds, received 96"):
+        with pytest.raises(ValueError, match=r"Expected the tokens of 97 recordings, received 96"):
             epochs_of(Store(), texts(96), 1)
 
 
