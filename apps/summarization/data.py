@@ -2,7 +2,6 @@
 
 from pipelines.builtin import docstrings
 from pipelines.data import sources
-from pipelines.data.buckets import Batches
 from pipelines.text import token_batches
 from pipelines.text.tokenizer import Tokenizer
 from pipelines.text.word_tokenizer import WordTokenizer
@@ -15,7 +14,7 @@ TFDS_FEATURES = {
 
 
 def read(config, wanted=sources.SPLITS):
-    """The lines of the splits that are wanted; see `sources.read_wanted`."""
+    """The lines of the splits that are wanted; see `sources.read_splits`."""
     folder = sources.locate(
         config.dataset,
         {"docstrings": docstrings.write},
@@ -24,7 +23,7 @@ def read(config, wanted=sources.SPLITS):
         tfds_features=TFDS_FEATURES,
         data_dir=config.data_dir,
     )
-    rows = sources.read_wanted(folder, FIELDS, wanted)
+    rows = sources.read_splits(folder, FIELDS, wanted)
     if "train" in rows:
         rows["train"] = rows["train"][: config.max_train]
     return rows
@@ -61,7 +60,6 @@ def make_buckets(rows, tokenizer, config):
 
 def training_batches(buckets, tokenizer, config):
     """The `Batches` of the training pairs, always in the same order."""
-    batches = token_batches.training_batches(
+    return token_batches.training_batches(
         buckets, config.seed, copying=config.copy, unlearnt=tokenizer.unknown
     )
-    return Batches(*batches, sum(len(bucket.sources) for bucket in buckets))

@@ -28,6 +28,10 @@ class Config(text_to_text.Config):
 class Copier(keras.Model):
     """Would best like to write an unknown word, else writes its source; looks where it copies."""
 
+    def __init__(self):
+        super().__init__()
+        self.built = True
+
     def start(self, source, candidates, max_length):
         memory = ops.repeat(source, candidates, axis=0)
         state = ops.zeros((ops.shape(memory)[0],))
