@@ -4,6 +4,7 @@ Runs on TensorFlow, JAX and PyTorch. Importing the package registers every layer
 model loads without `custom_objects`.
 """
 
+from . import registry
 from .aligned.coverage_attention import CoverageAttention
 from .aligned.location_sensitive_attention import LocationSensitiveAttention
 from .aligned.monotonic_attention import MonotonicAttention
@@ -86,3 +87,8 @@ __all__ = [
     "sees_the_future",
     "sinusoids",
 ]
+
+# A mechanism is public by its line in the registry, and its saved models load.
+_mechanisms = {known.layer.__name__: known.layer for known in registry.MECHANISMS.values()}
+globals().update(_mechanisms)
+__all__ += [name for name in _mechanisms if name not in __all__]

@@ -144,7 +144,7 @@ class Config:
         if self.decoder == "rnn" and self.mechanism not in SINGLE_HEAD:
             raise ValueError(
                 f"--attention {self.attention} has heads, which the rnn decoder cannot use; "
-                "take additive or luong_*, or --decoder transformer"
+                f"take {', '.join(SINGLE_HEAD)}, or --decoder transformer"
             )
         ranges.check(self, _RANGES)
         if self.dim % self.num_heads:

@@ -10,13 +10,12 @@ from apps.captioning import data, model
 from apps.captioning.config import Config
 from apps.captioning.evaluate import describe, make_generator
 from pipelines.builtin import scenes
-from pipelines.commands.mechanisms import MECHANISMS
+from pipelines.commands.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
 from pipelines.training import optimizer, token_loss
 from tests.apps.captioning import tiny
 
-SINGLE_HEAD = ("additive", "luong_dot", "luong_general", "luong_concat")
 FITTING = [("rnn", name) for name in SINGLE_HEAD]
-FITTING += [("transformer", x) for x in MECHANISMS if x not in ("local", "block_sparse")]
+FITTING += [("transformer", x) for x in MECHANISMS if x not in SELF_ATTENTION_ONLY]
 
 VOCABULARY = 40
 TOKENS = np.array([[[1, 7, 8, 9], [1, 5, 2, 0]], [[1, 9, 8, 2], [0, 0, 0, 0]]], "int32")

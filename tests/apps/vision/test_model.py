@@ -8,7 +8,7 @@ from keras import ops
 import layers
 from apps.vision import model
 from apps.vision.config import Config
-from pipelines.commands.mechanisms import MECHANISMS
+from pipelines.commands.mechanisms import MECHANISMS, SINGLE_HEAD
 from pipelines.images import backbones
 from pipelines.training import optimizer
 
@@ -169,7 +169,7 @@ class TestMechanisms:
     def test_each_looks_and_learns(self, attention):
         _, classifier = build(attention=attention, depth=1)
         _, weights = to_numpy(classifier(pictures(), return_attention_scores=True))
-        heads = 1 if attention.startswith(("additive", "luong")) else 2
+        heads = 1 if attention in SINGLE_HEAD else 2
         (block,) = weights["blocks"]
         assert block.shape == (B, heads, 10, 10)
         np.testing.assert_allclose(block.sum(-1), 1, atol=1e-4)

@@ -9,6 +9,7 @@ from keras import ops
 
 import layers
 from layers import TransformerDecoderBlock, TransformerEncoderBlock
+from layers.registry import MECHANISMS
 from tests.layers.backend import (
     compiled_with_xla,
     gradients,
@@ -25,9 +26,7 @@ X_MASK = np.array([[True] * 5, [True, True, True, False, False]])
 MEMORY_MASK = np.array([[True] * 7, [True, False, True, True, False, False, False]])
 
 
-# What these cannot do: attend to another sequence, and take a mask of query by key.
-SELF_ATTENTION_ONLY = ("local", "block_sparse")
-LINEAR = ("linear", "performer")
+SELF_ATTENTION_ONLY = [name for name, known in MECHANISMS.items() if known.self_attention_only]
 
 
 def close(actual, expected, tolerance=1e-5):
@@ -63,7 +62,7 @@ def test_encoder_equals_numpy(attention, norm_first):
         (None, {}),
         (X_MASK, {"query_mask": X_MASK, "value_mask": X_MASK}),
         (square, {"attention_mask": square}),
-    )[: 2 if attention in LINEAR else 3]:
+    )[: 3 if MECHANISMS[attention].takes_attention_mask else 2]:
         output, weights = to_numpy(block(x, mask=mask, return_attention_scores=True))
         expected_output, expected_weights = numpy_encoder(block, x, **masks)
         close(output, expected_output)
@@ -74,8 +73,7 @@ def test_encoder_equals_numpy(attention, norm_first):
 @pytest.mark.parametrize("norm_first", [True, False])
 @pytest.mark.parametrize("attention", layers.mechanisms())
 def test_decoder_equals_numpy(attention, norm_first):
-    single = attention in ("additive", "luong_dot", "luong_general", "luong_concat")
-    memory_dim = D if single else MEMORY_DIM
+    memory_dim = D if MECHANISMS[attention].single_head else MEMORY_DIM
     cross_attention = "multi_head" if attention in SELF_ATTENTION_ONLY else attention
     block = decoder(attention, cross_attention, memory_dim, norm_first=norm_first)
     x, memory = data(memory_dim)
@@ -85,7 +83,7 @@ def test_decoder_equals_numpy(attention, norm_first):
         {"memory_mask": MEMORY_MASK},
         {"mask": X_MASK, "memory_mask": MEMORY_MASK},
         {"mask": square},
-    )[: 3 if attention in LINEAR else 4]:
+    )[: 4 if MECHANISMS[attention].takes_attention_mask else 3]:
         output, weights = to_numpy(block(x, memory, **masks, return_attention_scores=True))
         expected_output, expected_weights = numpy_decoder(block, x, memory, **masks)
         close(output, expected_output)
@@ -315,7 +313,9 @@ MAX_LENGTH = 7
 
 
 @pytest.mark.parametrize("chunks", [[1, 1, 1, 1, 1], [2, 3], [3, 1, 1]])
-@pytest.mark.parametrize("attention", ["multi_head", "grouped_query", "multi_query"])
+@pytest.mark.parametrize(
+    "attention", [name for name, known in MECHANISMS.items() if known.has_cache]
+)
 @pytest.mark.parametrize("masked", [False, True])
 def test_step_by_step_with_a_cache_equals_the_whole_pass(masked, attention, chunks):
     block = decoder(attention)
