@@ -88,13 +88,14 @@ def train(config):
 
 def learn_concepts(captioner, split, groups, config):
     """Teaches a new network what each cell holds, so that attention finds something to look for."""
-    from apps.captioning import data, model
+    import layers
+    from apps.captioning import data
     from pipelines.training import callbacks, optimizer
 
     batches, steps, batch_size = data.concept_batches(split, groups, config)
     epochs = config.concept_epochs
     detector = captioner.concept_detector()
-    steps = optimizer.compile_model(detector, config, epochs, steps, loss=model.concept_loss)
+    steps = optimizer.compile_model(detector, config, epochs, steps, loss=layers.concept_loss)
     detector.fit(
         batches,
         steps_per_epoch=steps,
@@ -103,7 +104,7 @@ def learn_concepts(captioner, split, groups, config):
         callbacks=callbacks.show_progress(epochs, steps, batch_size, title="concepts"),
     )
     # From here on its statistics stand, which the small batches of captions would only blur.
-    captioner.encoder.pretrained = True
+    captioner.encoder.freeze_statistics()
 
 
 if __name__ == "__main__":
