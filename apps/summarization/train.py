@@ -53,7 +53,7 @@ def train(config):
     fit(summarizer, buckets, validation, tokenizer, folder, config, config.epochs)
     if config.covers:
         summarizer, tokenizer = load(folder, config)
-        model.set_coverage(summarizer, config.coverage_weight)
+        summarizer.set_coverage(config.coverage_weight)
         later = dataclasses.replace(config, learning_rate=config.learning_rate / 10)
         epochs = config.coverage_epochs
         fit(summarizer, buckets, validation, tokenizer, folder, later, epochs, stage="coverage")

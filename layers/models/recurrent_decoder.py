@@ -126,6 +126,13 @@ class RecurrentDecoder(keras.layers.Layer):
         )
         self.built = True
 
+    def attention_layers(self):
+        """The layers that look at the memory, once built: here one.
+
+        No property: what Keras finds behind one, it saves there.
+        """
+        return [self.rnn.attention]
+
     def call(self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None):
         features, weights = self.features(tokens, memory, memory_mask, training=training)
         logits = self.project(features, training)
