@@ -4,19 +4,6 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from tests.layers.test_attention_rnn import (
-    CELLS,
-    INPUT_DIM,
-    MEMORY_DIM,
-    MEMORY_MASK,
-    UNITS,
-    B,
-    S,
-    T,
-    close,
-    data,
-    numpy_cell,
-)
 
 import layers
 from layers import (
@@ -31,6 +18,19 @@ from tests.layers import reference
 from tests.layers.backend import BACKEND, compiled_with_xla, gradients, randomise, to_numpy
 from tests.layers.decoding import DIM, VOCABULARY, DecoderPromises
 from tests.layers.decoding import build as build_decoder
+from tests.layers.recurrent_loop import (
+    CELLS,
+    INPUT_DIM,
+    MEMORY_DIM,
+    MEMORY_MASK,
+    UNITS,
+    B,
+    S,
+    T,
+    close,
+    data,
+    numpy_cell,
+)
 
 ATTENTIONS = {
     "location": (
