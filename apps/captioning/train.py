@@ -89,14 +89,15 @@ def train(config):
 
 def learn_concepts(captioner, split, groups, config):
     """Teaches a new network what each cell holds, so that attention finds something to look for."""
-    from apps.captioning import data, model
+    import layers
+    from apps.captioning import data
     from pipelines.training import callbacks, optimizer
 
     batches = data.concept_batches(split, groups, config)
     epochs = config.concept_epochs
     detector = captioner.concept_detector()
     steps = optimizer.compile_model(
-        detector, config, epochs, batches.steps, loss=model.concept_loss
+        detector, config, epochs, batches.steps, loss=layers.concept_loss
     )
     detector.fit(
         batches.dataset,
@@ -108,7 +109,7 @@ def learn_concepts(captioner, split, groups, config):
         ),
     )
     # From here on its statistics stand, which the small batches of captions would only blur.
-    captioner.encoder.pretrained = True
+    captioner.encoder.freeze_statistics()
 
 
 if __name__ == "__main__":
