@@ -6,21 +6,26 @@ import keras
 from keras import ops
 
 import layers
+from pipelines.images import backbones
 
 PACKAGE = "attention_suite.captioning"
 
 
-def build(config, inputs_shape, vocabulary_size, network=None):
+def build(config, inputs_shape, vocabulary_size):
     """Makes the captioner that a configuration describes.
 
     Args:
         config: A `Config`.
         inputs_shape: `(S, C)` of precomputed features, or `(size, size, 3)` of pixels.
         vocabulary_size: V.
-        network: For pixels, the network to a feature map; a new small one if `None`.
+
+    Raises:
+        UserError: The backbone to fine-tune cannot be opened.
     """
-    pretrained = network is not None
-    if len(inputs_shape) == 3 and not pretrained:
+    network, pretrained = None, len(inputs_shape) == 3 and config.backbone is not None
+    if pretrained:
+        network = backbones.open_backbone(config.backbone, config.image_size, trainable=True).model
+    elif len(inputs_shape) == 3:
         network = convolutional_stem(inputs_shape)
     encoder = PictureEncoder(
         config.dim,
