@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -8,9 +9,10 @@ from keras import ops
 import layers
 from apps.captioning import data, model
 from apps.captioning.config import Config
-from apps.captioning.evaluate import describe, make_generator
+from apps.captioning.inference import Captioner
 from pipelines.builtin import scenes
 from pipelines.commands.mechanisms import MECHANISMS
+from pipelines.decoding.generation import Generators
 from pipelines.training import optimizer, token_loss
 from tests.apps.captioning import tiny
 
@@ -41,6 +43,10 @@ def compile_with(captioner, steps=1, learning_rate=0.01, **options):
         loss=token_loss.TokenCrossentropy(),
         **{"jit_compile": keras.backend.backend() == "jax", **options},
     )
+
+
+def make_generator(captioner, config):
+    return Generators(captioner, min_length=1).get(config, config.max_tokens)
 
 
 def to_numpy(tensor):
@@ -130,7 +136,8 @@ def test_backends_train_decode_save_and_load(decoder, scenes_folder, tmp_path):
     rows = data.read(config)
     split = data.open_split(rows["train"], config)
     tokenizer = data.train_tokenizer(rows["train"], config)
-    batches, _ = data.training_batches(split, data.group_captions(split, tokenizer, config), config)
+    groups = data.group_captions(split, tokenizer, config)
+    batches = data.training_batches(split, groups, config).dataset
     shape = split.arrays[0].shape[1:]
     _, captioner = build(shape, tokenizer.vocabulary_size, decoder=decoder, encoder_layers=1)
     compile_with(captioner, steps=4)
@@ -146,7 +153,7 @@ def test_backends_train_decode_save_and_load(decoder, scenes_folder, tmp_path):
         to_numpy(captioner(inputs)), to_numpy(loaded(inputs)), rtol=1e-5, atol=1e-5
     )
     test = data.open_split(rows["test"], config)
-    generator = make_generator(loaded, config, method="beam")
+    generator = make_generator(loaded, replace(config, decode="beam"))
     decoded = generator.predict(data.picture_batches(test, 3), verbose=0)
     assert decoded["tokens"].shape == (8, config.max_tokens)
     assert (decoded["tokens"][:, 0] > 0).all()
@@ -183,14 +190,14 @@ def test_ten_captions_are_learnt_by_heart(decoder, dim, steps, network, tmp_path
     split = data.open_split(list({row["file_name"]: row for row in alike}.values())[:10], config)
     captions = [references[0] for references in split.references]
     assert len(set(captions)) == 10
-    batches, _ = data.training_batches(split, data.group_captions(split, tokenizer, config), config)
+    groups = data.group_captions(split, tokenizer, config)
+    batches = data.training_batches(split, groups, config).dataset
     keras.utils.set_random_seed(0)
     captioner = model.build(config, split.arrays[0].shape[1:], tokenizer.vocabulary_size)
     compile_with(captioner, steps=steps, learning_rate=5e-3)
     captioner.fit(batches, steps_per_epoch=steps, verbose=0)
-    generator = make_generator(captioner, config)
-    described = describe(generator, split, tokenizer, batch_size=10)
-    said = [description.caption for description in described]
+    results = Captioner(captioner, tokenizer, config).predict(split.rows, decode="greedy")
+    said = [result.text for result in results]
     assert sum(map(str.__eq__, said, captions)) >= 9, json.dumps([said, captions], indent=1)
     assert len(set(said)) >= 9
 
