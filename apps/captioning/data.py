@@ -55,7 +55,7 @@ def read(config: Config, wanted=sources.SPLITS) -> dict:
         tfds_features=TFDS_FEATURES,
         data_dir=config.data_dir,
     )
-    splits = sources.read_wanted(folder, FIELDS, wanted)
+    splits = sources.read_splits(folder, FIELDS, wanted)
     if "train" in splits:
         splits["train"] = splits["train"][: config.max_train]
     return {
