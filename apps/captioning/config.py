@@ -73,6 +73,11 @@ class Model(options.Options):
         """The attention of the decoder to the image."""
         return self.attention or {"rnn": "additive", "transformer": "multi_head"}[self.decoder]
 
+    @property
+    def has_features(self):
+        """Whether the model is given the features of a frozen backbone in place of pixels."""
+        return self.backbone is not None and not self.fine_tune
+
     def __post_init__(self):
         super().__post_init__()
         if self.mechanism in SELF_ATTENTION_ONLY:

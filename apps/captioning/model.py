@@ -1,19 +1,24 @@
 """The captioner that a configuration describes: an image encoder, and a decoder that attends."""
 
 import layers
+from pipelines.images import backbones
 
 
-def build(config, inputs_shape, vocabulary_size, network=None):
+def build(config, inputs_shape, vocabulary_size):
     """Makes the captioner that a configuration describes.
 
     Args:
         config: A `Config`.
         inputs_shape: `(S, C)` of precomputed features, or `(size, size, 3)` of pixels.
         vocabulary_size: V.
-        network: For pixels, the network to a feature map; a new small one if `None`.
+
+    Raises:
+        UserError: The backbone to fine-tune cannot be opened.
     """
-    pretrained = network is not None
-    if len(inputs_shape) == 3 and not pretrained:
+    network, pretrained = None, len(inputs_shape) == 3 and config.backbone is not None
+    if pretrained:
+        network = backbones.open_backbone(config.backbone, config.image_size, trainable=True).model
+    elif len(inputs_shape) == 3:
         network = layers.convolutional_stem(inputs_shape)
     encoder = layers.ImageEncoder(
         config.dim,

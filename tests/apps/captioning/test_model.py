@@ -1,6 +1,7 @@
 """The captioner that a configuration describes: its parts, decoding, and learning by heart."""
 
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -10,8 +11,9 @@ from keras import ops
 import layers
 from apps.captioning import data, model
 from apps.captioning.config import Config
-from apps.captioning.evaluate import describe, make_generator
+from apps.captioning.inference import Captioner
 from pipelines.builtin import scenes
+from pipelines.decoding.generation import Generators
 from pipelines.training import optimizer, token_loss
 from tests.apps.captioning import tiny
 
@@ -36,6 +38,10 @@ def compile_with(captioner, steps=1, learning_rate=0.01, **options):
         loss=token_loss.TokenCrossentropy(),
         **{"jit_compile": keras.backend.backend() == "jax", **options},
     )
+
+
+def make_generator(captioner, config):
+    return Generators(captioner, min_length=1).get(config, config.max_tokens)
 
 
 def to_numpy(tensor):
@@ -112,7 +118,7 @@ def test_backends_train_decode_save_and_load(decoder, scenes_folder, tmp_path):
         to_numpy(captioner(inputs)), to_numpy(loaded(inputs)), rtol=1e-5, atol=1e-5
     )
     test = data.open_split(rows["test"], config)
-    generator = make_generator(loaded, config, method="beam")
+    generator = make_generator(loaded, replace(config, decode="beam"))
     decoded = generator.predict(data.picture_batches(test, 3), verbose=0)
     assert decoded["tokens"].shape == (8, config.max_tokens)
     assert (decoded["tokens"][:, 0] > 0).all()
@@ -155,8 +161,7 @@ def test_ten_captions_are_learnt_by_heart(decoder, dim, steps, network, tmp_path
     captioner = model.build(config, split.arrays[0].shape[1:], tokenizer.vocabulary_size)
     compile_with(captioner, steps=steps, learning_rate=5e-3)
     captioner.fit(batches, steps_per_epoch=steps, verbose=0)
-    generator = make_generator(captioner, config)
-    described = describe(generator, split, tokenizer, batch_size=10)
-    said = [description.caption for description in described]
+    results = Captioner(captioner, tokenizer, config).predict(split.rows, decode="greedy")
+    said = [result.text for result in results]
     assert sum(map(str.__eq__, said, captions)) >= 9, json.dumps([said, captions], indent=1)
     assert len(set(said)) >= 9
