@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipelines.decoding.recognizer import Heard, _join, _spans
+from pipelines.decoding.transcriber import Heard, _join, _spans
 
 
 def bumps(places, positions=41, width=1.5):
