@@ -2,11 +2,23 @@
 
 import ast
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+# What stands on what: a folder of `pipelines` imports from the floors below its own.
+FLOORS = (
+    ("commands",),
+    ("data",),
+    ("text", "images"),
+    ("audio", "builtin", "training", "decoding", "metrics"),
+    ("maps",),
+)
+MOST_FILES = 16
+MOST_LINES = 400
 FOLDERS = ("layers", "pipelines", "apps", "benchmarks", "tests")
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 
@@ -20,6 +32,26 @@ def imported(path):
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return names
+
+
+def module_of(path):
+    """The name of a module: `apps.captioning.model`."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def dependencies():
+    """For each module the modules it imports, inside functions too; packages stand for no one."""
+    modules = {module_of(path): path for path in SOURCES if path.name != "__init__.py"}
+    found = {}
+    for name, path in modules.items():
+        names = imported(path)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                base = ".".join(name.split(".")[: -node.level])
+                target = f"{base}.{node.module}" if node.module else base
+                names |= {target} | {f"{target}.{alias.name}" for alias in node.names}
+        found[name] = (names & modules.keys()) - {name}
+    return found
 
 
 def offences(folder, forbidden):
@@ -44,6 +76,47 @@ def test_layers_import_keras_and_the_standard_library_only():
 
 def test_pipelines_import_neither_layers_nor_apps():
     assert offences("pipelines", lambda name: name[0] in ("layers", "apps")) == []
+
+
+def test_folders_of_pipelines_import_downwards_only():
+    floor_of = {folder: floor for floor, row in enumerate(FLOORS) for folder in row}
+    folders = {path.parent.name for path in (ROOT / "pipelines").glob("*/*.py")}
+    assert floor_of.keys() == folders
+    upwards = [
+        f"{name} imports {other}"
+        for name, others in dependencies().items()
+        for other in others
+        if name.startswith("pipelines.") and other.startswith("pipelines.")
+        for here, there in [(name.split(".")[1], other.split(".")[1])]
+        if here != there and floor_of[there] >= floor_of[here]
+    ]
+    assert upwards == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    left = dependencies()
+    # What imports nothing that is left, or is imported by nothing, is in no circle.
+    while free := [
+        name
+        for name, others in left.items()
+        if not others & left.keys() or not any(name in each for each in left.values())
+    ]:
+        left = {name: others for name, others in left.items() if name not in free}
+    assert {name: others & left.keys() for name, others in left.items()} == {}
+
+
+def test_a_folder_is_seen_at_a_glance_and_a_file_read_at_one_sitting():
+    counts = Counter(
+        path.parent.relative_to(ROOT).as_posix()
+        for path in SOURCES
+        if path.name != "__init__.py" and path.relative_to(ROOT).parts[0] in FOLDERS[:3]
+    )
+    assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
+    lengths = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text("utf-8").splitlines())
+        for path in SOURCES
+    }
+    assert {path: length for path, length in lengths.items() if length > MOST_LINES} == {}
 
 
 def test_an_app_imports_no_other():

@@ -38,14 +38,13 @@ def predict(folder, config, captioner, tokenizer, files, output):
 
     from apps.captioning.evaluate import make_description, make_generator
     from pipelines.images import backbones, image_files
-    from pipelines.maps.attention_maps import save_npz
-    from pipelines.maps.attention_pages import write_html
-    from pipelines.maps.attention_pictures import draw_png
+    from pipelines.maps import gallery
+    from pipelines.maps.image_maps import ImageMap
 
     frozen = config.backbone is not None and not config.fine_tune
     network = backbones.load(folder / "backbone.keras") if frozen else captioner.encoder
     generator = make_generator(captioner, config)
-    entries, maps = [], {}
+    names, maps = [], []
     for start in range(0, len(files), config.decode_batch_size):
         readable = []
         for file in files[start : start + config.decode_batch_size]:
@@ -70,14 +69,12 @@ def predict(folder, config, captioner, tokenizer, files, output):
             terminal.console.print(f"{file}: {described.caption}")
             if described.words:
                 picture = image_files.load(file, 256)
-                draw_png(output / f"{file.name}.png", picture, described.map)
-                entries.append((picture, described.map, described.caption, []))
-                maps[file.name] = described.map
+                names.append(file.name)
+                maps.append(ImageMap(described.map, picture, described.caption))
     if not maps:
         raise errors.UserError("no caption: none of the pictures could be read and described")
-    save_npz(output / "maps.npz", maps)
-    write_html(output / "index.html", entries)
-    shown = output / (f"{files[0].name}.png" if len(files) == 1 else "index.html")
+    page = gallery.write(output, maps, names, pictures=len(maps))
+    shown = output / f"{files[0].name}.png" if len(files) == 1 else page
     terminal.console.print(f"what the words looked at: {shown}")
 
 

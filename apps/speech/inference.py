@@ -15,9 +15,9 @@ from pipelines.audio.normalization import Normalization
 from pipelines.commands import runs
 from pipelines.commands.terminal import console
 from pipelines.decoding.ngrams import NGramModel
+from pipelines.decoding.result import Alternative, Result
 from pipelines.decoding.transcriber import Heard, Transcriber
 from pipelines.maps import speech_maps
-from pipelines.maps.result import Alternative, Result
 from pipelines.metrics import attention_health, word_error_rate
 from pipelines.text.speech_units import Units
 from pipelines.text.tokenizer import Tokenizer

@@ -1,6 +1,6 @@
 """Where words were heard, as images, a page and arrays."""
 
-from pipelines.maps import speech_maps as gallery
+from pipelines.maps import gallery
 
 ON_PAGE = 24
 

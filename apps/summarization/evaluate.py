@@ -122,7 +122,7 @@ def score(decoded, rows, tokenizer, config):
 def draw(folder, decoded, rows, tokenizer, config, metrics, pictures=8, on_page=24):
     """Draws the maps of the first documents: a PNG each, and one page of all of these."""
     from apps.summarization.data import references
-    from pipelines.maps import alignments
+    from pipelines.maps import alignments, gallery
 
     rows = rows[:on_page]
     encoded = tokenizer.encode_sources([row["document"] for row in rows], config.max_source)
@@ -138,9 +138,10 @@ def draw(folder, decoded, rows, tokenizer, config, metrics, pictures=8, on_page=
                 copy=copied,
                 reference="\n".join(references(row)),
                 source=row["document"],
+                labels=alignments.Labels(source="document", target="summary"),
             )
         )
-    return alignments.write(folder, shown, scores=metrics, pictures=pictures)
+    return gallery.write(folder, shown, scores=metrics, pictures=pictures)
 
 
 if __name__ == "__main__":

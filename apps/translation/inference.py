@@ -11,8 +11,8 @@ from pipelines.commands import runs
 from pipelines.commands.terminal import console
 from pipelines.decoding import text_decoding
 from pipelines.decoding.generation import Generators
+from pipelines.decoding.result import Alternative, Result
 from pipelines.maps import alignments
-from pipelines.maps.result import Alternative, Result
 from pipelines.metrics import attention_health, translation_scores
 from pipelines.text.tokenizer import Tokenizer, cut
 

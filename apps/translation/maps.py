@@ -1,6 +1,6 @@
 """The attention of translations as images, a page and arrays."""
 
-from pipelines.maps import alignments as gallery
+from pipelines.maps import gallery
 
 ON_PAGE = 24
 

@@ -86,9 +86,10 @@ def score(task, found, rows):
 
 
 def _score_labels(found, rows):
-    from pipelines.metrics import class_scores
+    from pipelines.metrics import classification
 
-    return class_scores.score([row["label"] for row in rows], [one["label"] for one in found])
+    truth, predicted = [row["label"] for row in rows], [one["label"] for one in found]
+    return classification.score_labels(truth, predicted)
 
 
 def _score_entities(found, rows):
@@ -115,10 +116,10 @@ def dictionary_baseline(training, rows):
 
 def write_classes(path, task, found, rows):
     """Writes how each label or type of entity fares, a line each."""
-    from pipelines.metrics import class_scores, classification, span_scores
+    from pipelines.metrics import classification, span_scores
 
     field, score_each = {
-        "sentiment": ("label", class_scores.label_scores),
+        "sentiment": ("label", classification.label_scores),
         "ner": ("tags", span_scores.type_scores),
     }[task]
     scores = score_each([row[field] for row in rows], [one[field] for one in found])

@@ -4,13 +4,16 @@ import re
 
 import numpy as np
 
-from pipelines.maps import alignments, text_maps
-from pipelines.maps.alignments import Alignment
+from pipelines.maps import gallery
+from pipelines.maps.alignments import Alignment, Labels
 from pipelines.maps.attention_maps import AttentionMap
 from pipelines.maps.text_maps import TextMap
 
 AROUND = 14  # words on each side of an answer
 LONGEST = 300  # words of a sentence: each may look at each
+_TITLE = "What each word looked at"
+_SENTENCE = Labels(_TITLE, "sentence", "tagged sentence", "Entities", coverage=False)
+_QUESTION = Labels(_TITLE, "question", "context (answer in brackets)", "Answers", coverage=False)
 
 
 def draw(folder, reader, rows, found, scores, pictures=8, on_page=24):
@@ -33,16 +36,12 @@ def draw(folder, reader, rows, found, scores, pictures=8, on_page=24):
         rows = [_beginning(row) for row in rows]
         found = [_beginning(one) for one in found]
     looked = reader.look(rows)
-    make, write = {
-        "sentiment": (_of_text, text_maps.write),
-        "ner": (_of_sentence, _write_alignments),
-        "qa": (_of_question, _write_alignments),
-    }[task]
+    make = {"sentiment": _of_text, "ner": _of_sentence, "qa": _of_question}[task]
     shown = [
         make(reader, row, one, weights)
         for row, one, weights in zip(rows, found, looked, strict=True)
     ]
-    return write(folder, shown, scores=scores, pictures=pictures)
+    return gallery.write(folder, shown, scores=scores, pictures=pictures)
 
 
 def _beginning(sentence):
@@ -51,10 +50,6 @@ def _beginning(sentence):
         name: value[:LONGEST] if name in ("tokens", "tags") else value
         for name, value in sentence.items()
     }
-
-
-def _write_alignments(folder, shown, scores, pictures):
-    return alignments.write(folder, shown, scores, pictures, title="What each word looked at")
 
 
 def _of_text(reader, row, one, weights):
@@ -90,6 +85,7 @@ def _of_sentence(reader, row, one, weights):
         source_words=tuple(row["tokens"]),
         reference="  ".join(wanted),
         text=" ".join(row["tokens"]),
+        labels=_SENTENCE,
     )
 
 
@@ -116,6 +112,7 @@ def _of_question(reader, row, one, weights):
         source_words=tuple(row["question"][start:end] for start, end in asked),
         reference=answers,
         text=one["answer"],
+        labels=_QUESTION,
     )
 
 

@@ -11,7 +11,7 @@ from layers import (
     RecurrentEncoder,
     get,
 )
-from pipelines.data import tag_transitions
+from pipelines.data.tags import allowed_transitions
 from pipelines.text.lower_words import SHAPES
 
 IMPOSSIBLE = -1e9
@@ -254,7 +254,7 @@ class EntityTagger(Understanding):
         self.hidden = self.dense(dim, 2 * dim, "hidden", activation="tanh")
         self.scores = self.dense(len(self.tags), dim, "scores")
         if self.crf:
-            allowed = tag_transitions.allowed(self.tags)
+            allowed = allowed_transitions(self.tags)
             self.field = ConditionalRandomField(len(self.tags), *allowed, name="field")
             self.field.build((None, None, len(self.tags)))
 

@@ -99,15 +99,26 @@ def draw_some(folder, classifier, split, probabilities, names, metrics, most=24)
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != split.labels(names))[: most // 3]
     even = np.linspace(0, len(split.rows) - 1, most - len(wrong)).astype(int)
     shown = np.union1d(wrong, even)
+    classes = [top(probabilities[i], names) for i in shown]
     captions = [
-        f"{split.rows[i]['label']}, predicted {likeliest(probabilities[i], names)}" for i in shown
+        describe(likeliest[0][0], split.rows[i]["label"])
+        for i, likeliest in zip(shown, classes, strict=True)
     ]
     files = [split.files[i] for i in shown]
     file_names = [f"{i:05d}-{file.stem}" for i, file in zip(shown, files, strict=True)]
-    return draw(folder, classifier, data.gather(split, shown), files, file_names, captions, metrics)
+    pixels = data.gather(split, shown)
+    return draw(folder, classifier, pixels, files, file_names, captions, classes, metrics)
 
 
-def draw(folder, classifier, pixels, files, names, captions, scores=None, drawn=8):
+def describe(predicted, label=None):
+    """What is said of a picture: the class that it was taken for, beside the true one if known."""
+    if label is None:
+        return f"Predicted {predicted}"
+    verdict = "correct" if predicted == label else "wrong"
+    return f"True {label} / predicted {predicted} ({verdict})"
+
+
+def draw(folder, classifier, pixels, files, names, captions, classes, scores=None, drawn=8):
     """Draws what was looked at.
 
     Args:
@@ -117,6 +128,7 @@ def draw(folder, classifier, pixels, files, names, captions, scores=None, drawn=
         files: The pictures.
         names: What the maps are called.
         captions: What is said of the pictures.
+        classes: Of each the likeliest, with their probabilities, see `top`.
         scores: Metrics for the page.
         drawn: How many pictures get a map in a file of its own.
 
@@ -125,16 +137,21 @@ def draw(folder, classifier, pixels, files, names, captions, scores=None, drawn=
     """
     from apps.vision import maps
     from pipelines.images import image_files
+    from pipelines.maps import gallery
+    from pipelines.maps.image_maps import ImageMap
 
-    found = maps.look(classifier, pixels)
-    pictures = [image_files.load(file, 256) for file in files]
-    return maps.draw(folder, names, pictures, found, captions, scores, drawn)
+    looked = maps.look(classifier, pixels)
+    shown = [
+        ImageMap(each, image_files.load(file, 256), caption, classes=likeliest)
+        for each, file, caption, likeliest in zip(looked, files, captions, classes, strict=True)
+    ]
+    return gallery.write(folder, shown, names, scores, drawn)
 
 
-def likeliest(shares, names, most=3):
-    """The likeliest classes of one picture with their probabilities, as one line."""
+def top(shares, names, most=3):
+    """The likeliest classes of one picture, each with its probability."""
     places = sorted(range(len(names)), key=lambda place: -shares[place])[:most]
-    return ", ".join(f"{names[place]} ({shares[place]:.1%})" for place in places)
+    return [(names[place], float(shares[place])) for place in places]
 
 
 def print_classes(classes, most=20):

@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from pipelines.maps.attention_maps import AttentionMap, save_npz
-from pipelines.maps.attention_pages import write_html
-from pipelines.maps.attention_pictures import draw_png
+from pipelines.maps.attention_maps import AttentionMap
 
 MEGABYTES = 256  # of attention weights, there at a time
 
@@ -89,28 +87,3 @@ def rollout(blocks):
         mixed = block + np.eye(len(flow), dtype="float32")
         flow = mixed / mixed.sum(axis=-1, keepdims=True) @ flow
     return flow
-
-
-def draw(folder, names, pictures, maps, captions, scores=None, drawn=8):
-    """Writes maps into a folder: a PNG each of the first, one page and the arrays of all.
-
-    Args:
-        folder: Is made if need be.
-        names: Of the files, one for each picture.
-        pictures: uint8 `(height, width, 3)`, of any size.
-        maps: Of `look`.
-        captions: What is said of each picture, such as its class.
-        scores: Metrics for the page.
-        drawn: How many get a PNG.
-
-    Returns:
-        The path of the page.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    entries = list(zip(pictures, maps, captions, [[]] * len(maps), strict=True))
-    for name, (picture, attention, caption, _) in list(zip(names, entries, strict=True))[:drawn]:
-        draw_png(folder / f"{name}.png", picture, attention, caption)
-    save_npz(folder / "maps.npz", dict(zip(names, maps, strict=True)))
-    title = "What each layer looked at"
-    write_html(folder / "index.html", entries, title, scores, what="layer")
-    return folder / "index.html"

@@ -37,27 +37,29 @@ def predict(classifier, names, files, output, batch_size, test_flip=False):
     """
     import numpy as np
 
-    from apps.vision.evaluate import draw, likeliest, make_scorer
+    from apps.vision.evaluate import describe, draw, make_scorer, top
 
     scorer = make_scorer(classifier, test_flip)
     *_, size, channels = classifier.tokenizer.input_shape
-    shown, seen, captions = [], [], []
+    shown, seen, classes = [], [], []
     for start in range(0, len(files), batch_size):
         batch = files[start : start + batch_size]
         readable, pixels = load_batch(batch, size, channels, alone=len(files) == 1)
         if not readable:
             continue
         probabilities = scorer.predict_on_batch(pixels.astype("float32"))
-        said = [likeliest(shares, names) for shares in probabilities]
-        for file, caption in zip(readable, said, strict=True):
-            terminal.console.print(f"{file}: {caption}")
-        shown, captions = shown + readable, captions + said
+        likeliest = [top(shares, names) for shares in probabilities]
+        for file, pairs in zip(readable, likeliest, strict=True):
+            said = ", ".join(f"{name} ({share:.1%})" for name, share in pairs)
+            terminal.console.print(f"{file}: {said}")
+        shown, classes = shown + readable, classes + likeliest
         seen.append(pixels)
     if not shown:
         raise errors.UserError("none of the pictures could be read")
     runs.make_folder(output)
     pixels, file_names = np.concatenate(seen), [file.name for file in shown]
-    page = draw(output, classifier, pixels, shown, file_names, captions, drawn=len(shown))
+    captions = [describe(pairs[0][0]) for pairs in classes]
+    page = draw(output, classifier, pixels, shown, file_names, captions, classes, drawn=len(shown))
     page = output / f"{file_names[0]}.png" if len(files) == 1 else page
     if len(shown) < len(files):
         terminal.console.print(

@@ -4,6 +4,7 @@ import difflib
 import errno
 import functools
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
@@ -22,8 +23,9 @@ def main(function: Callable) -> Callable:
     """Makes `function` the entry point of a command.
 
     A `UserError` becomes `error: MESSAGE` on standard error and exit status 2, and so does what the
-    file system refuses; the interrupt key becomes one line and exit status 130. Every other
-    exception keeps its traceback.
+    file system refuses; the interrupt key becomes one line and exit status 130. A reader of the
+    output that goes away, such as `head`, ends the command without a word. Every other exception
+    keeps its traceback.
 
     Args:
         function: The command; its arguments and its result are passed on.
@@ -38,6 +40,10 @@ def main(function: Callable) -> Callable:
             return function(*args, **kwargs)
         except UserError as error:
             _end(str(error))
+        except BrokenPipeError:
+            # Else Python complains when it flushes what nobody reads.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(128 + signal.SIGPIPE)
         except OSError as error:
             if error.errno not in REFUSALS:
                 raise

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.maps import figures
-from pipelines.maps.alignments import END_WORD, Alignment
-from pipelines.maps.colors import COLORS
+from pipelines.maps.attention_maps import END_WORD
+from pipelines.maps.colors import INK, SOFT, shade
 
 MOST = 60  # source words in a picture
 _DPI = 120
@@ -14,24 +14,23 @@ _CELL = 0.26  # inches
 _GAP, _APART = 0.6, 0.5  # cells
 _LONGEST = 24  # characters of a word
 _SLANTED = {"rotation": 60, "rotation_mode": "anchor", "va": "baseline"}
-_INK, _SOFT = "#1d1d1f", "#6b6b70"
 
 
-def draw_png(path: str | Path, alignment: Alignment) -> None:
+def draw_png(path: str | Path, alignment) -> None:
     """Draws the attention of each target word, a row, over the source words, the columns.
 
     Of a source with more than `MOST` words, those with the most attention are shown, and "…" where
-    others are left out. Below stands the coverage, what each source word got in all; on the right,
-    for a model that copies, the probability of copying.
+    others are left out. Below stands the coverage, what each source word got in all, where the
+    labels ask for it; on the right, for a model that copies, the probability of copying.
 
     Args:
         path: the PNG file to write.
-        alignment: of a text of at least one word.
+        alignment: an `alignments.Alignment` of a text of at least one word.
 
     Raises:
         ValueError: if the target or the source has no words.
     """
-    weights = alignment.map.weights
+    weights, covered = alignment.weights, alignment.labels.coverage
     if not weights.size:
         raise ValueError(
             f"There is nothing to draw. Received: {len(weights)} target words, "
@@ -39,7 +38,7 @@ def draw_png(path: str | Path, alignment: Alignment) -> None:
         )
     shown = visible(weights)
     lefts, gaps = _columns(shown, weights.shape[1])
-    right, bottom = lefts[-1] + 1 + _APART, len(weights) + _APART
+    right, bottom = lefts[-1] + 1 + _APART, len(weights) + (_APART if covered else -1)
     width = right + 1.5 if alignment.copy is not None else right - _APART
     with figures.quiet():
         from matplotlib.figure import Figure
@@ -49,24 +48,25 @@ def draw_png(path: str | Path, alignment: Alignment) -> None:
         axes.set_axis_off()
 
         def write(x, y, text, **style):
-            style = {"size": 9, "color": _INK, "va": "center_baseline", **style}
+            style = {"size": 9, "color": INK, "va": "center_baseline", **style}
             axes.text(x, y, text, family=families, parse_math=False, **style)
 
         families = figures.fonts()
         _draw_cells(axes, weights[:, shown], lefts, np.arange(len(weights)), weights.max())
         for left, index in zip(lefts, shown, strict=True):
             word = alignment.source_words[index]
-            color = _SOFT if word == END_WORD else _INK
-            write(left + 0.68, -0.2, _cut(word), color=color, **_SLANTED)
+            color = SOFT if word == END_WORD else INK
+            write(left + 0.68, -0.2, figures.cut(word, _LONGEST), color=color, **_SLANTED)
         for left in gaps:
-            write(left + _GAP / 2, -0.3, "…", ha="center", color=_SOFT)
+            write(left + _GAP / 2, -0.3, "…", ha="center", color=SOFT)
         for row, word in enumerate(alignment.map.words):
-            write(-0.3, row + 0.5, _cut(word), ha="right")
-        _draw_coverage(axes, write, alignment.coverage[shown], lefts, bottom)
+            write(-0.3, row + 0.5, figures.cut(word, _LONGEST), ha="right")
+        if covered:
+            _draw_coverage(axes, write, alignment.coverage[shown], lefts, bottom)
         if alignment.copy is not None:
             _draw_copying(axes, write, alignment.copy, right)
-        note = f"Dark: no attention. Light: {weights.max():.0%} of the target word's attention."
-        write(0, bottom + 1.7, note, size=7.5, color=_SOFT)
+        note = f"Colour scale: 0 to {weights.max():.0%} of a word's attention."
+        write(0, bottom + 1.7, note, size=7.5, color=SOFT)
         figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.18)
 
 
@@ -105,27 +105,21 @@ def _draw_cells(axes, values, lefts, tops, largest):
 
     corners = np.array([(0.03, 0.03), (0.97, 0.03), (0.97, 0.97), (0.03, 0.97)])
     places = np.stack(np.meshgrid(lefts, tops), axis=-1).reshape(-1, 1, 2)
-    heat = values.reshape(-1, 1) / (largest or 1)
-    stops = np.linspace(0, 1, len(COLORS))
-    colors = np.hstack([np.interp(heat, stops, channel / 255) for channel in COLORS.T])
+    colors = shade(values.reshape(-1) / (largest or 1)) / 255
     axes.add_collection(PolyCollection(places + corners, facecolors=colors, linewidths=0))
 
 
 def _draw_coverage(axes, write, coverage, lefts, top):
     _draw_cells(axes, coverage[None], lefts, [top], coverage.max())
-    write(-0.3, top + 0.5, "coverage", ha="right", size=7.5, color=_SOFT)
+    write(-0.3, top + 0.5, "coverage", ha="right", size=7.5, color=SOFT)
     for left, value in zip(lefts, coverage, strict=True):
         if value >= 0.05:
-            color = _INK if value > 0.65 * coverage.max() else "white"
+            color = INK if value > 0.65 * coverage.max() else "white"
             write(left + 0.5, top + 0.52, f"{value:.1f}", ha="center", size=6, color=color)
 
 
 def _draw_copying(axes, write, copy, left):
     _draw_cells(axes, copy[:, None], [left], np.arange(len(copy)), 1)
-    write(left + 0.68, -0.2, "copied", color=_SOFT, **_SLANTED, size=7.5)
+    write(left + 0.68, -0.2, "copied", color=SOFT, **_SLANTED, size=7.5)
     for row, share in enumerate(copy):
-        write(left + 1.15, row + 0.5, f"{share:.0%}", size=7.5, color=_SOFT)
-
-
-def _cut(word):
-    return word if len(word) <= _LONGEST else word[: _LONGEST - 1] + "…"
+        write(left + 1.15, row + 0.5, f"{share:.0%}", size=7.5, color=SOFT)

@@ -1,16 +1,16 @@
 """What each word of a decoded text attended to in its source text, word by word."""
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pipelines.maps.attention_maps import AttentionMap, attention_maps
+from pipelines.maps import alignment_pages, alignment_pictures
+from pipelines.maps.attention_maps import END_WORD, AttentionMap, attention_maps
+from pipelines.maps.gallery import Drawable
 from pipelines.text.tokenizer import END, PAD
 
-END_WORD = "</s>"
 # No white space, but more than a word: Thai, Lao, Burmese, Khmer, kana, Han, numeric dates.
 _DIVISIBLE = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
@@ -18,8 +18,28 @@ _DIVISIBLE = re.compile(
 )
 
 
+@dataclass(frozen=True)
+class Labels:
+    """What the texts of an alignment are called where it is shown.
+
+    Attributes:
+        title: the heading of the page.
+        source: what was attended to, such as "document" or "question".
+        target: what attends, such as "summary" or "context".
+        reference: what stands before the reference.
+        coverage: whether to show the attention that source words got in all. That tells something
+            where the target says again what is in the source.
+    """
+
+    title: str = "Where each word comes from"
+    source: str = "source"
+    target: str = "text"
+    reference: str = "Reference"
+    coverage: bool = True
+
+
 @dataclass(frozen=True, eq=False)
-class Alignment:
+class Alignment(Drawable):
     """A decoded text over its source.
 
     Attributes:
@@ -30,6 +50,7 @@ class Alignment:
             `None` for a model that does not copy.
         reference: what the text should have been, possibly empty.
         text: the decoded text.
+        labels: what all of these are called.
     """
 
     map: AttentionMap
@@ -37,15 +58,50 @@ class Alignment:
     copy: np.ndarray | None = None
     reference: str = ""
     text: str = ""
+    labels: Labels = Labels()
+
+    write_page = staticmethod(alignment_pages.write_html)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """The weights of the map, `(target words, source words)`."""
+        return self.map.weights
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The names of their axes."""
+        return self.map.axes
+
+    @property
+    def empty(self) -> bool:
+        """Whether the decoded text has no words."""
+        return not self.map.words
 
     @property
     def coverage(self) -> np.ndarray:
         """The attention that each source word got from all target words together."""
         return self.map.weights.sum(0)
 
+    def draw(self, path: str | Path) -> None:
+        """Draws the target down the side, the source along the top."""
+        alignment_pictures.draw_png(path, self)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Those of the map, `source_words` and, if the model copies, `copy`."""
+        words = np.array(self.source_words, dtype=str)
+        copied = {} if self.copy is None else {"copy": self.copy}
+        return {**self.map.arrays(), "source_words": words, **copied}
+
 
 def align(
-    tokenizer, source_ids, target_ids, weights, copy=None, reference="", source=""
+    tokenizer,
+    source_ids,
+    target_ids,
+    weights,
+    copy=None,
+    reference="",
+    source="",
+    labels=Labels(),
 ) -> Alignment:
     """Gathers the attention of a decoded sequence from tokens into words.
 
@@ -62,6 +118,7 @@ def align(
         copy: `(T,)`, the probability of copying, if the model copies.
         reference: what the text should have been.
         source: the source text, needed where ids may stand for words copied from it.
+        labels: what the texts are called.
 
     Returns:
         The `Alignment`.
@@ -93,51 +150,8 @@ def align(
         copy=copy,
         reference=reference,
         text=tokenizer.decode(target_ids, source),
+        labels=labels,
     )
-
-
-def write(
-    folder: str | Path,
-    alignments: Sequence[Alignment],
-    scores: Mapping[str, float] | None = None,
-    pictures: int = 8,
-    title: str = "Where each word comes from",
-) -> Path:
-    """Writes alignments into a folder: one page, the first as pictures, and all as arrays.
-
-    Args:
-        folder: made if it does not exist.
-        alignments: what to show; those of empty texts are left out.
-        scores: metrics of the model, shown on the page.
-        pictures: how many PNG files to draw at most, "01.png" and so on.
-        title: the heading of the page.
-
-    Returns:
-        The path of the page, `index.html`. Beside it, `maps.npz` holds `NAME/weights`,
-        `NAME/words`, `NAME/source_words`, `NAME/axes` and, if the model copies, `NAME/copy`;
-        `attention_maps.load_npz` reads it.
-    """
-    # These draw alignments, and so import this module.
-    from pipelines.maps.alignment_pages import write_html
-    from pipelines.maps.alignment_pictures import draw_png
-
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    shown = [alignment for alignment in alignments if alignment.map.words]
-    arrays = {}
-    for number, alignment in enumerate(shown, 1):
-        name = f"{number:02d}"
-        if number <= pictures:
-            draw_png(folder / f"{name}.png", alignment)
-        arrays[f"{name}/weights"] = alignment.map.weights
-        arrays[f"{name}/words"] = np.array(alignment.map.words, dtype=str)
-        arrays[f"{name}/source_words"] = np.array(alignment.source_words, dtype=str)
-        arrays[f"{name}/axes"] = np.array(alignment.map.axes, dtype=str)
-        if alignment.copy is not None:
-            arrays[f"{name}/copy"] = alignment.copy
-    np.savez_compressed(folder / "maps.npz", **arrays)
-    write_html(folder / "index.html", shown, title=title, scores=scores)
-    return folder / "index.html"
 
 
 def _source_words(tokenizer, ids, source):

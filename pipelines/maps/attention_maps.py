@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+END_WORD = "</s>"  # The end of a sequence, where it stands among words.
 # bfloat16 and float16 weights, each rounded on its own, still sum to one within this.
 _TOLERANCE = 0.01
 
@@ -44,6 +45,14 @@ class AttentionMap:
         """The most attended cell per word, `(words, axes - 1)`: for an image, row and column."""
         flat = self.weights.reshape(len(self.words), int(np.prod(self.weights.shape[1:])))
         return np.stack(np.unravel_index(flat.argmax(-1), self.weights.shape[1:]), axis=-1)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What an `.npz` file holds of the map, by name: `weights`, `words` and `axes`."""
+        return {
+            "weights": self.weights,
+            "words": np.array(self.words, dtype=str),
+            "axes": np.array(self.axes, dtype=str),
+        }
 
 
 def attention_maps(
@@ -101,25 +110,29 @@ def attention_maps(
     return AttentionMap(words, means.reshape(len(words), *grid), axes)
 
 
-def save_npz(path: str | Path, maps: Mapping[str, AttentionMap]) -> None:
+def save_npz(path: str | Path, maps: Mapping) -> None:
     """Writes maps to one compressed `.npz` file that plain NumPy reads.
 
     Args:
         path: the file to write.
-        maps: name (such as the file name of the picture) to map. The arrays of the file are called
-            `NAME/weights`, `NAME/words` and `NAME/axes`.
+        maps: name (such as the file name of the image) to map: an `AttentionMap`, or another kind
+            whose `arrays()` tells what is to be kept of it. The arrays of the file are called
+            `NAME/weights`, `NAME/words`, `NAME/axes` and so on.
     """
-    arrays = {}
-    for name, attention in maps.items():
-        arrays[f"{name}/weights"] = attention.weights
-        arrays[f"{name}/words"] = np.array(attention.words, dtype=str)
-        arrays[f"{name}/axes"] = np.array(attention.axes, dtype=str)
+    arrays = {
+        f"{name}/{key}": array
+        for name, each in maps.items()
+        for key, array in each.arrays().items()
+    }
     with open(path, "wb") as file:
         np.savez_compressed(file, **arrays)
 
 
 def load_npz(path: str | Path) -> dict[str, AttentionMap]:
-    """Reads the maps that `save_npz` wrote: name to map, in the order written."""
+    """Reads the maps that `save_npz` wrote: name to map, in the order written.
+
+    Of a map of another kind it reads `weights`, `words` and `axes`; one without is left out.
+    """
     with np.load(path) as arrays:
         names = [key.removesuffix("/axes") for key in arrays if key.endswith("/axes")]
         return {

@@ -19,7 +19,15 @@ COLORS = np.array(
 )
 
 
+INK, SOFT, LINE = "#1d1d1f", "#6b6b70", "#e3e3e0"  # Text, text beside it, and what divides.
+WRONG = "#b3312c"
 NO_ATTENTION = 160  # the grey level laid over an image for a word without weights
+
+
+def shade(heat: np.ndarray) -> np.ndarray:
+    """The colours of values from 0 to 1, between those of `COLORS`: `(…)` to `(…, 3)`, 0 to 255."""
+    stops = np.linspace(0, 1, len(COLORS))
+    return np.stack([np.interp(heat, stops, channel) for channel in COLORS.T], axis=-1)
 
 
 def scale(weights: np.ndarray) -> float:

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.maps import figures
+from pipelines.maps.colors import INK, LINE, SOFT
 
 # Okabe and Ito's blue and vermilion: told apart with every kind of colour vision.
 _RIGHT, _WRONG = np.array([(0, 114, 178), (213, 94, 0)]) / 255
-_INK, _SOFT, _LINE = "#1d1d1f", "#6b6b70", "#e3e3e0"
 _DPI = 150
 _COUNTED = 24  # Up to so many classes the cells hold their counts.
 _NAMED = 150  # Up to so many each has its name at the edge, and the picture grows with them.
@@ -34,12 +34,12 @@ def draw_confusion(
     with figures.quiet():
         from matplotlib.figure import Figure
 
-        names = [name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…" for name in names]
+        names = [figures.cut(name, _LONGEST) for name in names]
         # Inches: cells with room for a count, or, where there are many, for the line of a name.
         side = max(2.6, min(0.5 * len(names), 6.5), 0.1 * min(len(names), _NAMED))
         figure = Figure((side + 4.2, side + 1.6), dpi=_DPI, facecolor="white")
         figure.set_layout_engine("constrained", w_pad=0.15, h_pad=0.15, wspace=0.04)
-        style = {"family": figures.fonts(), "color": _INK, "parse_math": False}
+        style = {"family": figures.fonts(), "color": INK, "parse_math": False}
         cells, beside = figure.subplots(1, 2, width_ratios=(side + 1.2, 2.6))
         figure.suptitle(title, x=0.02, ha="left", size=13, weight="bold", **style)
         _draw_cells(cells, matrix, names, 72 * side / len(names), style)
@@ -75,21 +75,21 @@ def _draw_cells(axes, matrix, names, points, style):
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         label.set(size=size, **style)
     axes.tick_params(length=0, pad=3)
-    axes.set_xlabel("predicted", size=10, color=_SOFT, labelpad=6)
+    axes.set_xlabel("predicted", size=10, color=SOFT, labelpad=6)
     axes.xaxis.set_label_position("top")
-    axes.set_ylabel("true", size=10, color=_SOFT, labelpad=6)
+    axes.set_ylabel("true", size=10, color=SOFT, labelpad=6)
     counted = len(matrix) <= _COUNTED
     lines = ticks[1:] - 0.5
     axes.set_xticks(lines, minor=True)
     axes.set_yticks(lines, minor=True)
-    axes.grid(which="minor", color=_LINE, linewidth=0.6 if counted else 0.25)
+    axes.grid(which="minor", color=LINE, linewidth=0.6 if counted else 0.25)
     axes.tick_params(which="minor", length=0)
-    axes.spines[:].set_color(_LINE)
+    axes.spines[:].set_color(LINE)
     if not counted:
         return
     for i, j in np.argwhere(matrix):
         share = matrix[i, j] / matrix[i].sum()
-        colour = "white" if share > 0.35 else _INK
+        colour = "white" if share > 0.35 else INK
         text = f"{matrix[i, j]:,}"
         fitting = min(9.5, 0.36 * points, 1.35 * points / len(text))
         axes.text(j, i, text, ha="center", va="center", size=fitting, color=colour)
@@ -105,10 +105,10 @@ def _list_confusions(axes, matrix, names, style):
 
     right, total = int(matrix.trace()), int(matrix.sum())
     write(0, 0, f"{right:,} of {total:,} right, {right / max(total, 1):.1%}", weight="bold")
-    write(0, 1, "Darker: a larger share of its row.", color=_SOFT, size=8.5)
+    write(0, 1, "Darker: a larger share of its row.", color=SOFT, size=8.5)
     found = confusions(matrix, _LISTED)
     if found:
-        write(0, 2.5, "Most often taken for another", color=_SOFT, size=8.5)
+        write(0, 2.5, "Most often taken for another", color=SOFT, size=8.5)
     for number, (i, j, times) in enumerate(found, 3):
         write(0.16, number + 0.6, f"{times:,}", ha="right")
         write(0.21, number + 0.6, f"{names[i]} → {names[j]}")

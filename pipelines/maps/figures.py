@@ -27,6 +27,11 @@ def fonts() -> list[str]:
     return [font for font in _FONTS if font in installed]
 
 
+def cut(text: str, most: int) -> str:
+    """A text in at most so many characters, with "…" in place of the rest."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def save(figure, path: str | Path) -> None:
     """Writes a figure as a PNG file, in the size in pixels that it was made for."""
     import numpy as np

@@ -1,6 +1,6 @@
 """What was heard in an utterance and where in its sound: words, attention and CTC over time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,9 @@ import jiwer
 import numpy as np
 
 from pipelines.audio.log_mel import FRAME_SECONDS
+from pipelines.maps import speech_pages, speech_pictures
 from pipelines.maps.attention_maps import AttentionMap, attention_maps
+from pipelines.maps.gallery import Drawable
 from pipelines.text.speech_units import UNKNOWN, Units
 from pipelines.text.tokenizer import SPECIAL
 
@@ -16,7 +18,7 @@ BLANK = "blank"
 
 
 @dataclass(frozen=True, eq=False)
-class SpeechMap:
+class SpeechMap(Drawable):
     """A transcript over the sound that it was heard in.
 
     Attributes:
@@ -50,6 +52,8 @@ class SpeechMap:
     name: str = ""
     sound: np.ndarray | None = None
 
+    write_page = staticmethod(speech_pages.write_html)
+
     def __post_init__(self):
         for field in ("words", "tokens", "token_words", "outputs"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
@@ -75,6 +79,11 @@ class SpeechMap:
             )
 
     @property
+    def axes(self) -> tuple[str, ...]:
+        """The names of the axes of the weights."""
+        return ("token", "time")
+
+    @property
     def seconds(self) -> float:
         """How long the spectrogram is."""
         return len(self.log_mel) * FRAME_SECONDS
@@ -93,6 +102,36 @@ class SpeechMap:
         high = self.log_mel.max(initial=-np.inf)
         low = max(np.percentile(self.log_mel, 5), high - np.log(1e6))
         return ((self.log_mel - low) / max(high - low, 1e-6)).clip(0, 1)
+
+    @property
+    def differences(self) -> tuple[list[str | None], list[bool]]:
+        """Where the words differ from the reference: see `errors`."""
+        return errors([word for word, _, _ in self.words], self.reference)
+
+    def draw(self, path: str | Path) -> None:
+        """Draws spectrogram, attention and CTC over one axis of time."""
+        speech_pictures.draw_png(path, self)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What an `.npz` file holds of the map.
+
+        `name`, `words`, `word_times` (start and end in seconds), `log_mel` and `tokens`; with
+        attention `weights` (per word), `axes` and `token_weights`; with CTC `posteriors` and
+        `outputs`.
+        """
+        times = [(start, end) for _, start, end in self.words]
+        arrays = {
+            "name": np.array(self.name),
+            "words": np.array([word for word, _, _ in self.words], dtype=str),
+            "word_times": np.array(times, "float32").reshape(-1, 2),
+            "log_mel": self.log_mel,
+            "tokens": np.array(self.tokens, dtype=str),
+        }
+        if self.weights is not None:
+            arrays |= {**self.map.arrays(), "token_weights": self.weights}
+        if self.posteriors is not None:
+            arrays |= {"posteriors": self.posteriors, "outputs": np.array(self.outputs, dtype=str)}
+        return arrays
 
 
 def speech_map(
@@ -175,58 +214,3 @@ def errors(words: Sequence[str], reference: str) -> tuple[list[str | None], list
                 place = chunk.ref_start_idx + i - chunk.hyp_start_idx
                 instead[i] = said[place] if place in places else ""
     return instead, missed
-
-
-def write(
-    folder: str | Path,
-    maps: Sequence[SpeechMap],
-    scores: Mapping[str, float] | None = None,
-    pictures: int = 8,
-) -> Path:
-    """Writes maps into a folder: one page, the first as pictures, and all as arrays.
-
-    Args:
-        folder: made if it does not exist.
-        maps: what to show.
-        scores: metrics of the model, shown on the page.
-        pictures: how many PNG files to draw at most, "01.png" and so on.
-
-    Returns:
-        The path of the page, `index.html`. Beside it, `maps.npz` holds `NAME/name`, `NAME/words`,
-        `NAME/word_times` (start and end in seconds), `NAME/log_mel` and `NAME/tokens`; with
-        attention `NAME/weights` (per word), `NAME/axes` and `NAME/token_weights`; with CTC
-        `NAME/posteriors` and `NAME/outputs`. `attention_maps.load_npz` reads those with attention.
-    """
-    # These draw speech maps, and so import this module.
-    from pipelines.maps.speech_pages import write_html
-    from pipelines.maps.speech_pictures import draw_png
-
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    arrays = {}
-    for number, shown in enumerate(maps, 1):
-        name = f"{number:02d}"
-        if number <= pictures:
-            draw_png(folder / f"{name}.png", shown)
-        arrays |= {f"{name}/{key}": array for key, array in _arrays(shown).items()}
-    np.savez_compressed(folder / "maps.npz", **arrays)
-    write_html(folder / "index.html", maps, scores=scores)
-    return folder / "index.html"
-
-
-def _arrays(shown: SpeechMap) -> dict[str, np.ndarray]:
-    times = [(start, end) for _, start, end in shown.words]
-    arrays = {
-        "name": np.array(shown.name),
-        "words": np.array([word for word, _, _ in shown.words], dtype=str),
-        "word_times": np.array(times, "float32").reshape(-1, 2),
-        "log_mel": shown.log_mel,
-        "tokens": np.array(shown.tokens, dtype=str),
-    }
-    if shown.weights is not None:
-        by_word = shown.map
-        arrays |= {"weights": by_word.weights, "axes": np.array(by_word.axes, dtype=str)}
-        arrays |= {"token_weights": shown.weights}
-    if shown.posteriors is not None:
-        arrays |= {"posteriors": shown.posteriors, "outputs": np.array(shown.outputs, dtype=str)}
-    return arrays

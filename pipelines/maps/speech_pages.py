@@ -1,24 +1,19 @@
 """What was heard in utterances as one HTML page to explore: listen, word by word."""
 
-import base64
 import html
 import io
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from string import Template
 
 import numpy as np
 import soundfile
 from PIL import Image
 
 from pipelines.audio.audio_files import RATE
+from pipelines.maps import page
 from pipelines.maps.colors import scale
-from pipelines.maps.speech_maps import SpeechMap, errors
 from pipelines.maps.speech_pictures import ticks
 
-_TEMPLATE = Path(__file__).with_name("speech_page.html")
-_NAMES = {"wer": "WER", "cer": "CER"}
 _NARROW, _WIDE = 100, 400  # pixels of a second; what is too wide for the page scrolls
 _TICK = 44  # pixels of a tick at least
 _LONGEST = 60000  # pixels of all of a sound
@@ -26,7 +21,10 @@ _WIDEST = 16000  # pixels of its picture
 
 
 def write_html(
-    path: str | Path, maps: Iterable[SpeechMap], scores: Mapping[str, float] | None = None
+    path: str | Path,
+    maps: Iterable,
+    title: str | None = None,
+    scores: Mapping[str, float] | None = None,
 ) -> None:
     """Writes one self-contained page of sounds, their spectrograms and the words heard in them.
 
@@ -37,25 +35,24 @@ def write_html(
 
     Args:
         path: the HTML file to write.
-        maps: what to show, in order.
+        maps: of `speech_maps.SpeechMap`, in order.
+        title: the heading, by default "What was heard, and when".
         scores: metrics of the model, shown below the heading.
     """
     maps = list(maps)
-    tiles = "".join(_tile(_NAMES.get(name, name), value) for name, value in (scores or {}).items())
-    page = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
-        scores=f"<dl>{tiles}</dl>" if tiles else "",
-        articles="\n".join(map(_article, maps)),
-        data=json.dumps([_pack(shown) for shown in maps], separators=(",", ":")),
+    page.write(
+        path,
+        "speech_page.html",
+        title or "What was heard, and when",
+        map(_article, maps),
+        scores,
+        data=list(map(_pack, maps)),
+        media=("img", "media"),
     )
-    Path(path).write_text(page, encoding="utf-8")
 
 
-def _tile(name: str, value: float) -> str:
-    return f"<div><dt>{html.escape(name.replace('_', ' '))}</dt><dd>{value:.3g}</dd></div>"
-
-
-def _article(shown: SpeechMap) -> str:
-    instead, missed = errors([word for word, _, _ in shown.words], shown.reference)
+def _article(shown) -> str:
+    instead, missed = shown.differences
     spans, buttons = [], []
     for (word, start, end), right in zip(shown.words, instead, strict=True):
         left = f"left:{_percent(start, shown)}"
@@ -83,7 +80,7 @@ def _article(shown: SpeechMap) -> str:
     )
 
 
-def _ruler(shown: SpeechMap) -> str:
+def _ruler(shown) -> str:
     """What opens the part of an article that is as wide as its time, with the seconds above."""
     times = ticks(shown.seconds)
     least = min(max(_NARROW * shown.seconds, _TICK * len(times)), _LONGEST)
@@ -97,7 +94,7 @@ def _ruler(shown: SpeechMap) -> str:
     )
 
 
-def _percent(seconds: float, shown: SpeechMap) -> str:
+def _percent(seconds: float, shown) -> str:
     return f"{100 * seconds / shown.seconds:.4g}%"
 
 
@@ -109,13 +106,13 @@ def _difference(right: str | None) -> str:
     return f' class="wrong" title="{html.escape(title)}"'
 
 
-def _flac(shown: SpeechMap) -> str:
+def _flac(shown) -> str:
     buffer = io.BytesIO()
     soundfile.write(buffer, shown.sound, RATE, format="FLAC", subtype="PCM_16")
-    return _data_url("audio/flac", buffer)
+    return page.data_url("audio/flac", buffer.getvalue())
 
 
-def _jpeg(shown: SpeechMap) -> str:
+def _jpeg(shown) -> str:
     """The spectrogram in grey, dark where it is loud, high frequencies above."""
     pixels = np.rint(255 * (1 - shown.loudness.T[::-1])).astype("uint8")
     picture = Image.fromarray(pixels)
@@ -123,24 +120,20 @@ def _jpeg(shown: SpeechMap) -> str:
         picture = picture.resize((_WIDEST, picture.height), Image.Resampling.BOX)
     buffer = io.BytesIO()
     picture.save(buffer, format="jpeg", quality=90)
-    return _data_url("image/jpeg", buffer)
+    return page.data_url("image/jpeg", buffer.getvalue())
 
 
-def _data_url(kind: str, buffer: io.BytesIO) -> str:
-    return f"data:{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _pack(shown: SpeechMap) -> dict:
+def _pack(shown) -> dict:
     """Times in seconds; of each word the heat of its positions, in 255ths, where there is any."""
     words = [{"start": round(start, 4), "end": round(end, 4)} for _, start, end in shown.words]
     if shown.weights is not None:
         centres = (np.arange(shown.weights.shape[1]) + 0.5) * shown.seconds_per_position
         for word, row in zip(words, shown.map.weights, strict=True):
-            heat = np.rint(255 * row / scale(row)).astype("uint8") if row.size else row
-            hot = np.flatnonzero(heat)
+            heat = row / scale(row) if row.size else row
+            hot = np.flatnonzero(np.rint(255 * heat))
             first, stop = (int(hot[0]), int(hot[-1]) + 1) if len(hot) else (0, 0)
             within = row[(centres >= word["start"]) & (centres < word["end"])].sum()
             word |= {"within": float(f"{within:.4g}"), "first": first}
-            word |= {"heat": base64.b64encode(heat[first:stop].tobytes()).decode()}
+            word |= {"heat": page.pack(heat[first:stop])}
     step = round(shown.seconds_per_position, 6)
     return {"seconds": round(shown.seconds, 4), "step": step, "words": words}

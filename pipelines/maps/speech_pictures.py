@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.maps import figures
-from pipelines.maps.colors import COLORS
-from pipelines.maps.speech_maps import SpeechMap, errors
+from pipelines.maps.colors import COLORS, INK, LINE, SOFT, WRONG
 
 MOST = 30.0  # seconds in a picture
 CERTAIN = 0.1  # Outputs of CTC that are this probable somewhere are drawn.
@@ -18,13 +17,12 @@ _PER_SECOND, _NARROWEST, _WIDEST = 1.8, 5.0, 24.0  # inches
 _LANE, _ROW, _GAP, _APART = 0.2, 0.18, 0.22, 0.06
 _SPECTROGRAM, _ATTENTION, _CTC = 1.5, 8.0, 1.1  # heights, that of the attention at most
 _LONGEST = 24  # characters of a word
-_INK, _SOFT, _LINE, _WRONG = "#1d1d1f", "#6b6b70", "#e3e3e0", "#b3312c"
 # Okabe and Ito's, told apart with every kind of colour vision; no yellow, which is faint on white.
 _UNITS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _BLANK = "#a5a5aa"
 
 
-def draw_png(path: str | Path, shown: SpeechMap) -> None:
+def draw_png(path: str | Path, shown) -> None:
     """Draws panels over one axis of time: spectrogram, attention and CTC, as far as there are any.
 
     Over the spectrogram stand the words, each above its span, those that differ from the reference
@@ -34,13 +32,13 @@ def draw_png(path: str | Path, shown: SpeechMap) -> None:
 
     Args:
         path: the PNG file to write.
-        shown: what to draw.
+        shown: the `speech_maps.SpeechMap` to draw.
     """
     with figures.quiet():
         draw(shown).savefig(path, format="png", bbox_inches="tight", pad_inches=0.18)
 
 
-def draw(shown: SpeechMap):
+def draw(shown):
     """The matplotlib figure that `draw_png` writes."""
     seconds = min(shown.seconds, MOST)
     sheet = _Sheet(seconds)
@@ -58,11 +56,11 @@ def draw(shown: SpeechMap):
         notes.append(f"The first {seconds:.0f} of {shown.seconds:.0f} seconds.")
     if attends:
         share = f"{shown.weights.max():.0%}"
-        notes.append(f"Attention: dark is none, light {share} of a row's; frames: the word's time.")
+        notes.append(f"Attention: 0 to {share} of a token's; frames: the time of its word.")
     if spells:
         notes.append(f"CTC: grey is the {shown.outputs[-1]}.")
     sheet.write_lines(f"Reference: {shown.reference}" if shown.reference else "", size=8.5)
-    sheet.write_lines(" ".join(notes), size=7.5, color=_SOFT)
+    sheet.write_lines(" ".join(notes), size=7.5, color=SOFT)
     return sheet.finish()
 
 
@@ -113,7 +111,7 @@ class _Sheet:
 
     def write_lines(self, text, size, **style):
         """Writes a text in as many lines as it takes."""
-        style = {**self._style, "color": _INK, "va": "top", "size": size, **style}
+        style = {**self._style, "color": INK, "va": "top", "size": size, **style}
         for line in textwrap.wrap(text, int(115 * self.width / size), max_lines=8):
             self._lines.append((self._top, self.figure.text(0, 0, line, **style)))
             self._top += 0.021 * size
@@ -122,8 +120,8 @@ class _Sheet:
         """Axes of so much height below what there is, as wide as the time."""
         axes = self.figure.add_axes((0, 0, 1, 1), label=str(len(self._panels)))
         axes.spines[:].set_visible(height > 0)
-        axes.spines[:].set_color(_LINE)
-        axes.tick_params(length=0, labelsize=7.5, labelcolor=_SOFT)
+        axes.spines[:].set_color(LINE)
+        axes.tick_params(length=0, labelsize=7.5, labelcolor=SOFT)
         axes.set_xticks([])
         axes.set_xlim(0, self.seconds)
         self._panels.append((self._top, height, axes))
@@ -131,7 +129,7 @@ class _Sheet:
         return axes
 
     def write(self, axes, x, y, text, **style):
-        return axes.text(x, y, text, **{**self._style, "color": _INK, **style})
+        return axes.text(x, y, text, **{**self._style, "color": INK, **style})
 
     def label(self, texts, centres, colors, size):
         """Writes labels above the panel that comes next, each over its time and led there."""
@@ -163,7 +161,7 @@ class _Sheet:
         axes = self._panels[-1][2]
         axes.set_xticks(ticks(self.seconds))
         axes.xaxis.set_major_formatter("{x:.3g} s")
-        axes.tick_params(axis="x", length=2.5, color=_SOFT)
+        axes.tick_params(axis="x", length=2.5, color=SOFT)
         self._top += 0.12
 
     def finish(self):
@@ -179,10 +177,10 @@ class _Sheet:
 def _draw_sound(sheet, shown):
     """The spectrogram, dark where it is loud, under the words and their spans."""
     words = [word for word in shown.words if word[1] < sheet.seconds]
-    instead, _ = errors([word for word, _, _ in shown.words], shown.reference)
-    colors = [_INK if right is None else _WRONG for right in instead[: len(words)]]
+    instead, _ = shown.differences
+    colors = [INK if right is None else WRONG for right in instead[: len(words)]]
     spans = [(start, min(end, sheet.seconds)) for _, start, end in words]
-    texts = [_cut(word) for word, _, _ in words]
+    texts = [figures.cut(word, _LONGEST) for word, _, _ in words]
     sheet.label(texts, [sum(span) / 2 for span in spans], colors, size=9)
     axes = sheet.panel(_SPECTROGRAM)
     bins = shown.log_mel.shape[1]
@@ -199,7 +197,7 @@ def _draw_sound(sheet, shown):
     axes.set_xlim(0, sheet.seconds)
     axes.set_ylim(0, bins)
     axes.set_yticks([])
-    axes.set_ylabel(f"{bins} mel bands", size=7.5, color=_SOFT, labelpad=3)
+    axes.set_ylabel(f"{bins} mel bands", size=7.5, color=SOFT, labelpad=3)
     for (start, end), color in zip(spans, colors, strict=True):
         inset = min(0.015 / sheet.inches, (end - start) / 4)
         style = {"color": color, "linewidth": 2.5, "solid_capstyle": "butt", "clip_on": False}
@@ -232,7 +230,7 @@ def _draw_attention(sheet, shown):
     axes.set_yticks([])
     step = int(np.ceil(0.11 * count / height))
     for row in range(0, count, step):
-        text = _cut(shown.tokens[row])
+        text = figures.cut(shown.tokens[row], _LONGEST)
         x = -0.05 / sheet.inches
         sheet.write(axes, x, row + 0.5, text, ha="right", va="center_baseline", size=8)
     rows = np.array(shown.token_words[:count])
@@ -255,7 +253,7 @@ def _draw_ctc(sheet, shown):
     colors = {unit: _UNITS[i % len(_UNITS)] for i, unit in enumerate(units)}
     named = sorted((place, unit) for unit in units for place in peaks(posteriors[:, unit]))
     sheet.label(
-        [_cut(shown.outputs[unit]) for _, unit in named],
+        [figures.cut(shown.outputs[unit], _LONGEST) for _, unit in named],
         [times[place] for place, _ in named],
         [colors[unit] for _, unit in named],
         size=8,
@@ -263,9 +261,9 @@ def _draw_ctc(sheet, shown):
     axes = sheet.panel(_CTC)
     axes.set_ylim(0, 1.04)
     axes.set_yticks([0, 0.5, 1], ["0", ".5", "1"])
-    axes.grid(axis="y", color=_LINE, linewidth=0.6)
+    axes.grid(axis="y", color=LINE, linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.set_ylabel("CTC", size=7.5, color=_SOFT, labelpad=3)
+    axes.set_ylabel("CTC", size=7.5, color=SOFT, labelpad=3)
     axes.plot(times, posteriors[:, -1], color=_BLANK, linewidth=1, label=shown.outputs[-1])
     for unit in units:
         style = {"color": colors[unit], "label": shown.outputs[unit]}
@@ -287,7 +285,3 @@ def peaks(probabilities: np.ndarray) -> list[int]:
     places = [int(start + probabilities[start:stop].argmax()) for start, stop in edges]
     highest = probabilities.argmax()
     return [place for place in places if probabilities[place] >= _NAMED or place == highest]
-
-
-def _cut(word):
-    return word if len(word) <= _LONGEST else word[: _LONGEST - 1] + "…"

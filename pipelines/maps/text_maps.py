@@ -1,32 +1,31 @@
 """Texts whose words are shaded by attention, as pictures and as one page."""
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from string import Template
 
 import numpy as np
 
-from pipelines.maps import figures
-from pipelines.maps.attention_maps import AttentionMap, save_npz
-from pipelines.maps.colors import scale
+from pipelines.maps import figures, page
+from pipelines.maps.attention_maps import AttentionMap
+from pipelines.maps.colors import INK, SOFT, scale
+from pipelines.maps.gallery import Drawable
 
-_TEMPLATE = Path(__file__).with_name("text_map_page.html")
 _ACCENT = np.array((0.70, 0.19, 0.17))
-_INK, _SOFT = "#1d1d1f", "#6b6b70"
 _DPI, _WIDTH, _LINE, _SPACE, _MARGIN = 120, 8.0, 0.32, 0.07, 0.15  # inches
 _MOST_LINES = 30
+_LONGEST = 40  # characters of a word
 
 
 @dataclass(frozen=True, eq=False)
-class TextMap:
+class TextMap(Drawable):
     """A text, and how much attention each of its words got.
 
     Attributes:
         words: Of the text, in order.
         weights: `(W,)`, which sum to one, or to zero.
-        title: What the text was called.
+        title: What the text was classified as.
         reference: What it should have been, possibly empty.
     """
 
@@ -36,68 +35,42 @@ class TextMap:
     reference: str = ""
 
     @property
+    def axes(self) -> tuple[str, ...]:
+        """The names of the axes of the weights."""
+        return ("word",)
+
+    @property
     def heats(self) -> np.ndarray:
         """`(W,)`, from 0 to 1: the weights on the scale that they are shown in."""
         if not self.weights.size:
             return self.weights
         return np.clip(self.weights / scale(self.weights), 0, 1)
 
+    def draw(self, path: str | Path) -> None:
+        """Draws the text, its words on grounds as dark as their attention."""
+        draw_png(path, self)
 
-def write(
-    folder: str | Path,
-    maps: Sequence[TextMap],
-    scores: Mapping[str, float] | None = None,
-    pictures: int = 8,
-) -> Path:
-    """Writes maps into a folder: one page, the first as pictures, and all as arrays.
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Those of a map of the axes text and word, whose one text is called by the title."""
+        return AttentionMap((self.title,), self.weights[None], ("text", "word")).arrays()
 
-    Args:
-        folder: Made if it does not exist.
-        maps: What to show.
-        scores: Metrics of the model, shown on the page.
-        pictures: How many PNG files to draw at most, "01.png" and so on.
+    @staticmethod
+    def write_page(
+        path: str | Path,
+        maps: Iterable["TextMap"],
+        title: str | None = None,
+        scores: Mapping[str, float] | None = None,
+    ) -> None:
+        """Writes one self-contained page, which needs no script and no network; text is escaped.
 
-    Returns:
-        The path of the page, `index.html`. Beside it, `maps.npz` holds a map of the axes text and
-        word for each, which `attention_maps.load_npz` reads.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    arrays = {}
-    for number, one in enumerate(maps, 1):
-        name = f"{number:02d}"
-        if number <= pictures:
-            draw_png(folder / f"{name}.png", one)
-        arrays[name] = AttentionMap((one.title,), one.weights[None], ("text", "word"))
-    save_npz(folder / "maps.npz", arrays)
-    write_html(folder / "index.html", maps, scores=scores)
-    return folder / "index.html"
-
-
-def write_html(
-    path: str | Path,
-    maps: Iterable[TextMap],
-    title: str = "What decided",
-    scores: Mapping[str, float] | None = None,
-) -> None:
-    """Writes one self-contained page, which needs no script and no network; text is escaped.
-
-    Args:
-        path: The HTML file to write.
-        maps: What to show, in order.
-        title: The heading.
-        scores: Metrics of the model, shown below it.
-    """
-    tiles = "".join(
-        f"<div><dt>{html.escape(name.replace('_', ' '))}</dt><dd>{value:.3g}</dd></div>"
-        for name, value in (scores or {}).items()
-    )
-    page = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=html.escape(title),
-        scores=f"<dl>{tiles}</dl>" if tiles else "",
-        articles="\n".join(map(_article, maps)),
-    )
-    Path(path).write_text(page, encoding="utf-8")
+        Args:
+            path: The HTML file to write.
+            maps: What to show, in order.
+            title: The heading, by default "What the classifier attended to".
+            scores: Metrics of the model, shown below it.
+        """
+        heading = title or "What the classifier attended to"
+        page.write(path, "text_page.html", heading, map(_article, maps), scores)
 
 
 def _article(one: TextMap) -> str:
@@ -138,7 +111,7 @@ def draw_png(path: str | Path, one: TextMap) -> None:
             return width
 
         places, x, line = [], _MARGIN, 0
-        for word in map(_cut, one.words):
+        for word in (figures.cut(word, _LONGEST) for word in one.words):
             width = width_of(word)
             if x + width > _WIDTH - _MARGIN and x > _MARGIN:
                 x, line = _MARGIN, line + 1
@@ -153,7 +126,7 @@ def draw_png(path: str | Path, one: TextMap) -> None:
         axes.set_axis_off()
         style = {"family": families, "parse_math": False, "va": "center_baseline"}
         title = f"{one.title}   (reference: {one.reference})" if one.reference else one.title
-        axes.text(_MARGIN, 0.75 * _LINE, title, size=9, color=_SOFT, **style)
+        axes.text(_MARGIN, 0.75 * _LINE, title, size=9, color=SOFT, **style)
         for (word, x, line, width), heat in zip(places, one.heats, strict=False):
             top = (line + 1.35) * _LINE
             ground = 1 - heat * (1 - _ACCENT)
@@ -166,10 +139,6 @@ def draw_png(path: str | Path, one: TextMap) -> None:
                     linewidth=0,
                 )
             )
-            color = "white" if heat > 0.75 else _INK
+            color = "white" if heat > 0.75 else INK
             axes.text(x, top, word, size=11, color=color, **style)
         figure.savefig(path, format="png")
-
-
-def _cut(word, longest=40):
-    return word if len(word) <= longest else word[: longest - 1] + "…"

@@ -1,16 +1,11 @@
-"""Maps by their formulas, and the pictures and page that they become."""
-
-import json
-import re
+"""Maps by their formulas."""
 
 import keras
 import numpy as np
 import pytest
-from PIL import Image
 
 from apps.vision import maps, model
 from apps.vision.config import Config
-from pipelines.maps.attention_maps import load_npz
 
 DEPTH, GRID = 3, (2, 3)
 
@@ -92,31 +87,3 @@ def test_the_more_tokens_the_fewer_pictures_at_a_time(monkeypatch):
         np.testing.assert_allclose(one.weights, other.weights, atol=1e-5)
     monkeypatch.setattr(maps, "MEGABYTES", 0)
     assert maps.pictures_at_once(classifier) == 1
-
-
-def test_maps_are_drawn_as_pictures_a_page_and_arrays(tmp_path):
-    random = np.random.default_rng(0)
-    config = Config(image_size=8, patch_size=2, dim=16, depth=2, num_heads=2)
-    pixels = random.integers(0, 256, (3, 8, 8, 3), "uint8")
-    found = maps.look(model.build(config, 3, 2), pixels)
-    page = maps.draw(
-        tmp_path / "new" / "maps",
-        ["a", "b", "c"],
-        random.integers(0, 256, (3, 9, 7, 3), "uint8"),
-        found,
-        ["dog, 90%", "cat, 60%; it is <dog>", "cat"],
-        scores={"top_1": 0.5},
-        drawn=2,
-    )
-    assert page == tmp_path / "new" / "maps" / "index.html"
-    written = sorted(path.name for path in page.parent.iterdir())
-    assert written == ["a.png", "b.png", "index.html", "maps.npz"]
-    arrays = load_npz(page.parent / "maps.npz")
-    assert list(arrays) == ["a", "b", "c"]
-    np.testing.assert_array_equal(arrays["c"].weights, found[2].weights)
-    with Image.open(page.parent / "a.png") as picture:
-        assert picture.width > 500
-    text = page.read_text()
-    assert "<h2>cat, 60%; it is &lt;dog&gt;</h2>" in text and "Point at a layer" in text
-    data = json.loads(re.search(r'type="application/json">(.*?)</script>', text)[1])
-    assert [entry["rows"] for entry in data["maps"]] == [4, 4, 4]

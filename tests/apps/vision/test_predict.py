@@ -64,7 +64,11 @@ def test_a_folder_of_pictures_of_every_mode(trained, pictures, tmp_path, capsys)
     assert list(maps) == READABLE
     assert {path.name for path in output.glob("*.png")} == {f"{name}.png" for name in READABLE}
     page = (output / "index.html").read_text("utf-8")
-    assert all(caption in page for caption in said.values())
+    for line in said.values():
+        likeliest = re.findall(r"(\d) \(([\d.]+)%\)", line)
+        assert f"<h2>Predicted {likeliest[0][0]}</h2>" in page
+        for name, share in likeliest:
+            assert f"<span>{name}</span><span>{share}\u00a0%</span>" in page
 
 
 def test_one_picture_from_the_command_line(copied, pictures, tmp_path):

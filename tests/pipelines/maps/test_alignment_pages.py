@@ -1,13 +1,14 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 from pipelines.maps import alignment_pages
-from pipelines.maps.alignments import Alignment
+from pipelines.maps.alignments import Alignment, Labels
 from pipelines.maps.attention_maps import AttentionMap
 
 EVIL = "</script><script>alert('x')</script> & \"<b>\" $title"
@@ -126,7 +127,21 @@ def test_the_script_finds_what_it_looks_for(page):
     assert "$" not in script
 
 
-def test_without_scores_words_or_alignments(tmp_path):
+def test_labels_name_the_texts(page, tmp_path):
+    text, _, (first, _) = page
+    assert "Point at a word of the text," in text and "where in the source\n" in text
+    assert "Coverage: attention summed over all words." in text
+    labels = Labels("What each <word>", "question", "context", "<Answers>", coverage=False)
+    path = tmp_path / "labelled.html"
+    alignment_pages.write_html(path, [replace(first, labels=labels)])
+    text = path.read_text("utf-8")
+    assert "Point at a word of the context," in text and "where in the question\n" in text
+    assert Page(text).said("h1") == ["What each <word>"]
+    assert "<b>&lt;Answers&gt;</b>" in text
+    assert Page(text).said("button") == [EVIL, "Hund"] and "Coverage" not in text
+
+
+def test_without_scores_or_words(tmp_path):
     path = tmp_path / "page.html"
     empty = Alignment(AttentionMap([], np.zeros((0, 1)), ("word", "source")), ("</s>",))
     alignment_pages.write_html(path, [empty])
@@ -135,5 +150,3 @@ def test_without_scores_words_or_alignments(tmp_path):
     assert parsed.said("h1") == ["Where each word comes from"]
     assert not parsed.all("dl") and len(parsed.all("article")) == 1
     assert "Underlined" not in text
-    alignment_pages.write_html(path, [])
-    assert not Page(path.read_text("utf-8")).all("article")

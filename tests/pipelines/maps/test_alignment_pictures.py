@@ -5,16 +5,17 @@ import pytest
 from PIL import Image
 
 from pipelines.maps import alignment_pictures
-from pipelines.maps.alignments import Alignment
+from pipelines.maps.alignments import Alignment, Labels
 from pipelines.maps.attention_maps import AttentionMap
 from pipelines.maps.colors import COLORS
 
 
-def alignment(words, source_words, weights=None, copy=None):
+def alignment(words, source_words, weights=None, copy=None, **options):
     if weights is None:
         weights = np.random.default_rng(0).random((len(words), len(source_words))) ** 6
         weights /= weights.sum(-1, keepdims=True)
-    return Alignment(AttentionMap(words, weights, ("word", "source")), tuple(source_words), copy)
+    attention = AttentionMap(words, weights, ("word", "source"))
+    return Alignment(attention, tuple(source_words), copy, **options)
 
 
 def draw(path, *args, **options):
@@ -46,6 +47,16 @@ def test_half_the_largest_weight_is_half_way(tmp_path):
     pixels = draw(tmp_path / "map.png", ["a", "b"], ["c", "d", "e", "f"], weights)
     assert cells(pixels, COLORS[4]) == pytest.approx(4, abs=0.5)  # Words' and coverage.
     assert cells(pixels, COLORS[-1]) == pytest.approx(2, abs=0.3)
+
+
+def test_coverage_can_be_left_out(tmp_path):
+    weights = [[1, 0, 0, 0], [0, 0, 1, 0]]
+    options = {"weights": weights, "labels": Labels(coverage=False)}
+    pixels = draw(tmp_path / "map.png", ["a", "b"], ["c", "d", "e", "f"], **options)
+    assert cells(pixels, COLORS[-1]) == pytest.approx(2, abs=0.3)
+    assert cells(pixels, COLORS[0]) == pytest.approx(6, abs=0.5)
+    full = draw(tmp_path / "full.png", ["a", "b"], ["c", "d", "e", "f"], weights)
+    assert full.shape[0] - pixels.shape[0] == pytest.approx(1.5 * 31.2, abs=2)
 
 
 def test_copying_is_a_column_from_zero_to_one(tmp_path):

@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
-from PIL import Image
 
-from pipelines.maps.alignments import align, write
-from pipelines.maps.attention_maps import load_npz
+from pipelines.maps.alignments import Labels, align
 from pipelines.text.tokenizer import END, PAD, START, Tokenizer
 from pipelines.text.word_tokenizer import WordTokenizer
 
@@ -31,7 +29,7 @@ def test_tokens_are_gathered_on_both_sides(tokenizer):
     result = align(tokenizer, source, target, weights, copy, reference="ein Zebra")
     assert result.source_words == ("the", "zebra", "runs", "</s>")
     assert result.map.words == ("der", "Ochse", "rennt")
-    assert result.map.axes == ("word", "source")
+    assert result.axes == ("word", "source") and result.labels == Labels()
     assert (result.text, result.reference) == ("der Ochse rennt", "ein Zebra")
     columns = [[0], range(1, len(source) - 2), [len(source) - 2], [len(source) - 1]]
     rows = [[0], range(1, len(target) - 2), [len(target) - 2]]
@@ -117,37 +115,11 @@ def test_copied_words_are_read_from_the_source():
     np.testing.assert_allclose(result.map.weights, expected, rtol=1e-5)
 
 
-def test_written_into_a_folder(tokenizer, tmp_path):
-    source = ids_of(tokenizer, "the small dog")
-    shown = []
-    for text in ("der Hund", "", "kleine Hund rennt"):
-        target = ids_of(tokenizer, text)
-        weights = random_rows(len(target), len(source))
-        shown.append(align(tokenizer, source, target, weights, copy=np.ones(len(target))))
-    page = write(tmp_path / "run" / "maps", shown, scores={"bleu": 12.34}, pictures=1)
-    assert page == tmp_path / "run" / "maps" / "index.html"
-    names = sorted(path.name for path in page.parent.iterdir())
-    assert names == ["01.png", "index.html", "maps.npz"]
-    with Image.open(page.with_name("01.png")) as picture:
-        assert picture.format == "PNG"
-    html = page.read_text("utf-8")
-    assert "12.3" in html and html.count("<article>") == 2
-    maps = load_npz(page.with_name("maps.npz"))
-    assert list(maps) == ["01", "02"]
-    assert maps["02"].words == ("kleine", "Hund", "rennt")
-    np.testing.assert_array_equal(maps["02"].weights, shown[2].map.weights)
-    with np.load(page.with_name("maps.npz")) as arrays:
-        assert arrays["02/source_words"].tolist() == ["the", "small", "dog", "</s>"]
-        assert arrays["02/copy"].tolist() == [1, 1, 1]
-    write(tmp_path / "none", [])
-    assert load_npz(tmp_path / "none" / "maps.npz") == {}
-
-
 def test_empty_texts(tokenizer):
     result = align(tokenizer, [END], [END, PAD], [[1], [0]])
     assert result.source_words == ("</s>",)
     assert result.map.words == () and result.map.weights.shape == (0, 1)
-    assert result.text == ""
+    assert result.text == "" and result.empty
     np.testing.assert_array_equal(result.coverage, [0])
 
 

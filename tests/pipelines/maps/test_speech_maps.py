@@ -2,11 +2,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from pipelines.audio.log_mel import FRAME_SECONDS
-from pipelines.maps.attention_maps import load_npz
-from pipelines.maps.speech_maps import SpeechMap, errors, speech_map, unit_names, write
+from pipelines.maps.speech_maps import SpeechMap, errors, speech_map, unit_names
 from pipelines.text.speech_units import Units
 from pipelines.text.tokenizer import Tokenizer
 
@@ -47,6 +45,8 @@ def test_what_was_heard_as_a_map(units, attention, ctc):
     shown = speech_map(said, units, log_mel, "six teen", "a.wav", sound)
     assert shown.seconds == pytest.approx(123 * FRAME_SECONDS) and shown.text == said.text
     assert (shown.reference, shown.name, shown.seconds_per_position) == ("six teen", "a.wav", 0.04)
+    assert shown.differences == errors(["six", "seventeen", "ça"], "six teen")
+    assert shown.axes == ("token", "time")
     assert shown.words == said.words and len(shown.words) == 3
     assert "".join(shown.tokens).replace("▁", " ").strip() == "six seventeen ça"
     begins = [token.startswith("▁") for token in shown.tokens]
@@ -132,34 +132,28 @@ def test_names_must_fit():
             SpeechMap(np.zeros(shape))
 
 
-def test_written_into_a_folder(units, tmp_path):
+@pytest.mark.parametrize("attention, ctc", [(True, True), (True, False), (False, True)])
+def test_arrays(units, attention, ctc):
     log_mel = np.random.default_rng(3).normal(size=(123, 7))
-    kinds = [{}, {"attention": False}, {"ctc": False}]
-    shown = [
-        speech_map(heard(units, "six teen", **kind), units, log_mel, name=f"{i}.wav")
-        for i, kind in enumerate(kinds)
-    ]
-    shown.append(SpeechMap(log_mel))
-    page = write(tmp_path / "run" / "maps", shown, scores={"wer": 0.1234}, pictures=2)
-    assert page == tmp_path / "run" / "maps" / "index.html"
-    names = sorted(path.name for path in page.parent.iterdir())
-    assert names == ["01.png", "02.png", "index.html", "maps.npz"]
-    with Image.open(page.with_name("02.png")) as picture:
-        assert picture.format == "PNG"
-    html = page.read_text("utf-8")
-    assert "0.123" in html and html.count("<article>") == 4
-    maps = load_npz(page.with_name("maps.npz"))
-    assert list(maps) == ["01", "03"]
-    assert maps["03"].words == ("six", "teen") and maps["03"].axes == ("word", "time")
-    np.testing.assert_array_equal(maps["03"].weights, shown[2].map.weights)
-    with np.load(page.with_name("maps.npz")) as arrays:
-        np.testing.assert_allclose(arrays["02/word_times"], [[0, 0.08], [0.1, 0.18]], rtol=1e-6)
-        np.testing.assert_array_equal(arrays["02/log_mel"], shown[1].log_mel)
-        np.testing.assert_array_equal(arrays["02/posteriors"], shown[1].posteriors)
-        np.testing.assert_array_equal(arrays["01/token_weights"], shown[0].weights)
-        assert tuple(arrays["02/outputs"]) == shown[1].outputs
-        assert tuple(arrays["02/tokens"]) == shown[1].tokens
-        assert str(arrays["02/name"]) == "1.wav"
-        assert arrays["04/word_times"].shape == (0, 2)
-    write(tmp_path / "none", [])
-    assert load_npz(tmp_path / "none" / "maps.npz") == {}
+    said = heard(units, "six teen", attention=attention, ctc=ctc)
+    shown = speech_map(said, units, log_mel, name="a.wav")
+    arrays = shown.arrays()
+    assert str(arrays.pop("name")) == "a.wav"
+    assert arrays.pop("words").tolist() == ["six", "teen"]
+    assert tuple(arrays.pop("tokens")) == shown.tokens
+    np.testing.assert_allclose(arrays.pop("word_times"), [[0, 0.08], [0.1, 0.18]], rtol=1e-6)
+    np.testing.assert_array_equal(arrays.pop("log_mel"), shown.log_mel)
+    if attention:
+        np.testing.assert_array_equal(arrays.pop("weights"), shown.map.weights)
+        np.testing.assert_array_equal(arrays.pop("token_weights"), said.weights)
+        assert arrays.pop("axes").tolist() == ["word", "time"]
+    if ctc:
+        np.testing.assert_array_equal(arrays.pop("posteriors"), shown.posteriors)
+        assert tuple(arrays.pop("outputs")) == shown.outputs
+    assert arrays == {}
+
+
+def test_arrays_of_no_words():
+    arrays = SpeechMap(np.zeros((11, 5))).arrays()
+    assert set(arrays) == {"name", "words", "word_times", "log_mel", "tokens"}
+    assert arrays["word_times"].shape == (0, 2)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pipelines.maps import figures
 from pipelines.maps.attention_maps import AttentionMap
-from pipelines.maps.colors import COLORS, NO_ATTENTION, scale
+from pipelines.maps.colors import INK, NO_ATTENTION, SOFT, scale, shade
 
 _DPI = 100
 _PANEL, _GAP, _LABEL, _LINE = 184, 10, 28, 20  # pixels
@@ -33,11 +33,9 @@ def overlay(image: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return np.repeat(np.rint(0.6 * NO_ATTENTION + 0.4 * grey).astype("uint8"), 3, axis=-1)
     cells = Image.fromarray(np.asarray(weights / scale(weights), "float32"))
     heat = cells.resize(image.shape[1::-1], Image.Resampling.BILINEAR)
-    heat = np.asarray(heat).clip(0, 1)[..., None]
-    stops = np.linspace(0, 1, len(COLORS))
-    color = np.concatenate([np.interp(heat, stops, channel) for channel in COLORS.T], axis=-1)
-    opacity = 0.5 + 0.2 * heat
-    return np.rint((1 - opacity) * grey + opacity * color).astype("uint8")
+    heat = np.asarray(heat).clip(0, 1)
+    opacity = (0.5 + 0.2 * heat)[..., None]
+    return np.rint((1 - opacity) * grey + opacity * shade(heat)).astype("uint8")
 
 
 def draw_png(
@@ -74,7 +72,7 @@ def draw_png(
     for number, line in enumerate(head):
         texts.append((_GAP, _GAP + _LINE * (number + 0.75), line, 11, {}))
     for number, line in enumerate(reversed(foot)):
-        texts.append((_GAP, height - _LINE * (number + 0.6), line, 8.5, {"color": "#777777"}))
+        texts.append((_GAP, height - _LINE * (number + 0.6), line, 8.5, {"color": SOFT}))
     large = 2 * _PANEL + _GAP
     paste(_resize(image, large, large * panel[1] // _PANEL), *corner(0, 0))
     thumbnail = _resize(image, *panel)
@@ -87,7 +85,7 @@ def draw_png(
         label, size = _fit(word)
         texts.append((x, y - 7, label, size, {"weight": "bold"}))
         share = f"{weights.max():.0%}" if weights.any() else "none"
-        style = {"ha": "right", "color": "#777777"}
+        style = {"ha": "right", "color": SOFT}
         texts.append((x + _PANEL, y - 7, share, 8.5, style))
         if weights.any():
             step = np.array(panel) / weights.shape[::-1]
@@ -111,9 +109,8 @@ def _explain(attention: AttentionMap) -> str:
         return f"No {what}s."
     even = 1 / attention.weights[0].size
     return (
-        f"Dark: no attention. Light: the {what}'s most attended cell (framed; its share of the "
-        f"{what}'s attention on the right), or four times an even spread ({even:.1%}) where that "
-        "is more."
+        f"Colour scale: 0 to the {what}'s maximum (framed, its share on the right; at least 4x "
+        f"the uniform {even:.1%})."
     )
 
 
@@ -153,7 +150,7 @@ def _render(path, canvas, texts, frames) -> None:
         axes.set_axis_off()
         axes.imshow(canvas, extent=(0, width, height, 0), interpolation="nearest")
         for x, y, text, size, style in texts:
-            style = {"color": "#222222", "family": family, **style}
+            style = {"color": INK, "family": family, **style}
             axes.text(x, y, text, size=size, parse_math=False, **style)
         for corner, (wide, high) in frames:
             style = {"fill": False, "edgecolor": "white", "linewidth": 0.8, "alpha": 0.9}

@@ -1,0 +1,103 @@
+"""What `fit` is given, through a real one."""
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipelines.commands import options
+from pipelines.commands.errors import UserError
+from pipelines.data.buckets import Batches
+from pipelines.training import fitting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(options.Training, options.Run):
+    """Trains."""
+
+    dataset: str = "numbers"
+
+
+class Trained:
+    """What is trained: a line through points."""
+
+    def __init__(self):
+        self.model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+
+    def save_preprocessing(self, folder):
+        (folder / "scale.json").write_text("1")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def make_batches(steps=7, size=5):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(steps * size, 3)).astype("float32")
+    y = x @ np.array([[1.0], [2.0], [3.0]], "float32")
+    dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(size).repeat()
+    return Batches(dataset, steps, steps * size)
+
+
+def fit(config, scores=(0.5, 0.75), **stage):
+    run = fitting.start("numbers", config)
+    trained, batches = Trained(), make_batches()
+    run.create(trained, "35 training points")
+    fitting.compile_model(trained.model, config, batches, loss="mse")
+    values = iter(scores)
+    trained.model.fit(
+        batches.dataset,
+        **fitting.options(
+            run, batches, score=lambda: {"right": next(values)}, monitor="right", **stage
+        ),
+    )
+    return run, trained
+
+
+def test_a_run_from_start_to_report(capsys):
+    config = Config(epochs=2, warmup_steps=3, learning_rate=0.1, name="one")
+    run, trained = fit(config)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "35 training points, 4 parameters, run runs/numbers/one"
+    assert [line.split()[:2] for line in lines[1:]] == [["epoch", "1/2"], ["epoch", "2/2"]]
+    names = {path.name for path in run.folder.iterdir()}
+    assert names == {"config.json", "scale.json", "model.keras", "history.csv", "tensorboard"}
+    with open(run.folder / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["val_right"]) for row in rows] == [0.5, 0.75]
+    assert trained.model.optimizer.iterations == 14
+    report = run.report("test")
+    assert (report.folder, report.dataset, report.split) == (run.folder, "numbers", "test")
+    assert 0 < report.training_seconds < 100
+    assert run.report("test", dataset="a.txt").dataset == "a.txt"
+
+
+def test_the_seed_decides_about_the_weights():
+    weights = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        _, trained = fit(Config(epochs=2, seed=seed, name=name))
+        weights.append(trained.model.get_weights()[0])
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert (weights[0] != weights[2]).all()
+
+
+def test_a_stage_has_a_history_of_its_own_and_epochs_of_its_own():
+    config = Config(epochs=2, name="one")
+    run, _ = fit(config, scores=(0.5,), epochs=1, stage="coverage")
+    assert (run.folder / "history_coverage.csv").is_file()
+    assert not (run.folder / "history.csv").exists()
+
+
+def test_a_name_that_is_taken_is_refused_at_the_start():
+    fit(Config(epochs=2, name="one"))
+    with pytest.raises(UserError, match="there is a run runs/numbers/one already"):
+        fitting.start("numbers", Config(name="one"))
+    config = Path("runs/numbers/one/config.json").read_text()
+    assert json.loads(config)["epochs"] == 2
