@@ -84,9 +84,9 @@ def report_unreadable(unreadable: Sequence, count: int) -> None:
     """
     first = f", the first is {unreadable[0]}" if len(unreadable) else ""
     if len(unreadable) == count:
-        raise UserError(f"none of the {count} sounds can be read{first}")
+        raise UserError(f"none of the {count} audio files can be read{first}")
     if len(unreadable):
-        console.print(f"{len(unreadable)} of {count} sounds cannot be read: skipped{first}")
+        console.print(f"{len(unreadable)} of {count} audio files cannot be read: skipped{first}")
 
 
 def _floats(samples) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""Where words were heard, by attention alone."""
+"""Where words were heard, by attention alone; scores and alternatives of searches."""
 
 import numpy as np
+import pytest
 
-from pipelines.decoding.transcriber import Heard, _join, _spans
+from pipelines.decoding.transcriber import Heard, Transcriber, _join, _sequences, _spans
 
 
 def bumps(places, positions=41, width=1.5):
@@ -40,6 +41,8 @@ def test_pieces_of_one_sound():
         token_words=np.array([0, 1, 1]),
         weights=bumps([1, 2, 3], positions=5),
         log_probs=None,
+        score=-0.5,
+        alternatives=(("six ten", -2.0),),
     )
     second = Heard(
         text="teen",
@@ -48,6 +51,7 @@ def test_pieces_of_one_sound():
         token_words=np.array([-1, 0]),
         weights=bumps([0, 2], positions=3),
         log_probs=None,
+        score=-0.25,
     )
     whole = _join([(0.0, first), (10.0, second)])
     assert whole.text == "six teen teen" and whole.words[2] == ("teen", 10.25, 10.75)
@@ -56,3 +60,36 @@ def test_pieces_of_one_sound():
     np.testing.assert_array_equal(whole.weights[:3, :5], first.weights)
     np.testing.assert_array_equal(whole.weights[3:, 5:], second.weights)
     assert whole.weights[:3, 5:].sum() == whole.weights[3:, :5].sum() == 0
+    assert (whole.score, whole.alternatives) == (-0.75, ())
+
+
+def test_greedy_ctc_is_scored_by_its_path_and_a_beam_by_the_labelling():
+    # Of padding, start, end, two units and the blank, in three frames.
+    probs = np.array([[0, 0, 0, 0.6, 0.1, 0.3], [0, 0, 0, 0.2, 0.3, 0.5], [0, 0, 0, 0.1, 0.7, 0.2]])
+    log_probs = np.log(np.maximum(probs, 1e-9)).astype("float32")
+    transcriber = Transcriber(None, None, None, "ctc", max_length=5)
+    ids, weights, score, others = transcriber._search(log_probs)
+    assert (list(ids), weights, others) == ([3, 4], None, [])
+    assert score == pytest.approx(np.log(0.6 * 0.5 * 0.7))
+    transcriber = Transcriber(None, None, None, "ctc_beam", max_length=5, alternatives=2)
+    ids, weights, score, others = transcriber._search(log_probs)
+    assert list(ids) == [3, 4]
+    # 334, 344, 3_4, _34 and 34_ are all its paths.
+    paths = 0.6 * (0.2 + 0.3 + 0.5) * 0.7 + 0.3 * 0.2 * 0.7 + 0.6 * 0.3 * 0.2
+    assert score == pytest.approx(np.log(paths))
+    assert len(others) == 2 and score > others[0][1] > others[1][1]
+
+
+def test_sequences_end_before_their_end_and_what_is_no_alternative_is_left_out():
+    decoded = {
+        "tokens": np.array([[4, 5, 2, 0], [5, 5, 5, 5]]),
+        "weights": np.ones((2, 4, 7), "float32"),
+        "score": np.array([-0.5, -1.0]),
+        "alternatives": np.array([[[4, 2, 0, 0], [0, 0, 0, 0]], [[5, 4, 2, 0], [4, 2, 0, 0]]]),
+        "alternative_scores": np.array([[-0.75, -np.inf], [-1.5, -2.0]]),
+    }
+    first, second = _sequences(decoded, [6, 7])
+    assert (first[0].tolist(), first[1].shape, first[2]) == ([4, 5], (2, 6), -0.5)
+    assert [(ids.tolist(), score) for ids, score in first[3]] == [([4], -0.75)]
+    assert (second[0].tolist(), second[1].shape) == ([5, 5, 5, 5], (4, 7))
+    assert [(ids.tolist(), score) for ids, score in second[3]] == [([5, 4], -1.5), ([4], -2.0)]
