@@ -20,7 +20,7 @@ class Extractor:
     num_samples = 48_000
 
 
-FULL = {"train": 23, "validation": 3, "test": 5}
+FULL = {"train": 23, "validation": 3, "test": 3}
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ class TestRead:
 
     def test_what_is_wanted_alone_is_read(self, folder):
         (folder / "train.jsonl").write_text("no JSON")
-        assert counts(data.read(Config(dataset=str(folder)), ("test",))) == {"test": 5}
+        assert counts(data.read(Config(dataset=str(folder)), ("test",))) == {"test": 3}
 
     def test_missing_splits_are_cut_from_train(self, folder, capsys):
         texts = {row["text"] for row in tiny.read_lines(folder / "train.jsonl")}
@@ -130,7 +130,7 @@ class TestUtterances:
         rows = data.read(Config(dataset=str(folder)), ("test",))["test"]
         found = data.listen(rows, pretrained("whisper_tiny_en"))
         assert found.heard_by(WhisperMels(Extractor(), 30.0)) is found.recordings
-        assert found.hours([[1]] + 4 * [None]) == pytest.approx(found.seconds[0, 0] / 3600)
+        assert found.hours([[1], None, None]) == pytest.approx(found.seconds[0, 0] / 3600)
 
     def test_training_hears_all_speeds(self, folder):
         rows = data.read(Config(dataset=str(folder)), ("validation",))["validation"]
