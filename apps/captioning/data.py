@@ -11,7 +11,7 @@ from pipelines.builtin import scenes
 from pipelines.commands.errors import UserError
 from pipelines.commands.terminal import console
 from pipelines.data import cache, sources
-from pipelines.data.buckets import finish, limits
+from pipelines.data.buckets import Batches, finish, limits
 from pipelines.images import backbones, image_files
 from pipelines.metrics import captions
 from pipelines.text.tokenizer import Tokenizer, pad
@@ -47,8 +47,8 @@ class Split:
         return [[captions.normalize(text) for text in row["captions"]] for row in self.rows]
 
 
-def read(config: Config) -> dict:
-    """All splits, as lists of rows, with the folder that they lie in."""
+def read(config: Config, wanted=sources.SPLITS) -> dict:
+    """The rows of the splits that are wanted, each with the `path` of its image."""
     folder = sources.locate(
         config.dataset,
         {"scenes": scenes.write},
@@ -57,8 +57,8 @@ def read(config: Config) -> dict:
         tfds_features=TFDS_FEATURES,
         data_dir=config.data_dir,
     )
-    splits = sources.read_splits(folder, FIELDS)
-    if config.max_train is not None:
+    splits = sources.read_splits(folder, FIELDS, wanted)
+    if "train" in splits:
         splits["train"] = splits["train"][: config.max_train]
     return {
         name: [
@@ -166,9 +166,9 @@ def group_captions(split, tokenizer, config) -> Groups:
 
 
 def training_batches(split, groups, config):
-    """An endless dataset of `({"picture", "tokens"}, targets)`, and its batches in an epoch.
+    """Endless `Batches` of `({"picture", "tokens"}, targets)`.
 
-    Batches are of groups of similar length, padded to a few lengths.
+    Each is of groups of similar length, padded to one of a few lengths.
     """
     longest = limits(groups.lengths, (0.9, 0.75, 0.5, 0.25))
     batches = _shuffled(groups, config).bucket_by_sequence_length(
@@ -184,20 +184,24 @@ def training_batches(split, groups, config):
         pixels = _gather(split, picture, config.flip)
         return {"picture": pixels, "tokens": tokens[:, :, : limit - 1]}, tokens[:, :, 1:limit]
 
-    batches = finish(batches.map(example, num_parallel_calls=2))
-    return batches, max(len(groups.pictures) // config.batch_size, 1)
+    return _batches(batches.map(example, num_parallel_calls=2), groups, config.batch_size)
 
 
 def concept_batches(split, groups, config):
-    """An endless dataset of `({"picture"}, tokens)`, its batches in an epoch, and their size."""
+    """Endless `Batches` of `({"picture"}, tokens)`."""
     size = max(config.batch_size, 4)  # The statistics of batch normalization need a few pictures.
 
     def example(picture, length, tokens):
         return {"picture": _gather(split, picture, config.flip)}, tokens
 
     batches = _shuffled(groups, config).batch(size, drop_remainder=True)
-    batches = finish(batches.map(example, num_parallel_calls=2))
-    return batches, max(len(groups.pictures) // size, 1), size
+    return _batches(batches.map(example, num_parallel_calls=2), groups, size)
+
+
+def _batches(dataset, groups, size):
+    """What `fit` is given of a dataset of batches, of which an epoch has only whole ones."""
+    steps = max(len(groups.pictures) // size, 1)
+    return Batches(finish(dataset), steps, steps * size)
 
 
 def _shuffled(groups, config):

@@ -21,7 +21,7 @@ def main(argv=None):
     if arguments.device == "gpu":
         devices.require_gpu()
     captioner, tokenizer = load(folder)
-    rows = data.read(config)[arguments.split]
+    rows = data.read(config, (arguments.split,))[arguments.split]
     split = data.open_split(rows, config, saved_backbone=folder / "backbone.keras")
     evaluate(folder, config, captioner, tokenizer, split, arguments.split)
 

@@ -58,11 +58,11 @@ def train(config):
     )
     if config.learns_concepts_first:
         learn_concepts(captioner, train, groups, config)
-    batches, steps = data.training_batches(train, groups, config)
+    batches = data.training_batches(train, groups, config)
     loss = token_loss.TokenCrossentropy(config.label_smoothing)
-    steps = optimizer.compile_model(captioner, config, config.epochs, steps, loss=loss)
+    steps = optimizer.compile_model(captioner, config, config.epochs, batches.steps, loss=loss)
     captioner.fit(
-        batches,
+        batches.dataset,
         steps_per_epoch=steps,
         epochs=config.epochs,
         verbose=0,
@@ -70,7 +70,7 @@ def train(config):
             folder,
             epochs=config.epochs,
             steps=steps,
-            batch_size=config.batch_size,
+            batch_size=batches.examples / batches.steps,
             evaluate=lambda: score(
                 describe(greedy, validation, tokenizer, config.decode_batch_size), validation
             ),
@@ -92,16 +92,20 @@ def learn_concepts(captioner, split, groups, config):
     from apps.captioning import data, model
     from pipelines.training import callbacks, optimizer
 
-    batches, steps, batch_size = data.concept_batches(split, groups, config)
+    batches = data.concept_batches(split, groups, config)
     epochs = config.concept_epochs
     detector = captioner.concept_detector()
-    steps = optimizer.compile_model(detector, config, epochs, steps, loss=model.concept_loss)
+    steps = optimizer.compile_model(
+        detector, config, epochs, batches.steps, loss=model.concept_loss
+    )
     detector.fit(
-        batches,
+        batches.dataset,
         steps_per_epoch=steps,
         epochs=epochs,
         verbose=0,
-        callbacks=callbacks.show_progress(epochs, steps, batch_size, title="concepts"),
+        callbacks=callbacks.show_progress(
+            epochs, steps, batches.examples / batches.steps, title="concepts"
+        ),
     )
     # From here on its statistics stand, which the small batches of captions would only blur.
     captioner.encoder.pretrained = True

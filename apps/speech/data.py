@@ -15,7 +15,6 @@ from pipelines.builtin import spoken_numbers
 from pipelines.commands.errors import UserError
 from pipelines.commands.terminal import console
 from pipelines.data import parallel_text, sources
-from pipelines.data.buckets import Batches
 from pipelines.decoding.ngrams import NGramModel
 from pipelines.text.speech_units import Units
 
@@ -42,7 +41,7 @@ def read(config, wanted=sources.SPLITS):
         tfds_features=TFDS_FEATURES,
         data_dir=config.data_dir,
     )
-    splits = sources.read_wanted(folder, FIELDS, wanted, may_be_blank="text")
+    splits = sources.read_splits(folder, FIELDS, wanted, may_be_blank="text")
     if "train" in splits:
         splits["train"] = splits["train"][: config.max_train]
     return {
@@ -178,7 +177,7 @@ def _own_batches(utterances, tokens, front_end, config):
         frequency_masks=config.frequency_masks,
         time_warp=config.time_warp,
     )
-    batches, steps = utterance_batches.training_batches(
+    batches = utterance_batches.training_batches(
         utterances.store,
         tokens,
         front_end.normalization,
@@ -190,19 +189,18 @@ def _own_batches(utterances, tokens, front_end, config):
     def of_heads(inputs, labels):
         return inputs, {name: labels[name] for name in config.heads}
 
-    return Batches(batches.map(of_heads), steps, len(tokens) - tokens.count(None))
+    return batches._replace(dataset=batches.dataset.map(of_heads))
 
 
 def _whisper_batches(utterances, tokens, front_end, config):
     kept = [number for number, ids in enumerate(tokens) if ids is not None]
-    batches, steps = whisper.training_batches(
+    return whisper.training_batches(
         [utterances.rows[number]["file_name"] for number in kept],
         [tokens[number] for number in kept],
         front_end.extractor,
         max(int(config.seconds_per_batch / front_end.max_seconds), 1),
         config.seed,
     )
-    return Batches(batches, steps, len(kept))
 
 
 def _report(utterances, fits, config):

@@ -14,7 +14,7 @@ TFDS_FEATURES = {
 
 
 def read(config, wanted=sources.SPLITS):
-    """The lines of the splits that are wanted; see `sources.read_wanted`."""
+    """The lines of the splits that are wanted; see `sources.read_splits`."""
     folder = sources.locate(
         config.dataset,
         {"docstrings": docstrings.write},
@@ -23,7 +23,7 @@ def read(config, wanted=sources.SPLITS):
         tfds_features=TFDS_FEATURES,
         data_dir=config.data_dir,
     )
-    rows = sources.read_wanted(folder, FIELDS, wanted)
+    rows = sources.read_splits(folder, FIELDS, wanted)
     if "train" in rows:
         rows["train"] = rows["train"][: config.max_train]
     return rows

@@ -77,16 +77,16 @@ def fit(summarizer, buckets, validation, tokenizer, folder, config, epochs, stag
     from pipelines.text import token_batches
     from pipelines.training import callbacks, optimizer, pointer_loss, token_loss
 
-    batches, steps = token_batches.training_batches(
+    batches = token_batches.training_batches(
         buckets, config.seed, copying=config.copy, unlearnt=tokenizer.unknown
     )
     loss = token_loss.TokenCrossentropy(config.label_smoothing)
     if config.copy:
         loss = pointer_loss.PointerCrossentropy(tokenizer.vocabulary_size, config.label_smoothing)
-    steps = optimizer.compile_model(summarizer, config, epochs, steps, loss=loss)
+    steps = optimizer.compile_model(summarizer, config, epochs, batches.steps, loss=loss)
     greedy = make_generator(summarizer, tokenizer, config, method="greedy")
     summarizer.fit(
-        batches,
+        batches.dataset,
         steps_per_epoch=steps,
         epochs=epochs,
         verbose=0,
@@ -94,7 +94,7 @@ def fit(summarizer, buckets, validation, tokenizer, folder, config, epochs, stag
             folder,
             epochs=epochs,
             steps=steps,
-            batch_size=sum(len(bucket.sources) for bucket in buckets) / steps,
+            batch_size=batches.examples / batches.steps,
             evaluate=lambda: score(
                 summarize(greedy, validation, tokenizer, config), validation, tokenizer, config
             ),

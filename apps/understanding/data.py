@@ -6,7 +6,17 @@ import numpy as np
 
 from pipelines.builtin import intents
 from pipelines.commands.errors import UserError
-from pipelines.data import answers, conll, labels, sources, split_files, squad, tables, tags
+from pipelines.data import (
+    answers,
+    conll,
+    json_lines,
+    labels,
+    sources,
+    split_files,
+    squad,
+    tables,
+    tags,
+)
 from pipelines.text import lower_words, qa_windows, subwords
 from pipelines.text.text_batches import Examples
 
@@ -80,17 +90,17 @@ def _read_sentiment(folder, wanted):
         return tables.read(path, COLUMNS)
 
     readers = {".jsonl": _read_texts, ".csv": table, ".tsv": table}
-    return split_files.read_wanted(folder, readers, wanted, label="label", content="text")
+    return split_files.read_splits(folder, readers, wanted, label="label", content="text")
 
 
 def _read_ner(folder, wanted):
     readers = {".jsonl": _read_tokens, ".conll": conll.read, ".txt": conll.read, ".tsv": conll.read}
-    return split_files.read_wanted(folder, readers, wanted)
+    return split_files.read_splits(folder, readers, wanted)
 
 
 def _read_qa(folder, wanted):
     readers = {".jsonl": _read_questions, ".json": squad.read}
-    splits = split_files.read_wanted(folder, readers, wanted, content="context")
+    splits = split_files.read_splits(folder, readers, wanted, content="context")
     return {
         split: [{**row, "id": str(row.get("id", number))} for number, row in enumerate(rows)]
         for split, rows in splits.items()
@@ -101,7 +111,7 @@ READERS = {"sentiment": _read_sentiment, "ner": _read_ner, "qa": _read_qa}
 
 
 def _read_texts(path):
-    return sources.read_file(path, {"text": str}, labels.complaint)
+    return json_lines.read(path, {"text": str}, labels.complaint)
 
 
 def _read_tokens(path):
@@ -111,12 +121,12 @@ def _read_tokens(path):
             return f"{len(tokens)} tokens, but {len(found)} tags"
         return tags.complaint(found)
 
-    return tags.to_bio(sources.read_file(path, FIELDS["ner"], complaint), path)
+    return tags.to_bio(json_lines.read(path, FIELDS["ner"], complaint), path)
 
 
 def _read_questions(path):
     fields = {"context": str, "question": str}
-    return answers.place(sources.read_file(path, fields, answers.complaint), path)
+    return answers.place(json_lines.read(path, fields, answers.complaint), path)
 
 
 def make_subwords(rows, config):

@@ -58,11 +58,11 @@ def _words(line):
 
 
 def _read_questions(path):
-    from pipelines.data import sources
+    from pipelines.data import json_lines
 
     if not path.is_file():
         raise errors.UserError(f"there is no file {path}")
-    rows = sources.read_file(path, {"context": str, "question": str})
+    rows = json_lines.read(path, {"context": str, "question": str})
     return [{"context": row["context"], "question": row["question"]} for row in rows]
 
 

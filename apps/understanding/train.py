@@ -42,7 +42,7 @@ def train(config):
     for split in ("validation", "test"):
         data.report_unknown(config.task, rows[split], split, classes)
     examples, _ = data.encode(config.task, rows["train"], tokenizer, classes, config)
-    batches, steps = text_batches.training_batches(examples, config.batch_tokens, config.seed)
+    batches = text_batches.training_batches(examples, config.batch_tokens, config.seed)
 
     network = model.build(config, tokenizer, classes)
     if config.vectors is not None:
@@ -57,9 +57,9 @@ def train(config):
         f"{tokenizer.vocabulary_size:,} tokens, {network.count_params():,} parameters, "
         f"run {folder}"
     )
-    steps = optimizer.compile_model(network, config, config.passes, steps)
+    steps = optimizer.compile_model(network, config, config.passes, batches.steps)
     network.fit(
-        batches,
+        batches.dataset,
         steps_per_epoch=steps,
         epochs=config.passes,
         verbose=0,
@@ -67,7 +67,7 @@ def train(config):
             folder,
             epochs=config.passes,
             steps=steps,
-            batch_size=len(examples) / steps,
+            batch_size=batches.examples / batches.steps,
             evaluate=lambda: score(config.task, reader.read(validation), validation),
             monitor=MONITORS[config.task],
             patience=config.patience,

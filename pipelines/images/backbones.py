@@ -1,4 +1,4 @@
-"""Pretrained picture networks, and their features, computed once."""
+"""Pretrained image networks, and their features, computed once."""
 
 import hashlib
 import inspect
@@ -24,7 +24,7 @@ FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network from pictures to a grid of features.
+    """A network from images to a grid of features.
 
     Attributes:
         name: The name it was opened by.
@@ -55,21 +55,21 @@ def open_backbone(name: str, image_size: int, trainable: bool = False) -> Backbo
     Args:
         name: A network of Keras Applications (in any case of letters), whose ImageNet weights are
             downloaded once; or a KerasHub preset: a folder, or a name such as `kaggle://...`.
-        image_size: Width and height of the pictures.
+        image_size: Width and height of the images.
         trainable: Whether the network's weights are trained.
 
     Returns:
         The backbone.
 
     Raises:
-        UserError: There is no such network or folder, it is no picture network, it does not take
-            pictures of this size, or its weights cannot be had.
+        UserError: There is no such network or folder, it is no image network, it does not take
+            images of this size, or its weights cannot be had.
     """
     if name.endswith(".keras"):
         backbone = load(name)
         if backbone.model.input_shape[1:] != (image_size, image_size, 3):
             raise UserError(
-                f"the backbone {name} takes pictures of {backbone.model.input_shape[1]} pixels, "
+                f"the backbone {name} takes images of {backbone.model.input_shape[1]} pixels, "
                 f"not of {image_size}: --image-size {backbone.model.input_shape[1]}"
             )
         for layer in backbone.model.layers:
@@ -91,17 +91,17 @@ def cached_features(
     flip: bool = False,
     saved: str | Path | None = None,
 ) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
-    """Computes the features of pictures once and keeps them on disk.
+    """Computes the features of images once and keeps them on disk.
 
-    The network is opened only if a picture is new. Its weights stay in float32, whatever the
+    The network is opened only if an image is new. Its weights stay in float32, whatever the
     precision of the training that the features are for.
 
     Args:
-        files: The files of the pictures.
+        files: The files of the images.
         backbone_name: As for `open_backbone`.
-        image_size: Width and height that the pictures are brought to.
+        image_size: Width and height that the images are brought to.
         cache_dir: The cache folder; by default `cache.root()`.
-        flip: Whether the pictures are mirrored, left to right, first.
+        flip: Whether the images are mirrored, left to right, first.
         saved: A copy made by `save`, which is opened in place of the original: that may be on
             another machine.
 
@@ -163,7 +163,7 @@ def load(path: str | Path) -> Backbone:
 
 
 def compute_features(network: keras.Model, pixels: np.ndarray) -> np.ndarray:
-    """Computes the features of any number of pictures.
+    """Computes the features of any number of images.
 
     Args:
         network: The `model` of a backbone.
@@ -213,7 +213,7 @@ def _application_features(name: str, pixels: keras.KerasTensor, trainable: bool)
             network = constructor(
                 include_top=False, weights="imagenet", input_shape=(size, size, 3)
             )
-    except ValueError as error:  # Among others, pictures smaller than the network can take.
+    except ValueError as error:  # Among others, images smaller than the network can take.
         raise UserError(f"cannot open the backbone {name}: {first_line(error)}") from error
     except Exception as error:  # What Keras raises for a failed download.
         raise UserError(
@@ -249,9 +249,9 @@ def _preset_features(name: str, pixels: keras.KerasTensor, trainable: bool):
     network.trainable = trainable
     try:
         features = network(_rescaled(preset, pixels), training=False)
-    except Exception as error:  # The network takes text, or sound, or pictures of another size.
+    except Exception as error:  # The network takes text, or sound, or images of another size.
         raise UserError(
-            f"the preset {name} does not take pictures of {pixels.shape[1]} pixels: "
+            f"the preset {name} does not take images of {pixels.shape[1]} pixels: "
             f"{first_line(error)}"
         ) from error
     return _as_grid(name, features)

@@ -108,7 +108,7 @@ class TestDataset:
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("scene", "unknown data set 'scene', did you mean scenes? It is one of scenes, tfds:"),
+            ("scene", "unknown data set 'scene'. Did you mean scenes? Known: scenes, tfds:"),
             ("./nowhere", "there is no folder ./nowhere"),
             ("tfds:coco_caption", "no such name, the nearest are coco_captions"),
         ],

@@ -47,10 +47,22 @@ def texts_of(tokens, tokenizer):
     return [tokenizer.decode(row) for row in tokens.reshape(-1, tokens.shape[-1]) if row.any()]
 
 
+def test_nothing_is_read_that_is_not_wanted(tmp_path):
+    folder = tiny.write_pictures(tmp_path, CAPTIONS, splits=("train",))
+    config = Config(dataset=str(folder), max_train=3)
+    everything = data.read(config)
+    assert len(everything["train"]) == 3
+    for split, rows in everything.items():
+        assert data.read(config, [split]) == {split: rows}
+    tiny.write_pictures(folder, CAPTIONS[:2], splits=("test",))
+    (folder / "train.jsonl").write_text("broken")
+    assert [row["captions"] for row in data.read(config, ["test"])["test"]] == CAPTIONS[:2]
+
+
 class TestTrainingBatches:
     def test_every_caption_has_its_turn_with_its_picture(self, folder):
         config, split, tokenizer = open_training(folder)
-        batches, steps = batches_of(config, split, tokenizer)
+        batches, steps, _ = batches_of(config, split, tokenizer)
         groups = sum(-(-len(texts) // 2) for texts in CAPTIONS)
         assert steps == groups // 4
         pixels = {split.arrays[0][row].tobytes(): i for i, row in enumerate(split.inputs[0])}
@@ -64,7 +76,7 @@ class TestTrainingBatches:
 
     def test_a_pass_is_whole_before_the_next_begins(self, folder):
         config, split, tokenizer = open_training(folder, batch_size=1)
-        batches, steps = batches_of(config, split, tokenizer)
+        batches, steps, _ = batches_of(config, split, tokenizer)
         passes = [[], []]
         for number, (_, targets) in enumerate(batches.take(2 * steps)):
             passes[number // steps] += texts_of(targets.numpy(), tokenizer)
@@ -88,7 +100,7 @@ class TestTrainingBatches:
 
     def test_few_shapes(self, folder):
         config, split, tokenizer = open_training(folder)
-        batches, _ = batches_of(config, split, tokenizer)
+        batches = batches_of(config, split, tokenizer).dataset
         shapes = {inputs["tokens"].shape[2] for inputs, _ in batches.take(100)}
         assert 2 <= len(shapes) <= 5
 
@@ -97,14 +109,14 @@ class TestTrainingBatches:
         groups = data.group_captions(split, tokenizer, config)
         lengths = 19 + np.arange(len(groups.lengths), dtype="int32") % 2
         alike = replace(groups, lengths=lengths, tokens=np.ones((len(lengths), 2, 20), int))
-        batches, _ = data.training_batches(split, alike, config)
+        batches = data.training_batches(split, alike, config).dataset
         assert {inputs["tokens"].shape[2] for inputs, _ in batches.take(20)} == {19}
 
     def test_concepts_are_learnt_from_all_captions_of_a_group(self, folder):
         config, split, tokenizer = open_training(folder, batch_size=2)
         groups = data.group_captions(split, tokenizer, config)
-        batches, steps, size = data.concept_batches(split, groups, config)
-        assert (size, steps) == (4, len(groups.pictures) // 4)
+        batches, steps, examples = data.concept_batches(split, groups, config)
+        assert steps == len(groups.pictures) // 4 and examples == 4 * steps
         pixels = {split.arrays[0][row].tobytes(): i for i, row in enumerate(split.inputs[0])}
         seen = Counter()
         for inputs, tokens in batches.take(len(groups.pictures)):
@@ -124,14 +136,14 @@ class TestTrainingBatches:
     def test_the_seed_fixes_the_order(self, folder):
         def order(seed):
             config, split, tokenizer = open_training(folder, seed=seed)
-            batches, _ = batches_of(config, split, tokenizer)
+            batches = batches_of(config, split, tokenizer).dataset
             return [targets.numpy().tolist() for _, targets in batches.take(8)]
 
         assert order(1) == order(1) != order(2)
 
     def test_captions_as_they_are_written(self, folder):
         config, split, tokenizer = open_training(folder, normalize_captions=False, batch_size=1)
-        batches, steps = batches_of(config, split, tokenizer)
+        batches, steps, _ = batches_of(config, split, tokenizer)
         texts = []
         for _, targets in batches.take(steps):
             texts += texts_of(targets.numpy(), tokenizer)
@@ -171,7 +183,7 @@ def test_what_selects_the_model(given, known, chosen):
 class TestFlip:
     def left_cells(self, folder, **settings):
         config, split, tokenizer = open_training(folder, **settings)
-        batches, _ = batches_of(config, split, tokenizer)
+        batches = batches_of(config, split, tokenizer).dataset
         pictures = np.concatenate([inputs["picture"].numpy() for inputs, _ in batches.take(16)])
         return pictures.reshape(len(pictures), -1, pictures.shape[-1])[:, 0]
 

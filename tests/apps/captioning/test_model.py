@@ -130,7 +130,8 @@ def test_backends_train_decode_save_and_load(decoder, scenes_folder, tmp_path):
     rows = data.read(config)
     split = data.open_split(rows["train"], config)
     tokenizer = data.train_tokenizer(rows["train"], config)
-    batches, _ = data.training_batches(split, data.group_captions(split, tokenizer, config), config)
+    groups = data.group_captions(split, tokenizer, config)
+    batches = data.training_batches(split, groups, config).dataset
     shape = split.arrays[0].shape[1:]
     _, captioner = build(shape, tokenizer.vocabulary_size, decoder=decoder, encoder_layers=1)
     compile_with(captioner, steps=4)
@@ -183,7 +184,8 @@ def test_ten_captions_are_learnt_by_heart(decoder, dim, steps, network, tmp_path
     split = data.open_split(list({row["file_name"]: row for row in alike}.values())[:10], config)
     captions = [references[0] for references in split.references]
     assert len(set(captions)) == 10
-    batches, _ = data.training_batches(split, data.group_captions(split, tokenizer, config), config)
+    groups = data.group_captions(split, tokenizer, config)
+    batches = data.training_batches(split, groups, config).dataset
     keras.utils.set_random_seed(0)
     captioner = model.build(config, split.arrays[0].shape[1:], tokenizer.vocabulary_size)
     compile_with(captioner, steps=steps, learning_rate=5e-3)

@@ -140,7 +140,7 @@ def test_a_new_network_learns_concepts_first_and_keeps_its_statistics(scenes_fol
     assert re.findall(r"concepts (\d)/2  loss", capsys.readouterr().out) == ["1", "2"]
     learnt = state()
     assert changed(start, learnt) == [True, True, False]
-    batches, _ = data.training_batches(split, groups, config)
+    batches = data.training_batches(split, groups, config).dataset
     optimizer.compile_model(captioner, config, 1, 4, loss=token_loss.TokenCrossentropy())
     captioner.fit(batches, steps_per_epoch=4, verbose=0)
     assert changed(learnt, state()) == [True, False, True]

@@ -99,7 +99,10 @@ class TestDataset:
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("docstring", "unknown data set 'docstring', did you mean docstrings? It is one of"),
+            (
+                "docstring",
+                "unknown data set 'docstring'. Did you mean docstrings? Known: docstrings, tfds:",
+            ),
             ("./nowhere", "there is no folder ./nowhere"),
             ("tfds:cnn_dailymails", "no such name, the nearest are cnn_dailymail"),
         ],

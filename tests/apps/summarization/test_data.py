@@ -158,7 +158,7 @@ def test_what_can_be_copied_stands_behind_the_labels():
     config = Config(max_source=9, max_target=9, tokens_per_batch=9)
     tokenizer = WordTokenizer.train(["a a b b"], 6)
     buckets = data.make_buckets([{"document": "a Kim", "summary": "Kim b"}], tokenizer, config)
-    batches, _ = token_batches.training_batches(buckets, seed=0, copying=True)
+    batches = token_batches.training_batches(buckets, seed=0, copying=True).dataset
     inputs, labels = next(iter(batches))
     assert inputs["source"].numpy().tolist() == [[4, 6 + 1, END]]
     assert inputs["tokens"].numpy().tolist() == [[START, 6 + 1, 5]]
