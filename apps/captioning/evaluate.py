@@ -133,32 +133,17 @@ def score(described, split):
 
 
 def score_objects(described, split):
-    """Whether captions are true, and whether their object words look at the object.
-
-    `attribute_accuracy` is the share of captions that are right in every colour, shape, count and
-    relation that they name; `pointing_accuracy` the share of object words whose most attended cell
-    has its centre in the box of an object that the word means.
-    """
+    """Whether captions are true, and whether their object words look at the object."""
     from pipelines.builtin import scenes
     from pipelines.images import image_files
 
-    right = hits = words = 0
-    for description, row, file in zip(described, split.rows, split.files, strict=True):
-        verdict = scenes.judge(description.caption, row["objects"])
-        right += verdict.right
-        if not verdict.mentions:
-            continue
-        peaks = description.map.peaks
-        (width, height), (rows, columns) = image_files.dimensions(file), description.grid
-        for word, meant in verdict.mentions:
-            y, x = (peaks[word] + 0.5) * (height / rows, width / columns)
-            boxes = (row["objects"][i]["box"] for i in meant)
-            hits += any(x0 <= x <= x1 and y0 <= y <= y1 for x0, y0, x1, y1 in boxes)
-            words += 1
-    return {
-        "attribute_accuracy": right / len(described),
-        "pointing_accuracy": hits / max(words, 1),
-    }
+    return scenes.score_objects(
+        [description.caption for description in described],
+        split.rows,
+        [description.map.peaks for description in described],
+        [image_files.dimensions(file) for file in split.files],
+        described[0].grid,
+    )
 
 
 def write_captions(path, described, split):

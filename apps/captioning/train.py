@@ -75,6 +75,7 @@ def train(config):
                 describe(greedy, validation, tokenizer, config.decode_batch_size), validation
             ),
             monitor=monitor,
+            monitor_flag=True,
             patience=config.patience,
             averaged=config.ema > 0,
         ),

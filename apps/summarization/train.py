@@ -99,6 +99,7 @@ def fit(summarizer, buckets, validation, tokenizer, folder, config, epochs, stag
                 summarize(greedy, validation, tokenizer, config), validation, tokenizer, config
             ),
             monitor=config.monitor,
+            monitor_flag=True,
             patience=config.patience,
             averaged=config.ema > 0,
             stage=stage,

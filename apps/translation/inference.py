@@ -94,7 +94,7 @@ class Translator:
         rows = [{"source": each.strip()} if isinstance(each, str) else each for each in inputs]
         if alternatives is None:
             alternatives = config.beams - 1 if config.decode == "beam" else 0
-        generator = self._generators.get(config, config.max_target, 0)
+        generator = self._generators.get(config, config.max_target, alternatives)
         whole = [ids[1:] for ids in self.tokenizer.encode([row["source"] for row in rows])]
         encoded = [cut(ids, config.max_source) for ids in whole]
         decoded = text_decoding.decode(generator, encoded, config.decode_batch_size)
@@ -116,7 +116,7 @@ class Translator:
             score=decoded.score,
             alternatives=tuple(
                 Alternative(self.tokenizer.decode(tokens), score)
-                for tokens, score in getattr(decoded, "alternatives", ())
+                for tokens, score in decoded.alternatives
             ),
             truncated=truncated,
             decoded=decoded,

@@ -1,4 +1,4 @@
-"""The built-in classification data set: scikit-learn's scans of handwritten digits."""
+"""The built-in image classification data set: scikit-learn's scans of handwritten digits."""
 
 import hashlib
 import json
@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-VERSION = "1"  # to be raised with every change of the pictures, the split or the layout
+VERSION = "1"  # to be raised with every change of the images, the split or the layout
 SHARES = {"test": 0.2, "validation": 0.1}
 
 
 def write(folder: Path) -> None:
-    """Writes the 1,797 scans as grey pictures of 8 x 8 pixels.
+    """Writes the 1,797 scans as grey images of 8 x 8 pixels.
 
     They are the test set of the UCI database *Optical Recognition of Handwritten Digits* (Alpaydin
     and Kaynak, 1998), from 13 writers. Of each digit a fifth is for testing and a tenth for

@@ -1,8 +1,10 @@
-"""Tags of tokens, in whatever scheme a file has them, as BIO."""
+"""BIO tags of tokens: from other schemes to BIO, and which tag may follow which."""
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from pipelines.commands.terminal import console
 
@@ -35,6 +37,22 @@ def to_bio(rows: Sequence[dict], path: str | Path) -> list[dict]:
     if begun := sum(begun for _, begun in converted):
         console.print(f"{path}: {begun:,} I- tag{'s'[: begun > 1]} with no B- before read as B-")
     return [{**row, "tags": tags} for row, (tags, _) in zip(rows, converted, strict=True)]
+
+
+def allowed_transitions(names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns which paths through the tags are BIO: I- goes on with an entity of its own type.
+
+    Args:
+        names: The tags in the order of their numbers, K of them.
+
+    Returns:
+        Boolean: `(K, K)`, whether the tag of the column may follow that of the row, and `(K,)`,
+        whether a sentence may start with the tag.
+    """
+    types = np.array([name[2:] for name in names])
+    begins = np.array([not name.startswith("I-") for name in names], "bool")
+    within = np.array([name != "O" for name in names], "bool")
+    return begins[None] | ((types[:, None] == types[None]) & within[:, None]), begins
 
 
 def _converted(tags: Sequence[str]) -> tuple[list[str], int]:

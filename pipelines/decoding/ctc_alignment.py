@@ -1,4 +1,4 @@
-"""Which frames a transcript's tokens and words stand in, by the likeliest path of CTC."""
+"""CTC forced alignment: the frames and times of the tokens and words of a transcript."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ IMPOSSIBLE = -1e8
 
 
 def align(log_probs, ids):
-    """Aligns tokens with frames: the likeliest of the paths that spell them (Viterbi search).
+    """Aligns tokens with frames by the most probable path that spells them (Viterbi search).
 
     Args:
         log_probs: `(S, V + 1)`, one utterance, the blank last.
@@ -58,13 +58,13 @@ def align(log_probs, ids):
 
 
 def word_times(words, positions, spans, seconds_per_frame):
-    """When each word is said.
+    """Returns the start and the end of each word.
 
     Args:
         words: Texts, and where their tokens stand among all,
         positions: a list for each word, both as `Tokenizer.words` returns them.
         spans: First and last frame of each token, as `align` returns them.
-        seconds_per_frame: What a frame of the log-probabilities takes.
+        seconds_per_frame: Duration of a frame of the log-probabilities.
 
     Returns:
         A list of (word, start, end), in seconds.

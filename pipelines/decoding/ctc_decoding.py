@@ -1,4 +1,4 @@
-"""Token ids from the frames of CTC (Graves et al., 2006), by the best path or by prefix."""
+"""CTC decoding (Graves et al., 2006): greedy search, and prefix beam search."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ THRESHOLD = -10.0
 
 
 def greedy(log_probs):
-    """The labelling of the likeliest path of each utterance.
+    """Greedy CTC: the labelling of the most probable path of each utterance.
 
     Args:
         log_probs: `(B, S, V + 1)`, the blank last; frames that pad an utterance say blank.
@@ -30,17 +30,17 @@ def greedy(log_probs):
 
 
 def prefix_beam(log_probs, beams=16, language_model=None, weight=0.0, bonus=0.0):
-    """Prefix beam search: the labellings with the likeliest sums over their paths.
+    """Prefix beam search: the labellings that are most probable summed over their paths.
 
     With a language model, `weight` times its log-probability, that of the end included, and
     `bonus` for each token count as well (shallow fusion; Hannun et al., 2014).
 
     Args:
         log_probs: `(S, V + 1)`, one utterance, the blank last.
-        beams: Prefixes kept after each frame.
+        beams: Beam width, the prefixes kept after each frame.
         language_model: Has `log_probs(history) -> (V,)`, as `pipelines.decoding.ngrams.NGramModel`.
-        weight: Of the language model.
-        bonus: For each token; it makes up for the model's liking of short sequences.
+        weight: Weight of the language model.
+        bonus: Insertion bonus per token, to offset the bias of the model to short sequences.
 
     Returns:
         A list of at most `beams` pairs (list of ids, score), the best first.

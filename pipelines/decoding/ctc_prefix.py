@@ -1,4 +1,4 @@
-"""Attention and CTC decode together: both score each token of a beam search."""
+"""Joint CTC/attention decoding: both score each token of a beam search."""
 
 import keras
 from keras import ops
@@ -23,7 +23,7 @@ class JointModel(keras.Model):
             -> (B, S, V + 1)`: log-probabilities from the memory that its `start` returns. The last
             is that of the blank, and frames that pad an utterance are certain of it. Outputs of
             padding, start and end should be improbable there.
-        weight: Of CTC, between 0 and 1.
+        weight: Weight of CTC, between 0 and 1.
 
     References:
         - [Watanabe et al., 2017](https://doi.org/10.1109/JSTSP.2017.2763455)

@@ -1,8 +1,10 @@
-"""Greedy search, beam search and sampling, for every model that emits a sequence."""
+"""Autoregressive decoding by greedy search, beam search or sampling: the loop over tokens."""
 
 import keras
 from keras import ops
 
+from pipelines.decoding import beam_search
+from pipelines.decoding.sampling import sample
 from pipelines.decoding.search_penalties import (
     IMPOSSIBLE,
     forbid,
@@ -40,27 +42,30 @@ class Generator(keras.Model):
     et al., 2020), and draws one.
 
     The K candidates that beam search ends with are ranked anew with `coverage_penalty *
-    log_coverage` added to that score (equation 14 of Wu et al., 2016). Not before: what is half
-    said has by its nature covered half, and could not be compared with what is finished.
+    log_coverage` added to that score (equation 14 of Wu et al., 2016). Not before: an unfinished
+    sequence has by its nature covered a part, and could not be compared with a finished one.
 
     Args:
         model: A Keras model with `start` and `step`.
         max_length: Most tokens, the end included.
         method: "greedy", "beam" or "sample".
-        beams: K, for beam search.
+        beams: Beam width K.
         length_penalty: 0 favours short sequences; 1 compares mean log-probabilities.
-        temperature: Divides the logits before sampling.
-        top_k: Tokens that sampling chooses from; `None` for all.
+        temperature: Softmax temperature for sampling.
+        top_k: Number of tokens that sampling chooses from; `None` for all.
         top_p: Share of the probability that sampling chooses from.
-        seed: Of the sampling.
+        seed: Random seed for sampling.
         min_length: Fewest tokens before the end.
         no_repeat_ngram: n-grams of this size occur at most once in a sequence; 0 for no such rule.
-        coverage_penalty: How much it counts if parts of the source were not looked at.
-        forbidden: Ids that are never written.
+        coverage_penalty: Weight of the coverage penalty, against source positions left unattended.
+        forbidden: Ids that are never generated.
+        alternatives: A, how many candidates of the beam to return besides the best; less than K.
 
     Returns (from `predict`):
-        A dict: `tokens` `(B, max_length)`, `weights` `(B, max_length, S)` of the sequence that
-        won, and its `score` `(B,)`, by which it did.
+        A dict: `tokens` `(B, max_length)` and attention `weights` `(B, max_length, S)` of the best
+        sequence, and its `score` `(B,)`. With `alternatives`, also the tokens `alternatives` `(B,
+        A, max_length)` of the other finished candidates, best first, and `alternative_scores` `(B,
+        A)`; where there are fewer, all tokens are padding and the score is -inf.
 
     On a CPU, TensorFlow decodes one example about twice as fast with `compile(jit_compile=True)`,
     which takes seconds for each shape of the input.
@@ -81,11 +86,17 @@ class Generator(keras.Model):
         no_repeat_ngram=0,
         coverage_penalty=0.0,
         forbidden=(),
+        alternatives=0,
     ):
         if method not in METHODS:
             raise ValueError(f"`method` must be one of {METHODS}. Received: method={method!r}")
         if method == "beam" and beams < 1:
             raise ValueError(f"`beams` must be at least 1. Received: beams={beams}")
+        if alternatives and not (method == "beam" and 0 <= alternatives < beams):
+            raise ValueError(
+                "`alternatives` needs beam search, and must be less than `beams`. "
+                f"Received: alternatives={alternatives}, method={method!r}, beams={beams}"
+            )
         counted = top_k is None or top_k >= 1
         if method == "sample" and not (temperature > 0 and 0 < top_p <= 1 and counted):
             raise ValueError(
@@ -115,6 +126,7 @@ class Generator(keras.Model):
         self.no_repeat_ngram = no_repeat_ngram
         self.coverage_penalty = coverage_penalty
         self.forbidden = tuple(forbidden)
+        self.alternatives = alternatives
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs):
@@ -150,11 +162,17 @@ class Generator(keras.Model):
             if self.no_repeat_ngram:
                 logits = forbid_repeated_ngrams(logits, tokens, index, self.no_repeat_ngram)
             if self.method == "sample":
-                chosen, gain = self._sample(logits, log_z, ops.take(noise, index, axis=1))
+                drawn = ops.take(noise, index, axis=1)
+                chosen, gain = sample(
+                    logits, log_z, drawn, self.temperature, self.top_k, self.top_p
+                )
                 log_probs = log_probs + ops.where(finished, 0.0, gain)
                 parents = own_rows
             else:
-                chosen, parents, log_probs = self._best(logits, log_z, log_probs, lengths, finished)
+                candidates = (log_probs, lengths, finished)
+                chosen, parents, log_probs = beam_search.best_continuations(
+                    logits, log_z, *candidates, self.beams, self.length_penalty
+                )
 
             def follow(x):
                 return x if self.beams == 1 else ops.take(x, parents, axis=0)
@@ -182,7 +200,7 @@ class Generator(keras.Model):
             *keras.tree.flatten(state),
         )
         results = ops.while_loop(unfinished, advance, loop)
-        _, tokens, origins, weights, log_probs, lengths, *_ = results
+        _, tokens, origins, weights, log_probs, lengths, finished, *_ = results
 
         def weights_of(candidates):
             """Weights `(R, T, S)` of the sequences that ended as these candidates `(R,)`.
@@ -196,67 +214,29 @@ class Generator(keras.Model):
             real = steps < ops.cast(ops.take(lengths, candidates), "int32")[:, None]
             return ops.where(real[..., None], found, 0.0)
 
-        scores = self._normalize(log_probs, lengths)
+        scores = beam_search.normalized(log_probs, lengths, self.length_penalty)
         if self.coverage_penalty:
             covered = log_coverage(weights_of(own_rows), self._source_mask(inputs))
             scores = scores + self.coverage_penalty * covered
-        best = ops.argmax(ops.reshape(scores, (-1, self.beams)), axis=1)
-        best = ops.arange(batch, dtype="int32") * self.beams + ops.cast(best, "int32")
-        return {
+        best = beam_search.best_candidates(scores, self.beams)
+        found = {
             "tokens": ops.take(tokens, best, axis=0),
             "weights": weights_of(best),
             "score": ops.take(scores, best, axis=0),
         }
+        if self.alternatives:
+            # Where there are fewer sequences than candidates, some are impossible copies.
+            whole = ops.logical_and(finished, log_probs > IMPOSSIBLE / 2)
+            others, their_scores = beam_search.runners_up(
+                scores, best, whole, self.beams, self.alternatives
+            )
+            there = ops.isfinite(their_scores)[..., None]
+            found["alternatives"] = ops.where(there, ops.take(tokens, others, axis=0), PAD)
+            found["alternative_scores"] = their_scores
+        return found
 
     def _source_mask(self, inputs):
         """The model's `source_mask`, a row for each candidate; `None` if it has none."""
         if not hasattr(self.model, "source_mask"):
             return None
         return ops.repeat(self.model.source_mask(inputs), self.beams, axis=0)
-
-    def _normalize(self, log_probs, lengths):
-        return log_probs / ops.maximum(lengths, 1.0) ** self.length_penalty
-
-    def _best(self, logits, log_z, log_probs, lengths, finished):
-        """The best K continuations of each example: tokens, parent rows and log-probabilities."""
-        # The best K of each candidate are enough, and they need no softmax over the vocabulary.
-        options = _at_most(self.beams, logits)
-        values, indices = ops.top_k(logits, options)
-        values = values - log_z
-        # A finished candidate has one continuation: itself.
-        itself = ops.where(ops.arange(options) == 0, 0.0, IMPOSSIBLE)
-        totals = log_probs[:, None] + ops.where(finished[:, None], itself, values)
-        new_lengths = lengths + ops.cast(ops.logical_not(finished), "float32")
-        ranks = self._normalize(totals, new_lengths[:, None])
-        _, winners = ops.top_k(ops.reshape(ranks, (-1, self.beams * options)), self.beams)
-        examples = ops.arange(ops.shape(winners)[0], dtype="int32")[:, None]
-        flat = examples * (self.beams * options) + ops.cast(winners, "int32")
-        flat = ops.reshape(flat, (-1,))
-        tokens = ops.take(ops.reshape(indices, (-1,)), flat)
-        return (
-            ops.cast(tokens, "int32"),
-            flat // options,
-            ops.take(ops.reshape(totals, (-1,)), flat),
-        )
-
-    def _sample(self, logits, log_z, noise):
-        """Draws a token by inverting the cumulative distribution at `noise`, uniform in [0, 1)."""
-        kept = _at_most(self.top_k, logits) if self.top_k else ops.shape(logits)[-1]
-        values, indices = ops.top_k(logits, kept)
-        log_probs = values - log_z
-        probs = ops.softmax(values / self.temperature, axis=-1)
-        before = ops.cumsum(probs, axis=-1) - probs
-        probs = ops.where(before < self.top_p, probs, 0.0)
-        cumulative = ops.cumsum(probs, axis=-1)
-        drawn = ops.cast(cumulative <= noise[:, None] * cumulative[:, -1:], "int32")
-        # Rounding may carry the noise past the last token that was kept.
-        last = ops.sum(ops.cast(probs > 0, "int32"), axis=-1, keepdims=True) - 1
-        drawn = ops.minimum(ops.sum(drawn, axis=-1, keepdims=True), last)
-        tokens = ops.take_along_axis(indices, drawn, axis=1)[:, 0]
-        return ops.cast(tokens, "int32"), ops.take_along_axis(log_probs, drawn, axis=1)[:, 0]
-
-
-def _at_most(count, logits):
-    """`count`, or V if that is less; a V that only a run will tell is taken to be larger."""
-    size = logits.shape[-1]
-    return count if size is None else min(count, size)

@@ -1,4 +1,4 @@
-"""n-gram language model over token ids, for the decoding of speech."""
+"""n-gram language model with Kneser-Ney smoothing, over token ids, for CTC decoding."""
 
 import json
 from collections import Counter, defaultdict
@@ -16,7 +16,7 @@ DISCOUNTS = (0.5, 1.0, 1.5)
 
 
 class NGramModel:
-    """Interpolated modified Kneser-Ney smoothing (Chen and Goodman, 1999).
+    """An n-gram model with interpolated modified Kneser-Ney smoothing (Chen and Goodman, 1999).
 
     It answers for ids 0 to V - 1, except that padding and start follow nothing. An id that was
     never seen shares what the discounts of single tokens leave.
@@ -24,7 +24,7 @@ class NGramModel:
     Args:
         counts: n-grams, tuples of `order` ids, to how often they occur; sequences begin with
             `order - 1` starts and end with one end.
-        order: n, at least 1.
+        order: Order n of the model, at least 1.
         vocabulary_size: V.
 
     Raises:

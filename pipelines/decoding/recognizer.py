@@ -1,4 +1,4 @@
-"""Transcribes sounds: by the paths of CTC, by the attention decoder, or by both."""
+"""Speech recognition: transcribes audio by CTC, by the attention decoder, or by both jointly."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,15 +17,15 @@ LEAST_WEIGHT = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Heard:
-    """What was heard in one utterance.
+    """The transcript of one utterance, and what it rests on.
 
     Attributes:
         text: The transcript.
         words: Of each word its text, and where it starts and ends, in seconds.
         tokens: `(T,)`, ids without start and end.
         token_words: `(T,)`, the index of the word that each is part of, or -1.
-        weights: `(T, S)`, where the decoder listened for each token; `None` without one.
-        log_probs: `(S, V + 1)`, what CTC says; `None` without it.
+        weights: `(T, S)`, attention weights of each token; `None` without a decoder.
+        log_probs: `(S, V + 1)`, log-probabilities of CTC; `None` without it.
     """
 
     text: str
@@ -49,7 +49,7 @@ class Listener(keras.Model):
 
 
 class Recognizer:
-    """A model, its units, and a way to decode.
+    """Decodes a speech model in one of several ways.
 
     Args:
         model: A `layers.SpeechToText` or `layers.Whisper`.
@@ -57,12 +57,12 @@ class Recognizer:
         front_end: The one of `pipelines.audio.front_ends` that the model hears by.
         method: "ctc", "ctc_beam", "attention" or "joint"; of these, a Whisper has "attention".
         max_length: Most units of a text.
-        beams: Candidates of a beam search.
-        ctc_weight: Share of CTC in joint decoding.
-        length_penalty: Of the attention decoder's beam search.
+        beams: Beam width.
+        ctc_weight: Weight of CTC in joint decoding, between 0 and 1.
+        length_penalty: Length penalty of the attention decoder's beam search.
         language_model: An n-gram model for "ctc_beam", or `None`.
-        language_model_weight: How much it counts.
-        language_model_bonus: Of each unit, as it likes short texts.
+        language_model_weight: Weight of its log-probabilities.
+        language_model_bonus: Insertion bonus per unit, to offset its bias to short texts.
     """
 
     def __init__(
@@ -105,8 +105,8 @@ class Recognizer:
         """Transcribes utterances, the longest first, and shows the progress on a terminal.
 
         Args:
-            sounds: As the front end has them: spectrograms `(F, M)` or samples `(n,)`. What is too
-                long is heard in pieces.
+            sounds: Audio as the front end has it: spectrograms `(F, M)` or samples `(n,)`. What is
+                too long is transcribed in pieces.
             batch_size: Pieces decoded at once.
             description: What the progress bar says.
 

@@ -1,4 +1,4 @@
-"""What a search forbids, or holds against a candidate, besides its probability."""
+"""Constraints and penalties of decoding: minimum length, repeated n-grams, coverage."""
 
 from keras import ops
 

@@ -1,4 +1,4 @@
-"""Decodes many encoded texts of differing lengths, in batches of few shapes."""
+"""Batched decoding of encoded texts of differing lengths, in batches of few shapes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,18 +12,21 @@ from pipelines.text.tokenizer import END, pad
 
 @dataclass(frozen=True)
 class Decoded:
-    """What one source was decoded to.
+    """The decoded sequence of one source.
 
     Attributes:
         tokens: `(T,)`, the end included unless the sequence was cut at its longest length.
         weights: `(T, S)`, the attention weights over the ids of the source; columns that a model
             adds after those of the source follow. `None` if they were not asked for.
-        score: By which the sequence won.
+        score: The score of the sequence in the search.
+        alternatives: Tokens and score of further candidates, best first, as far as the generator
+            returns them.
     """
 
     tokens: np.ndarray
     weights: np.ndarray | None
     score: float
+    alternatives: tuple[tuple[np.ndarray, float], ...] = ()
 
 
 def decode(
@@ -79,11 +82,16 @@ def _nothing(source_length, keep_weights) -> Decoded:
 
 def _cut(found, source_length, padded, keep_weights) -> Decoded:
     """One decoded sequence without its padding, and without that of its source."""
-    tokens = found["tokens"]
-    ends = np.flatnonzero(tokens == END)
-    length = ends[0] + 1 if len(ends) else len(tokens)
+    tokens = _to_end(found["tokens"])
     weights = None
     if keep_weights:
-        weights = found["weights"][:length]
+        weights = found["weights"][: len(tokens)]
         weights = np.concatenate([weights[:, :source_length], weights[:, padded:]], axis=1)
-    return Decoded(tokens[:length].copy(), weights, float(found["score"]))
+    others = zip(found.get("alternatives", ()), found.get("alternative_scores", ()), strict=True)
+    alternatives = tuple((_to_end(row), float(score)) for row, score in others if score > -np.inf)
+    return Decoded(tokens, weights, float(found["score"]), alternatives)
+
+
+def _to_end(tokens) -> np.ndarray:
+    ends = np.flatnonzero(tokens == END)
+    return tokens[: ends[0] + 1 if len(ends) else len(tokens)].copy()

@@ -1,4 +1,4 @@
-"""Exact match and F1 of answers, equal to those of SQuAD's official script."""
+"""Question answering: exact match (EM) and F1, equal to those of SQuAD's official script."""
 
 import re
 import string
@@ -22,7 +22,7 @@ def exact_match(predicted: str, answer: str) -> float:
 
 
 def f1(predicted: str, answer: str) -> float:
-    """Harmonic mean of the shares of words that both have; without words 1 if neither has any."""
+    """F1 of the words that both share; without words 1 if neither has any."""
     guessed, own = normalize(predicted).split(), normalize(answer).split()
     if not guessed or not own:
         return float(guessed == own)
@@ -31,7 +31,7 @@ def f1(predicted: str, answer: str) -> float:
 
 
 def score(predicted: Sequence[str], answers: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Mean over questions of the best score over the answers of each, as the script for SQuAD 2.
+    """Scores one answer per question, as the script of SQuAD 2: the best over its true answers.
 
     Args:
         predicted: A text for each question; empty for none.

@@ -1,4 +1,4 @@
-"""Whether a decoder looks at its source at all."""
+"""Entropy of the attention weights of decoded texts, and the share of them on padding."""
 
 import numpy as np
 

@@ -1,7 +1,7 @@
-"""How good a classifier is: accuracies, its classes, and whether its confidence holds."""
+"""Accuracy, top-k accuracy, precision, recall, F1, confusion matrix and calibration error."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from pipelines.commands.errors import UserError
 
 @dataclass(frozen=True)
 class ClassScores:
-    """How one class fares.
+    """Scores of one class, against all others.
 
     Attributes:
-        name: Of the class.
-        precision: Share of what was called so that is; 0 if nothing was.
-        recall: Share of its examples that were called so; 0 if there are none.
+        name: The class.
+        precision: Share of what was predicted to be of the class that is; 0 if nothing was.
+        recall: Share of the examples of the class that were predicted so; 0 if there are none.
         f1: Harmonic mean of the two.
-        support: Its examples.
+        support: Number of examples of the class.
     """
 
     name: str
@@ -30,30 +30,60 @@ class ClassScores:
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """All metrics of a scored split, as `metrics.json` has them.
+    """Scores the predicted probabilities of a split, one true class an example.
 
     Args:
         probabilities: `(M, K)`, rows that sum to one.
         labels: `(M,)`, 0 to K - 1.
+
+    Returns:
+        `top_1` and `top_5` accuracy, `macro_f1`, the mean over the classes that have examples, and
+        the expected `calibration_error`; all between 0 and 1.
+
+    Raises:
+        ValueError, UserError: as `top_k_accuracy`.
     """
-    rows = class_scores(confusion_matrix(labels, probabilities.argmax(-1), probabilities.shape[1]))
+    scores = {f"top_{k}": top_k_accuracy(probabilities, labels, k) for k in (1, 5)}
+    matrix = confusion_matrix(labels, probabilities.argmax(-1), probabilities.shape[1])
     return {
-        "top_1": top_k_accuracy(probabilities, labels, 1),
-        "top_5": top_k_accuracy(probabilities, labels, 5),
-        "macro_f1": float(np.mean([row.f1 for row in rows if row.support])),
+        **scores,
+        "macro_f1": _macro_f1(class_scores(matrix)),
         "calibration_error": calibration_error(probabilities, labels),
     }
 
 
-def top_k_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Share of the examples whose class is among the K likeliest.
+def score_labels(
+    truth: Sequence[Collection[str] | str], predicted: Sequence[Collection[str] | str]
+) -> dict[str, float]:
+    """Scores predicted labels, one or any number of them an example.
 
-    Of classes that are equally likely the first counts as likelier, as with `argmax`.
+    Args:
+        truth: The label, or all labels, of each example.
+        predicted: Likewise.
+
+    Returns:
+        `accuracy`, the share of examples of which all labels are right, and `macro_f1`, the mean
+        over the labels that have examples; between 0 and 1.
+
+    Raises:
+        ValueError: if nothing is given, or the lengths differ.
+    """
+    if not len(truth):
+        raise ValueError("There is no label to score.")
+    own, called = _sets(truth), _sets(predicted)
+    right = [labels == guess for labels, guess in zip(own, called, strict=True)]
+    return {"accuracy": float(np.mean(right)), "macro_f1": _macro_f1(label_scores(own, called))}
+
+
+def top_k_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
+    """Top-k accuracy: the share of examples whose class is among the k most probable ones.
+
+    Of classes that are equally probable the first counts as more so, as with `argmax`.
 
     Args:
         probabilities: `(M, K)`, or any scores.
         labels: `(M,)`, 0 to K - 1.
-        k: How many guesses are allowed.
+        k: How many classes may be guessed.
 
     Raises:
         ValueError: if the shapes do not fit, there is no example, or a label is no class.
@@ -67,38 +97,52 @@ def top_k_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> flo
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Counts `(K, K)`: the row is the true class, the column what it was called."""
+    """Counts `(K, K)` of examples: the row is the true class, the column the predicted one."""
     cells = np.asarray(labels, "int64") * classes + np.asarray(predicted, "int64")
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
 
 
 def class_scores(matrix: np.ndarray, names: Sequence[str] | None = None) -> list[ClassScores]:
-    """Precision, recall, F1 and support of every class.
+    """Precision, recall, F1 and support of every class, in the order of the matrix.
 
     Args:
-        matrix: Of `confusion_matrix`.
-        names: Of the classes; their numbers by default.
+        matrix: `(K, K)`, from `confusion_matrix`.
+        names: The K classes; their numbers by default.
     """
-    names = [str(i) for i in range(len(matrix))] if names is None else names
-    right, called, support = matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1)
-    columns = (right / np.maximum(called, 1), right / np.maximum(support, 1))
-    f1 = 2 * right / np.maximum(called + support, 1)
-    return [
-        ClassScores(name, float(p), float(r), float(f), int(s))
-        for name, p, r, f, s in zip(names, *columns, f1, support, strict=True)
-    ]
+    numbers = range(len(matrix))
+    names = [str(number) for number in numbers] if names is None else names
+    truth, predicted = np.indices(matrix.shape).reshape(2, -1)
+    return _scores(names, truth, predicted, labels=numbers, sample_weight=matrix.ravel())
+
+
+def label_scores(
+    truth: Sequence[Collection[str] | str], predicted: Sequence[Collection[str] | str]
+) -> list[ClassScores]:
+    """Precision, recall, F1 and support of every label that is there or was predicted, by name.
+
+    Args:
+        truth: The label, or all labels, of each example; also those unknown to the model.
+        predicted: Likewise.
+    """
+    truth, predicted = _sets(truth), _sets(predicted)
+    rows = []
+    for name in sorted(set().union(*truth, *predicted)):
+        own = np.array([name in labels for labels in truth])
+        called = np.array([name in labels for labels in predicted])
+        rows += _scores([name], own, called, labels=[True])
+    return rows
 
 
 def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error: how far confidence is from accuracy, Guo et al. (2017).
+    """Expected calibration error (ECE): how far confidence is from accuracy.
 
     Examples are sorted into bins by their highest probability, `((b - 1) / bins, b / bins]`; the
-    distance between mean confidence and accuracy is averaged over the examples (equation 3).
+    gap between mean confidence and accuracy is averaged over the examples (equation 3).
 
     Args:
         probabilities: `(M, K)`.
         labels: `(M,)`, 0 to K - 1.
-        bins: How many.
+        bins: Number of bins.
 
     References:
         [Guo et al., 2017](https://arxiv.org/abs/1706.04599)
@@ -113,7 +157,7 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
 
 
 def write_class_scores(path: str | Path, rows: Sequence[ClassScores]) -> None:
-    """Writes the table of the classes as a CSV file, a line each."""
+    """Writes a CSV file with one line a class, its scores rounded to four decimals."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(ClassScores)])
         writer.writeheader()
@@ -121,6 +165,25 @@ def write_class_scores(path: str | Path, rows: Sequence[ClassScores]) -> None:
             {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(row).items()}
             for row in rows
         )
+
+
+def _scores(names, truth, predicted, **options) -> list[ClassScores]:
+    from sklearn.metrics import precision_recall_fscore_support
+
+    columns = precision_recall_fscore_support(truth, predicted, zero_division=0, **options)
+    return [
+        ClassScores(name, float(precision), float(recall), float(f1), int(support))
+        for name, precision, recall, f1, support in zip(names, *columns, strict=True)
+    ]
+
+
+def _macro_f1(rows: Sequence[ClassScores]) -> float:
+    each = [row.f1 for row in rows if row.support]
+    return float(np.mean(each)) if each else 0.0
+
+
+def _sets(labels):
+    return [{label} if isinstance(label, str) else set(label) for label in labels]
 
 
 def _checked(probabilities, labels):

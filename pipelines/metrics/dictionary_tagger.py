@@ -1,4 +1,4 @@
-"""Entities by heart: the baseline that a model of named entities must beat."""
+"""The dictionary baseline of named entity recognition: entities of the training split, by heart."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence

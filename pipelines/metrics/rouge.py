@@ -1,4 +1,4 @@
-"""Summary metrics: ROUGE by rouge-score, the Lead baselines beside it, and repetition."""
+"""Summary metrics: ROUGE by rouge-score, also of the Lead baselines, and n-gram repetition."""
 
 import functools
 from collections import Counter

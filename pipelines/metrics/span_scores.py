@@ -1,4 +1,4 @@
-"""How well entities are found: precision, recall and F1 of whole spans."""
+"""Span F1 of named entities: precision, recall and F1 of whole spans, equal to seqeval's."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -44,7 +44,7 @@ def type_scores(
 
 
 def score(truth: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> dict[str, float]:
-    """All metrics of a split, as `metrics.json` has them; equal to those of seqeval.
+    """Scores the entities of a split, as seqeval does.
 
     Args:
         truth: The tags of sentences.

@@ -1,4 +1,4 @@
-"""Word and character error rates, from jiwer."""
+"""Word error rate (WER) and character error rate (CER), by jiwer."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""What every `fit` here is given: the optimizer, the loss, and the callbacks."""
+"""The callbacks of every training run: early stopping on a decoded metric, progress, logs."""
 
 import atexit
 import math
@@ -10,11 +10,11 @@ import keras
 from rich import progress
 
 from pipelines.commands.errors import UserError
-from pipelines.commands.terminal import console
+from pipelines.commands.terminal import Times, console
 
 
 class BestEpoch(keras.callbacks.Callback):
-    """Scores the validation split after each epoch, keeps the best weights, stops when none come.
+    """Scores the validation split after each epoch, saves the best model, and stops early.
 
     Of epochs with the same score the last is kept. Stands after
     `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)` where there is one, so that it scores and
@@ -25,21 +25,25 @@ class BestEpoch(keras.callbacks.Callback):
         monitor: The metric to select by; larger is better, unless it is written "-wer".
         path: Where the best model is saved.
         patience: Epochs without a better one before training stops.
+        monitor_flag: Whether the command has a flag `--monitor`, so that the line that tells of
+            early stopping may point to it.
 
     Raises:
         UserError: at the end of an epoch whose loss is not finite; what was saved before stays.
     """
 
-    def __init__(self, evaluate, monitor, path, patience):
+    def __init__(self, evaluate, monitor, path, patience, monitor_flag=False):
         super().__init__()
         self.evaluate = evaluate
         self.sign = -1 if monitor.startswith("-") else 1
         self.monitor = monitor.removeprefix("-")
         self.path = Path(path)
         self.patience = patience
+        self.monitor_flag = monitor_flag
         self.best = -math.inf
         self.best_epoch = 0
         self.waited = 0
+        self.lowest_loss = math.inf
 
     def on_epoch_end(self, epoch, logs=None):
         if not math.isfinite(logs["loss"]):
@@ -54,10 +58,19 @@ class BestEpoch(keras.callbacks.Callback):
             save_atomically(model, self.path)
         if self.waited and self.waited >= self.patience:
             model.stop_training = True
-            console.print(
-                f"No better {self.monitor} for {self.patience} epochs: "
-                f"stopping; epoch {self.best_epoch + 1} was the best."
-            )
+            console.print(self._stopping(still_falling=logs["loss"] < self.lowest_loss))
+        self.lowest_loss = min(self.lowest_loss, logs["loss"])
+
+    def _stopping(self, still_falling):
+        line = (
+            f"No better {self.monitor} for {self.patience} epochs: "
+            f"stopping; epoch {self.best_epoch + 1} was the best"
+        )
+        if not still_falling:
+            return f"{line}."
+        other = " or another --monitor" if self.monitor_flag else ""
+        patience = max(20, 2 * self.patience)
+        return f"{line}; the training loss was still falling: try --patience {patience}{other}."
 
     def _divergence(self, epoch, loss):
         saved = f"epoch {self.best_epoch + 1}, the best, is in {self.path}"
@@ -78,12 +91,12 @@ def save_atomically(model, path):
 
 
 class Progress(keras.callbacks.Callback):
-    """One line that moves: epoch, loss, examples per second, time left; one line an epoch stays.
+    """A progress bar: the epoch, loss, examples per second, time elapsed and time left.
 
     Args:
-        epochs: Of the whole run.
-        steps: Of an epoch.
-        batch_size: Examples of a step.
+        epochs: Epochs of the run.
+        steps: Training steps per epoch.
+        batch_size: Examples per training step.
         title: What an epoch is called.
     """
 
@@ -96,8 +109,8 @@ class Progress(keras.callbacks.Callback):
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
             progress.TaskProgressColumn(),
-            progress.TextColumn("loss {task.fields[loss]}  {task.fields[rate]} examples/s  left"),
-            progress.TimeRemainingColumn(),
+            progress.TextColumn("loss {task.fields[loss]}  {task.fields[rate]} examples/s "),
+            Times(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -135,7 +148,7 @@ class Progress(keras.callbacks.Callback):
 
 
 class EpochLine(keras.callbacks.Callback):
-    """Prints what an epoch came to; stands last, when all metrics are there."""
+    """Prints the loss and the metrics of an epoch; stands last, when all of them are there."""
 
     def __init__(self, progress):
         super().__init__()
@@ -146,7 +159,7 @@ class EpochLine(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         metrics = "  ".join(
-            f"{name.removeprefix('val_')} {value:.3g}" for name, value in logs.items()
+            f"{name.removeprefix('val_')} {fixed(value)}" for name, value in logs.items()
         )
         seconds = time.perf_counter() - self.start
         console.print(
@@ -155,8 +168,14 @@ class EpochLine(keras.callbacks.Callback):
         )
 
 
+def fixed(value):
+    """Returns a number in fixed-point notation: four decimals below 1, one from 100 on."""
+    decimals = sum(abs(value) < limit for limit in (1, 10, 100)) + 1
+    return f"{value:.{decimals}f}"
+
+
 def show_progress(epochs, steps, batch_size, title="epoch"):
-    """The two callbacks that show a run, first and last of all: a line that moves, lines that stay.
+    """Returns the first and the last callback of a run: a progress bar, and one line per epoch.
 
     Args: see `Progress`.
     """
@@ -165,20 +184,30 @@ def show_progress(epochs, steps, batch_size, title="epoch"):
 
 
 def make_callbacks(
-    folder, epochs, steps, batch_size, evaluate, monitor, patience, averaged, stage=None
+    folder,
+    epochs,
+    steps,
+    batch_size,
+    evaluate,
+    monitor,
+    patience,
+    averaged,
+    stage=None,
+    monitor_flag=False,
 ):
-    """The callbacks of a run, in the order in which they need one another.
+    """Returns the callbacks of a run, in the order in which they need one another.
 
     Args:
-        folder: The run's: `model.keras`, `history.csv` and the TensorBoard logs go there.
-        epochs: Of the run.
-        steps: Of an epoch.
-        batch_size: Examples of a step.
+        folder: The run: `model.keras`, `history.csv` and the TensorBoard logs are written there.
+        epochs: Epochs of the run.
+        steps: Training steps per epoch.
+        batch_size: Examples per training step.
         evaluate: A function without arguments that scores the validation split: a dict of metrics.
         monitor: The metric that selects the model, as for `BestEpoch`.
         patience: Epochs without a better one before training stops.
         averaged: Whether the optimizer averages the weights.
         stage: What to call a later stage of the same run, which has a history of its own.
+        monitor_flag: Whether the command has a flag `--monitor`.
     """
     moving, staying = show_progress(epochs, steps, batch_size, title=stage or "epoch")
     history = f"history_{stage}.csv" if stage else "history.csv"
@@ -186,7 +215,7 @@ def make_callbacks(
     return [
         moving,
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if averaged else []),
-        BestEpoch(evaluate, monitor, folder / "model.keras", patience),
+        BestEpoch(evaluate, monitor, folder / "model.keras", patience, monitor_flag),
         keras.callbacks.CSVLogger(folder / history),
         keras.callbacks.TensorBoard(logs, write_graph=False),
         staying,

@@ -1,4 +1,4 @@
-"""The loss of connectionist temporal classification (Graves et al., 2006)."""
+"""CTC loss: connectionist temporal classification (Graves et al., 2006)."""
 
 import keras
 from keras import ops
@@ -14,10 +14,10 @@ class CtcLoss(keras.losses.Loss):
 
     Takes log-probabilities `(B, S, V + 1)`, of which the last is the blank, as `SpeechToText` gives
     them: frames that are padding are blank with certainty, so that all frames count. Labels `(B,
-    L)` are ids, padded with `PAD` at the end. The mean over the batch is of the utterances' losses
-    per label: that of one utterance is the same alone and in any batch.
+    L)` are ids, padded with `PAD` at the end. The loss of a batch is the mean of the utterances'
+    losses per label: that of one utterance is the same alone and in any batch.
 
-    An utterance with too few frames for its labels, which no alignment fits, has no part in it.
+    An utterance with too few frames for its labels, which no alignment fits, counts as zero.
     """
 
     def __init__(self, name="ctc", **kwargs):

@@ -101,5 +101,6 @@ def options(run, batches, *, score, monitor, epochs=None, stage=None):
             patience=config.patience,
             averaged=config.ema > 0,
             stage=stage,
+            monitor_flag=hasattr(config, "monitor"),
         ),
     }

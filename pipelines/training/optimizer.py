@@ -1,6 +1,8 @@
-"""The optimizer of every application, and the steps of its schedule."""
+"""AdamW as every application trains with it, and the compilation of a model with it."""
 
 import keras
+
+from pipelines.training.learning_rate import warmup_cosine
 
 
 def make_optimizer(
@@ -11,27 +13,22 @@ def make_optimizer(
     clip_norm=1.0,
     ema_momentum=None,
 ):
-    """AdamW with linear warm-up, cosine decay to zero and clipping by the global norm.
+    """Returns AdamW with the schedule of `warmup_cosine` and gradient clipping by global norm.
 
-    Biases, gains, class tokens and the tables of embeddings and positions do not decay.
+    Weight decay leaves out biases, the gains of normalization, class tokens, and the tables of
+    embeddings and positions.
 
     Args:
-        learning_rate: The peak, reached after `warmup_steps`.
+        learning_rate: Peak learning rate.
         total_steps: Length of the whole schedule.
         warmup_steps: Steps of linear warm-up; at most a third of `total_steps`.
-        weight_decay: Decoupled (Loshchilov and Hutter, 2019).
+        weight_decay: Decoupled weight decay (Loshchilov and Hutter, 2019).
         clip_norm: Largest global norm of the gradients.
-        ema_momentum: Of an exponential moving average of the weights; `None` for none.
+        ema_momentum: Momentum of an exponential moving average (EMA) of the weights; `None` for no
+            average.
     """
-    warmup_steps = min(warmup_steps, total_steps // 3)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup_steps else learning_rate,
-        decay_steps=max(total_steps - warmup_steps, 1),
-        warmup_target=learning_rate if warmup_steps else None,
-        warmup_steps=warmup_steps,
-    )
     optimizer = keras.optimizers.AdamW(
-        schedule,
+        warmup_cosine(learning_rate, total_steps, warmup_steps),
         weight_decay=weight_decay,
         global_clipnorm=clip_norm,
         use_ema=ema_momentum is not None,
@@ -49,12 +46,12 @@ def compile_model(model, config, epochs, steps, **options):
     Args:
         model: A built model.
         config: With the arguments of `make_optimizer`, `ema` and `steps_per_execution`.
-        epochs: Passes of the whole schedule.
-        steps: Batches of an epoch.
-        options: For `compile`: `loss` and so on.
+        epochs: Epochs of the whole schedule.
+        steps: Training steps per epoch.
+        options: What else `compile` is given, such as `loss`.
 
     Returns:
-        Steps of an epoch, for `fit`.
+        The steps per epoch that `fit` is to be given.
     """
     steps, at_once = whole_executions(steps, config.steps_per_execution)
     optimizer = make_optimizer(
@@ -72,10 +69,14 @@ def compile_model(model, config, epochs, steps, **options):
 
 
 def whole_executions(steps, steps_per_execution):
-    """Steps of an epoch, as whole executions, and the steps of one, for `compile`.
+    """Returns the steps of an epoch, rounded to whole compiled calls, and the steps per call.
 
-    Only TensorFlow gains from more than one, and PyTorch refuses it. Less than one step in a
-    hundred is lost to rounding: an epoch that is too short for that is left as it is.
+    Only TensorFlow gains from more than one step per call, and PyTorch refuses it. Less than one
+    step in a hundred is lost to rounding: an epoch too short for that runs step by step.
+
+    Args:
+        steps: Training steps per epoch.
+        steps_per_execution: Training steps per compiled call, as wished.
     """
     fits = steps >= 100 * steps_per_execution and keras.backend.backend() == "tensorflow"
     at_once = steps_per_execution if fits else 1

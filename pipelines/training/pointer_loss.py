@@ -1,4 +1,4 @@
-"""The loss of a model that may generate a word or copy it."""
+"""Cross-entropy loss of a pointer-generator, which may generate a token or copy it."""
 
 import keras
 from keras import ops

@@ -1,4 +1,4 @@
-"""The loss of the next token."""
+"""Cross-entropy loss of the next token, with label smoothing."""
 
 import keras
 from keras import ops
@@ -10,8 +10,8 @@ from pipelines.text.tokenizer import PAD
 class TokenCrossentropy(keras.losses.Loss):
     """Label-smoothed cross-entropy of the next token, in float32, averaged over real tokens.
 
-    Padding has no part in it: the loss of a batch is that of its sequences, whatever they are
-    padded to.
+    Padding does not count: the loss of a batch is that of its sequences, whatever they are padded
+    to.
 
     Args:
         label_smoothing: Share of the target that is spread over the vocabulary evenly.

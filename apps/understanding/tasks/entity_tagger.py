@@ -5,7 +5,7 @@ from keras import ops
 
 from apps.understanding.base import Understanding
 from layers import AdditiveAttention, ConditionalRandomField
-from pipelines.data import tag_transitions
+from pipelines.data.tags import allowed_transitions
 
 
 @keras.saving.register_keras_serializable("attention_suite")
@@ -44,7 +44,7 @@ class EntityTagger(Understanding):
         self.hidden = self.dense(dim, 2 * dim, "hidden", activation="tanh")
         self.scores = self.dense(len(self.tags), dim, "scores")
         if self.crf:
-            allowed = tag_transitions.allowed(self.tags)
+            allowed = allowed_transitions(self.tags)
             self.field = ConditionalRandomField(len(self.tags), *allowed, name="field")
             self.field.build((None, None, len(self.tags)))
 

@@ -14,7 +14,7 @@ from pipelines.commands.errors import UserError
 from pipelines.data import labels, sources, split_files, tables
 from pipelines.decoding.result import Alternative
 from pipelines.maps.text_maps import TextMap
-from pipelines.metrics import class_scores
+from pipelines.metrics import classification
 
 COLUMNS = {"text": ("text", "sentence", "review"), "label": ("label", "sentiment", "class")}
 
@@ -177,10 +177,10 @@ class Sentiment(Task):
         )
 
     def score(self, readings, rows):
-        return class_scores.score(*_labels(readings, rows))
+        return classification.score_labels(*_labels(readings, rows))
 
     def class_scores(self, readings, rows):
-        return class_scores.label_scores(*_labels(readings, rows))
+        return classification.label_scores(*_labels(readings, rows))
 
 
 def _read_lines(path):

@@ -1,4 +1,4 @@
-"""Whether a model that rewrites dates looks at the month while it writes the month."""
+"""Alignment accuracy of dates: whether attention peaks on the month while the month is written."""
 
 import itertools
 import re
@@ -14,14 +14,14 @@ def accuracy(
     outputs: Sequence[tuple[Sequence[int], np.ndarray]],
     tokenizer,
 ) -> float:
-    """The share of month tokens whose most attended source token tells the month.
+    """Returns the share of month tokens whose most attended source token is part of the month.
 
     Month tokens are those of the decoded date that hold a digit of its month, right or wrong. An
     output that is no date counts as one miss.
 
     Args:
         rows: each with `source`, a date in words, and `month`, the characters `[start, end)` of
-            the source that tell the month.
+            the source that name the month.
         outputs: for each row the decoded ids `(T,)` and the attention weights `(T, S)`, whose
             column j is that of token j of `tokenizer.encode([source])[0][1:]`.
         tokenizer: a `pipelines.text.tokenizer.Tokenizer`.

@@ -1,4 +1,4 @@
-"""Texts that say almost the same, so that they can be kept in one split."""
+"""Near-duplicate texts, found by MinHash, so that they can be kept in one split."""
 
 import re
 import zlib

@@ -1,4 +1,4 @@
-"""What a docstring says in plain words, without code, tables, types and markup."""
+"""The prose of a docstring, without its code, tables, types and markup."""
 
 import inspect
 import re

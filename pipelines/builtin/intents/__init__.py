@@ -1,7 +1,7 @@
-"""The built-in understanding data sets: opinions, requests with slots, and questions.
+"""The built-in understanding data sets: sentiment, named entities, and question answering.
 
-All three are English text made on the spot, of which the truth is known. Their names are made up,
-and those of a split stand in no other.
+All three are English text made on the spot, with known labels: opinions, requests with slots, and
+questions on paragraphs. Their names are made up, and those of a split stand in no other.
 """
 
 from .opinions import write_sentiment

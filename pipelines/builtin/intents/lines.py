@@ -1,4 +1,4 @@
-"""The splits of a generated data set, written line by line."""
+"""Writes the splits of a generated data set as JSON lines, without duplicates."""
 
 import json
 import random
@@ -20,7 +20,7 @@ def write_splits(
         generate: Yields the rows of a split without end, drawn from the generator that it gets.
         sizes: The number of rows of each split.
         key: The fields by which rows are alike.
-        seed: Of all splits; each has a generator of its own.
+        seed: Random seed; each split has a generator of its own.
     """
     seen = set()
     for split, size in sizes.items():

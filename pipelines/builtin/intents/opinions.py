@@ -1,4 +1,4 @@
-"""Opinions, and whether they are positive, negative or neutral all things considered."""
+"""Sentiment: opinions, and whether they are positive, negative or neutral all things considered."""
 
 import random
 from pathlib import Path

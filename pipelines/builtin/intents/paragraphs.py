@@ -1,4 +1,4 @@
-"""Paragraphs about people, and questions whose answers stand in them."""
+"""Question answering: paragraphs about people, and questions whose answers stand in them."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Requests to an assistant, and the slots in them."""
+"""Named entities: requests to an assistant, and the slots in them as BIO tags."""
 
 import random
 import re

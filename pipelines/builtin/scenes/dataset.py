@@ -1,4 +1,4 @@
-"""Writes the built-in data set to a folder in the open layout."""
+"""Writes the images and captions of scenes to a folder, in the open layout."""
 
 import json
 import os
@@ -10,22 +10,22 @@ from .language import captions
 from .render import render
 from .world import SPLITS, sample_scene
 
-VERSION = "7"  # to be raised with every change of the pictures, the captions or the layout
+VERSION = "7"  # to be raised with every change of the images, the captions or the layout
 
 
 def write(
     folder: Path, train: int = 8_400, validation: int = 500, test: int = 500, seed: int = 0
 ) -> None:
-    """Writes pictures of scenes with captions, on all cores.
+    """Writes images of scenes with captions, on all cores.
 
     Args:
         folder: gets `train.jsonl`, `validation.jsonl`, `test.jsonl` and `images/*.png`. A line
             holds `file_name`, `captions` (five), `background`, and `objects` (`shape`, `color`,
             `size`, `texture`, and `box` as `[x0, y0, x1, y1]` in pixels).
-        train: number of training pictures.
-        validation: number of validation pictures.
-        test: number of test pictures.
-        seed: another seed gives other pictures under the same rule of which split they belong to.
+        train: number of training images.
+        validation: number of validation images.
+        test: number of test images.
+        seed: another seed gives other images under the same rule of which split they belong to.
 
     Raises:
         RuntimeError: if a process could not write its part.
@@ -57,7 +57,7 @@ def write(
 
 
 def write_part(folder: Path, seed: int, worker: int, workers: int, *counts: int) -> None:
-    """Writes one worker's share of each split: its pictures, and a file with its lines."""
+    """Writes one worker's share of each split: its images, and a file with its lines."""
     for split, count in zip(SPLITS, counts, strict=True):
         share = range(count * worker // workers, count * (worker + 1) // workers)
         with _part(folder, split, worker).open("w") as lines:

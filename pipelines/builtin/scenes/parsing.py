@@ -1,4 +1,4 @@
-"""Reads a caption: which objects it names, and what it says about them."""
+"""Parses a caption: which objects it names, and what it claims about them."""
 
 import dataclasses
 

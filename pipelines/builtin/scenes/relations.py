@@ -3,7 +3,7 @@
 from .world import PICTURE_SIZE
 
 RELATIONS = ("left", "right", "above", "below")
-PLACES = {  # side of the picture, horizontally and vertically
+PLACES = {  # side of the image, horizontally and vertically
     "left": (-1, None),
     "right": (1, None),
     "top": (None, -1),
@@ -49,9 +49,9 @@ def between(box, first, second, clearly: bool = False) -> bool:
 
 
 def placed(name: str, box, clearly: bool = False) -> bool:
-    """Whether the centre of a box lies at a side, in a corner, or in the middle of the picture.
+    """Whether the centre of a box lies at a side, in a corner, or in the middle of the image.
 
-    A side is the outer 40 % of the picture (`clearly`: the outer third), and the middle is what
+    A side is the outer 40 % of the image (`clearly`: the outer third), and the middle is what
     deviates from its centre by less than 17 % of its size (`clearly`: 10 %).
     """
     side, middle = (1 / 3, 0.1) if clearly else (0.4, 0.17)

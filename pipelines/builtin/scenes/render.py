@@ -1,4 +1,4 @@
-"""Draws a scene with Pillow."""
+"""Draws the image of a scene with Pillow."""
 
 import colorsys
 import math
@@ -12,7 +12,7 @@ from .world import PICTURE_SIZE, Scene, Thing
 
 OVERSAMPLING = 4  # to smooth the edges
 SHADOW = 60  # of 255
-# Hue in degrees, saturation, value: the middle and how far a picture may deviate from it.
+# Hue in degrees, saturation, value: the middle and how far an image may deviate from it.
 PALETTE = {
     "red": ((358, 5), (0.88, 0.07), (0.84, 0.07)),
     "orange": ((27, 4), (0.92, 0.05), (0.97, 0.03)),
@@ -32,7 +32,7 @@ def render(scene: Scene) -> Image.Image:
         scene: what to draw.
 
     Returns:
-        The RGB picture, `PICTURE_SIZE` pixels wide and high.
+        The RGB image, `PICTURE_SIZE` pixels wide and high.
     """
     rng = random.Random(scene.seed)
     picture = Image.fromarray(_background(scene.background, scene.seed))

@@ -1,4 +1,4 @@
-"""Outlines of the shapes that the pictures are made of."""
+"""Outlines of the shapes that the images are made of."""
 
 import functools
 import math

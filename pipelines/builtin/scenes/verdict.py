@@ -1,4 +1,4 @@
-"""Judges a caption against the objects that a picture really shows."""
+"""Judges a caption against the objects that an image really shows."""
 
 import dataclasses
 import itertools

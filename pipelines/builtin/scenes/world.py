@@ -1,4 +1,4 @@
-"""What is in a picture: objects of a shape, colour, size, texture and place, drawn at random."""
+"""What is in an image: objects of a shape, colour, size, texture and place, drawn at random."""
 
 import dataclasses
 import hashlib
@@ -7,7 +7,7 @@ import random
 from .shapes import SHAPES, aspect
 
 PICTURE_SIZE = 96
-MARGIN = 3  # pixels between an object and the border of the picture
+MARGIN = 3  # pixels between an object and the border of the image
 GAP = 2  # pixels between the boxes of two objects
 SPLITS = ("train", "validation", "test")
 COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "black", "white")
@@ -41,7 +41,7 @@ class Thing:
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """A picture to be: its objects, its background, and a seed for all details of drawing."""
+    """What an image is drawn from: objects, a background, and a seed for the details of drawing."""
 
     things: tuple[Thing, ...]
     background: str
@@ -51,8 +51,8 @@ class Scene:
 def split_of(kinds) -> str:
     """Returns the one split to which a collection of `(shape, colour)` pairs belongs.
 
-    It depends on nothing but the multiset of pairs, so that the objects of a held-out picture are
-    never seen together in a training picture, whatever their places, sizes and textures are.
+    It depends on nothing but the multiset of pairs, so that the objects of a held-out image are
+    never seen together in a training image, whatever their places, sizes and textures are.
     """
     content = ",".join(sorted(f"{color} {shape}" for shape, color in kinds))
     bucket = hashlib.blake2b(content.encode(), digest_size=8).digest()[0] % 16
@@ -60,7 +60,7 @@ def split_of(kinds) -> str:
 
 
 def sample_scene(seed: int, split: str, index: int) -> Scene:
-    """Draws picture number `index` of a split; the same arguments give the same scene."""
+    """Draws image number `index` of a split; the same arguments give the same scene."""
     if split not in SPLITS:
         raise ValueError(f"Unknown split {split!r}; known: {', '.join(SPLITS)}.")
     rng = random.Random(f"scene {seed} {split} {index}")
@@ -76,7 +76,7 @@ def sample_scene(seed: int, split: str, index: int) -> Scene:
 def _sample_kinds(rng: random.Random) -> list[tuple[str, str]]:
     """Draws three or four `(shape, colour)` pairs.
 
-    A third of the pictures have one shape in many colours, a few one colour in many shapes: there
+    A third of the images have one shape in many colours, a few one colour in many shapes: there
     the other attribute alone tells the objects apart. In the rest an object may share its colour,
     or both, with another.
     """

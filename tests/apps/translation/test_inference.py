@@ -5,6 +5,7 @@ import pytest
 
 from apps.translation.inference import Translator
 from pipelines.maps import attention_maps
+from tests.apps.old_runs import RUNS
 from tests.apps.translation import tiny
 
 
@@ -23,24 +24,23 @@ def test_predict_takes_texts_and_rows(trained, translator):
     (alone,) = translator.predict(rows[0]["source"])
     assert (alone.source, alone.text) == (rows[0]["source"], results[0].text)
     assert [result.attention.reference for result in results] == [row["target"] for row in rows]
+    assert [result.alternatives for result in results] == 7 * [()]
 
 
-def test_decoding_is_chosen_when_loading_or_asking(trained, translator):
-    text = "17 May 1999"
-    assert translator.config.decode == "greedy"
-    (greedy,) = translator.predict(text)
-    (beam,) = translator.predict(text, decode="beam", beams=3, length_penalty=0.0)
-    assert greedy.alternatives == ()
+def test_decoding_is_chosen_when_loading_or_asking():
+    run = RUNS / "translation_transformer"
+    loaded = Translator.load(run, decode="beam", beams=3, length_penalty=0.0)
+    (beam,) = loaded.predict("three dogs")
+    assert beam.text == "tres perros"
     scores = [beam.score, *(alternative.score for alternative in beam.alternatives)]
     assert len(scores) == 3 and scores == sorted(scores, reverse=True)
-    texts = {beam.text, *(alternative.text for alternative in beam.alternatives)}
-    assert len(texts) == 3
-    loaded = Translator.load(trained.run, decode="beam", beams=3, length_penalty=0.0)
-    assert loaded.predict(text)[0].text == beam.text
+    assert len({beam.text, *(alternative.text for alternative in beam.alternatives)}) == 3
+    (greedy,) = loaded.predict("three dogs", decode="greedy")
+    assert (greedy.text, greedy.alternatives) == ("tres perros", ())
     with pytest.raises(ValueError, match="--beams must be at least 1"):
-        translator.predict(text, beams=0)
+        loaded.predict("three dogs", beams=0)
     with pytest.raises(TypeError, match="beam_width"):
-        translator.predict(text, beam_width=3)
+        loaded.predict("three dogs", beam_width=3)
 
 
 def test_what_is_empty_or_too_long(translator):

@@ -1,3 +1,4 @@
+import itertools
 import random
 
 import pytest
@@ -89,3 +90,23 @@ def test_what_is_no_tag(wrong):
         f"the tag '{wrong}' is none of O, B-TYPE and I-TYPE"
     )
     assert tags.complaint(["O", "B-x", "I-x", "S-creative-work"]) is None
+
+
+NAMES = ["O", "B-a", "B-ab", "I-a", "I-ab", "I-c"]
+
+
+def legal(path):
+    """Whether no tag has to be read as another to be BIO."""
+    (row,) = tags.to_bio([{"tags": list(path)}], "path")
+    return row["tags"] == list(path)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_the_transitions_that_are_allowed_are_those_of_bio(length):
+    transitions, starts = tags.allowed_transitions(NAMES)
+    assert (transitions.shape, starts.shape) == ((6, 6), (6,))
+    for path in itertools.product(range(6), repeat=length):
+        found = starts[path[0]] and all(transitions[pair] for pair in itertools.pairwise(path))
+        names = [NAMES[i] for i in path]
+        # A type without a B- of its own cannot begin, but can follow itself.
+        assert bool(found) == legal(names), names

@@ -133,6 +133,36 @@ def test_weights_are_left_out_where_they_are_not_asked_for():
     assert [len(found.tokens) for found in results] == [4, 6, 0]
 
 
+def test_alternatives_are_cut_at_their_end_and_those_that_are_not_there_left_out():
+    class Stub:
+        def predict_on_batch(self, batch):
+            return {
+                "tokens": np.array([[5, 6, END, 0]], "int32"),
+                "weights": np.ones((1, 4, batch.shape[1]), "float32"),
+                "score": np.array([-1.0], "float32"),
+                "alternatives": np.array([[[7, END, 0, 0], [8, 9, 8, END], [0] * 4]], "int32"),
+                "alternative_scores": np.array([[-1.5, -2.0, -np.inf]], "float32"),
+            }
+
+    found, nothing = text_decoding.decode(Stub(), [[4, END], [END]])
+    assert (found.tokens.tolist(), found.score) == ([5, 6, END], -1.0)
+    (first, second), scores = zip(*found.alternatives, strict=True)
+    assert (first.tolist(), second.tolist()) == ([7, END], [8, 9, 8, END])
+    assert scores == (-1.5, -2.0) and first.base is None
+    assert nothing.alternatives == ()
+
+
+def test_there_are_no_alternatives_unless_the_generator_returns_some():
+    source, *_ = make_sources([4])
+    [found] = text_decoding.decode(Recording(method="beam", beams=3), [source])
+    assert found.alternatives == ()
+    [found] = text_decoding.decode(Recording(method="beam", beams=3, alternatives=2), [source])
+    assert len(found.alternatives) == 2
+    scores = [found.score, *(score for _, score in found.alternatives)]
+    assert scores == sorted(scores, reverse=True)
+    assert all(tokens[-1] == END for tokens, _ in found.alternatives)
+
+
 def test_results_do_not_hold_on_to_their_batch():
     for found in text_decoding.decode(Recording(), make_sources([4, 6])):
         assert found.tokens.base is None and found.weights.base is None

@@ -1,11 +1,11 @@
-"""Metrics of classifiers as values worked out by hand, and the picture of a confusion matrix."""
+"""Metrics of classifiers as values worked out by hand, and beside scikit-learn's."""
 
 import numpy as np
 import pytest
-from PIL import Image
+from sklearn import metrics
+from sklearn.preprocessing import MultiLabelBinarizer
 
 from pipelines.commands.errors import UserError
-from pipelines.maps.confusion_pictures import colours, confusions, draw_confusion
 from pipelines.metrics import classification
 from pipelines.metrics.classification import ClassScores
 
@@ -68,6 +68,27 @@ class TestClasses:
         assert second == ClassScores("dog", 2 / 3, 2 / 4, 4 / 7, 4)
         assert third == ClassScores("elk", 0, 0, 0, 0)
 
+    @pytest.mark.filterwarnings("error")
+    def test_one_class(self):
+        found = classification.confusion_matrix([0, 0], [0, 0], 1)
+        assert classification.class_scores(found) == [ClassScores("0", 1.0, 1.0, 1.0, 2)]
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_equal_their_definitions_to_the_last_digit(self, seed):
+        labels, predicted = np.random.default_rng(seed).integers(0, 7, (2, 60))
+        matrix = classification.confusion_matrix(labels, predicted, 9)
+        for i, row in enumerate(classification.class_scores(matrix)):
+            right = int(((labels == i) & (predicted == i)).sum())
+            called, support = int((predicted == i).sum()), int((labels == i).sum())
+            assert row == ClassScores(
+                name=str(i),
+                precision=right / max(called, 1),
+                recall=right / max(support, 1),
+                f1=2 * right / max(called + support, 1),
+                support=support,
+            )
+            assert {type(row.f1), type(row.precision), type(row.recall)} == {float}
+
     def test_the_table_as_csv(self, tmp_path):
         rows = classification.class_scores(self.MATRIX, ["cat", 'a "dog", wet', "elk"])
         classification.write_class_scores(tmp_path / "classes.csv", rows)
@@ -125,39 +146,55 @@ class TestCalibration:
         assert found == pytest.approx(expected, abs=1e-6)
 
 
-class TestPicture:
-    def test_right_is_blue_wrong_is_vermilion_and_never_is_white(self):
-        found = colours(np.array([[16, 0], [12, 4], [0, 0]])[:2])
-        np.testing.assert_allclose(found[0, 0] * 255, (0, 114, 178))
-        np.testing.assert_array_equal(found[0, 1], 1)
-        share = np.sqrt(12 / 16)
-        np.testing.assert_allclose(found[1, 0], 1 - share * (1 - np.array((213, 94, 0)) / 255))
-        assert (colours(np.zeros((2, 2), int)) == 1).all()
+NAMES = ["bad", "good", "so-so", "never"]
 
-    def test_the_most_frequent_confusions_come_first(self):
-        matrix = np.array([[9, 1, 0], [4, 9, 1], [0, 0, 9]])
-        assert confusions(matrix, 2) == [(1, 0, 4), (0, 1, 1)]
-        assert confusions(matrix, 9) == [(1, 0, 4), (0, 1, 1), (1, 2, 1)]
-        assert confusions(np.eye(3, dtype=int), 9) == []
 
-    @pytest.mark.parametrize("classes", [1, 2, 10, 100, 200])
-    def test_any_number_of_classes(self, classes, tmp_path, caplog):
-        matrix = np.random.default_rng(0).integers(0, 3, (classes, classes))
-        names = [f"$cat_{i}$ 小さな 犬 with a long name"[: 5 + i % 30] for i in range(classes)]
-        draw_confusion(tmp_path / "confusion.png", matrix, names, "a $title$")
-        with Image.open(tmp_path / "confusion.png") as picture:
-            width, height = picture.size
-            pixels = np.asarray(picture.convert("RGB"))
-        assert 0.9 < width / height < 2
-        assert max(width, height) < 3200
-        assert (pixels[[0, -1]] == 255).all() and (pixels[:, [0, -1]] == 255).all()
-        assert not caplog.records
+def labels(seed, count=97):
+    return [NAMES[i] for i in np.random.default_rng(seed).integers(0, 3, count)]
 
-    def test_cells_have_their_colours_where_they_stand(self, tmp_path):
-        draw_confusion(tmp_path / "c.png", np.array([[5, 0], [0, 5]]), ["a", "b"])
-        pixels = np.asarray(Image.open(tmp_path / "c.png"))
-        blue = (np.abs(pixels.astype(int) - (0, 114, 178)).max(-1) < 3).nonzero()
-        middle = [(axis.min() + axis.max()) / 2 for axis in blue]
-        upper = blue[1][blue[0] < middle[0] - 5]
-        lower = blue[1][blue[0] > middle[0] + 5]
-        assert upper.max() < lower.min() + 5
+
+class TestLabels:
+    def test_one_label_each(self):
+        truth, predicted = labels(0), labels(1)
+        rows = classification.label_scores(truth, predicted)
+        expected = metrics.precision_recall_fscore_support(truth, predicted)
+        assert [row.name for row in rows] == sorted(NAMES[:3])
+        columns = [
+            [getattr(row, k) for row in rows] for k in ("precision", "recall", "f1", "support")
+        ]
+        np.testing.assert_allclose(columns, expected)
+        assert classification.score_labels(truth, predicted) == {
+            "accuracy": pytest.approx(metrics.accuracy_score(truth, predicted)),
+            "macro_f1": pytest.approx(metrics.f1_score(truth, predicted, average="macro")),
+        }
+
+    def test_it_agrees_with_the_scores_of_probabilities(self):
+        truth, predicted = ([NAMES.index(name) for name in labels(seed)] for seed in (0, 1))
+        expected = classification.score(np.eye(4)[predicted], np.array(truth))
+        found = classification.score_labels(labels(0), labels(1))
+        assert found["accuracy"] == pytest.approx(expected["top_1"])
+        assert found["macro_f1"] == pytest.approx(expected["macro_f1"])
+
+    def test_any_number_of_labels(self):
+        rng = np.random.default_rng(2)
+        truth, predicted = rng.random((2, 89, 3)) < 0.4
+        names = [
+            [[NAMES[i] for i in np.flatnonzero(row)] for row in rows] for rows in (truth, predicted)
+        ]
+        matrix = MultiLabelBinarizer(classes=NAMES[:3])
+        truth, predicted = (matrix.fit_transform(rows) for rows in names)
+        assert classification.score_labels(*names) == {
+            "accuracy": pytest.approx(metrics.accuracy_score(truth, predicted)),
+            "macro_f1": pytest.approx(metrics.f1_score(truth, predicted, average="macro")),
+        }
+
+    def test_a_label_that_is_not_known_counts_as_wrong(self):
+        found = classification.score_labels(
+            ["good", "new", "bad", "good"], ["good", "bad", "bad", "good"]
+        )
+        assert found == {"accuracy": 0.75, "macro_f1": pytest.approx((1 + 2 / 3 + 0) / 3)}
+        assert [row.name for row in classification.label_scores(["new"], ["bad"])] == ["bad", "new"]
+
+    def test_nothing_to_score_is_an_error(self):
+        with pytest.raises(ValueError, match="no label to score"):
+            classification.score_labels([], [])

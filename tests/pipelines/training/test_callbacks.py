@@ -1,3 +1,5 @@
+"""Early stopping, the logs of a run, and what it shows on a terminal."""
+
 import csv
 import io
 import os
@@ -6,152 +8,19 @@ import re
 import keras
 import numpy as np
 import pytest
-from keras import ops
 from rich.console import Console
 
 from pipelines.commands.errors import UserError
-from pipelines.text.tokenizer import PAD
 from pipelines.training import callbacks
 from pipelines.training.callbacks import (
     BestEpoch,
     EpochLine,
     Progress,
+    fixed,
     make_callbacks,
     save_atomically,
 )
 from pipelines.training.optimizer import make_optimizer, whole_executions
-from pipelines.training.token_loss import TokenCrossentropy
-
-
-def rate(optimizer, step):
-    return float(optimizer._learning_rate(step))
-
-
-class TestSchedule:
-    def test_warms_up_linearly_and_decays_as_a_cosine_to_zero(self):
-        optimizer = make_optimizer(0.02, total_steps=1000, warmup_steps=100)
-        expected = {0: 0.0, 1: 0.0002, 50: 0.01, 100: 0.02, 550: 0.01, 1000: 0.0, 1200: 0.0}
-        for step, value in expected.items():
-            assert rate(optimizer, step) == pytest.approx(value, abs=1e-8), step
-        # A quarter of the way down: cos(pi / 4).
-        assert rate(optimizer, 325) == pytest.approx(0.01 * (1 + 0.5**0.5), rel=1e-4)
-
-    def test_without_warm_up_it_starts_at_the_peak(self):
-        optimizer = make_optimizer(0.02, total_steps=100, warmup_steps=0)
-        values = [rate(optimizer, step) for step in (0, 50, 100)]
-        np.testing.assert_allclose(values, [0.02, 0.01, 0.0], atol=1e-7)
-
-    def test_warm_up_takes_a_third_of_a_short_run_at_most(self):
-        optimizer = make_optimizer(0.02, total_steps=30, warmup_steps=200)
-        values = [rate(optimizer, step) for step in (0, 5, 10, 20, 30)]
-        np.testing.assert_allclose(values, [0.0, 0.01, 0.02, 0.01, 0.0], atol=1e-7)
-
-    def test_one_step(self):
-        assert rate(make_optimizer(0.02, total_steps=1, warmup_steps=200), 0) == pytest.approx(0.02)
-
-
-class TestOptimizer:
-    def test_kernels_decay_and_biases_gains_and_tables_do_not(self):
-        decay = ["kernel", "recurrent_kernel"]
-        keep = ["bias", "gamma", "beta", "score_scale", "embeddings", "positions"]
-        variables = {n: keras.Variable([2.0, -4.0], name=n) for n in decay + keep}
-        optimizer = make_optimizer(0.1, total_steps=10, warmup_steps=0, weight_decay=0.2)
-        optimizer.apply([ops.zeros(2)] * len(variables), list(variables.values()))
-        for name, variable in variables.items():
-            factor = 1 - 0.1 * 0.2 if name in decay else 1
-            np.testing.assert_allclose(
-                ops.convert_to_numpy(variable), np.array([2.0, -4.0]) * factor, rtol=1e-6
-            )
-
-    def test_layers_of_keras_are_told_apart_by_their_names(self):
-        model = keras.Sequential(
-            [
-                keras.layers.Embedding(5, 4),
-                keras.layers.LSTM(3, return_sequences=True),
-                keras.layers.LayerNormalization(),
-                keras.layers.Dense(2),
-            ]
-        )
-        model.build((None, 3))
-        optimizer = make_optimizer(0.1, total_steps=10, warmup_steps=0, weight_decay=0.2)
-        optimizer.build(model.trainable_variables)
-        decaying = [v.path for v in model.trainable_variables if optimizer._use_weight_decay(v)]
-        assert [path.split("/")[-1] for path in decaying] == [
-            "kernel",
-            "recurrent_kernel",
-            "kernel",
-        ]
-
-    def test_gradients_are_clipped_together(self):
-        # Adam forgets the size of a gradient, but not the sizes within one.
-        optimizer = make_optimizer(0.1, 10, 0, clip_norm=1.0)
-        assert optimizer.global_clipnorm == 1.0
-        clipped = optimizer._clip_gradients([ops.ones(1) * 30.0, ops.ones(1) * 40.0])
-        np.testing.assert_allclose([float(x[0]) for x in clipped], [0.6, 0.8], rtol=1e-5)
-
-    def test_the_average_is_optional(self):
-        assert not make_optimizer(0.1, 10, 0).use_ema
-        optimizer = make_optimizer(0.1, 10, 0, ema_momentum=0.9)
-        assert optimizer.use_ema and optimizer.ema_momentum == 0.9
-
-
-def formula(targets, logits, smoothing):
-    """The loss, token by token, from its definition."""
-    losses = []
-    for target, z in zip(targets.ravel(), logits.reshape(-1, logits.shape[-1]), strict=True):
-        if target != PAD:
-            log_p = z - np.log(np.exp(z).sum())
-            q = np.full(len(z), smoothing / len(z))
-            q[target] += 1 - smoothing
-            losses.append(-(q * log_p).sum())
-    return np.mean(losses)
-
-
-class TestTokenCrossentropy:
-    rng = np.random.default_rng(0)
-    logits = rng.normal(size=(2, 3, 4, 7)) * 2  # Any number of axes.
-    targets = np.array([[[3, 4, 2, 0], [5, 2, 0, 0], [6, 6, 6, 2]]] * 2)
-
-    @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
-    def test_equals_its_formula(self, smoothing):
-        loss = TokenCrossentropy(smoothing)
-        found = float(loss(self.targets, self.logits))
-        assert found == pytest.approx(formula(self.targets, self.logits, smoothing), rel=1e-5)
-
-    def test_equals_that_of_keras_without_smoothing(self):
-        targets, logits = self.targets[..., :2].clip(1), self.logits[..., :2, :]
-        expected = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(targets, logits)
-        assert float(TokenCrossentropy()(targets, logits)) == pytest.approx(float(expected), 1e-5)
-
-    def test_padding_has_no_influence(self):
-        loss = TokenCrossentropy(0.1)
-        targets, logits = self.targets[0, :1], self.logits[0, :1]
-        alone = float(loss(targets[:, :3], logits[:, :3]))
-        longer = np.pad(targets, ((0, 7), (0, 5)))
-        noise = self.rng.normal(size=(8, 9, 7)) * 50
-        noise[:1, :3] = logits[:, :3]
-        assert float(loss(longer, noise)) == pytest.approx(alone, rel=1e-6)
-
-    def test_only_padding_is_no_loss(self):
-        assert float(TokenCrossentropy(0.1)(np.zeros((2, 3)), np.ones((2, 3, 5)))) == 0.0
-
-    @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-    def test_half_precision_is_raised_before_the_softmax(self, dtype):
-        logits = np.round(self.logits) * 4 + 20000 * (dtype == "float16")
-        found = TokenCrossentropy(0.1)(self.targets, ops.cast(logits, dtype))
-        assert keras.backend.standardize_dtype(found.dtype) == "float32"
-        exact = ops.convert_to_numpy(ops.cast(ops.cast(logits, dtype), "float32"))
-        exact = exact.astype("float64")
-        expected = formula(self.targets, exact - exact.max(-1, keepdims=True), 0.1)
-        assert float(found) == pytest.approx(expected, abs=5e-3)
-
-    def test_its_configuration_comes_back(self):
-        loss = TokenCrossentropy(0.15, name="tokens")
-        config = keras.saving.serialize_keras_object(loss)
-        rebuilt = keras.saving.deserialize_keras_object(config)
-        assert isinstance(rebuilt, TokenCrossentropy)
-        assert (rebuilt.label_smoothing, rebuilt.name) == (0.15, "tokens")
-        assert rebuilt.get_config() == loss.get_config()
 
 
 class Record(keras.callbacks.Callback):
@@ -204,30 +73,6 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-class TestExecutions:
-    def test_an_epoch_is_whole_executions_where_few_steps_are_lost(self, monkeypatch):
-        monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
-        assert whole_executions(4203, 8) == (4200, 8)
-        assert whole_executions(800, 8) == (800, 8)
-        assert whole_executions(799, 8) == (799, 1)
-        assert whole_executions(3, 1) == (3, 1)
-
-    @pytest.mark.parametrize("backend", ["jax", "torch"])
-    def test_other_backends_run_step_by_step(self, backend, monkeypatch):
-        monkeypatch.setattr(keras.backend, "backend", lambda: backend)
-        assert whole_executions(4203, 8) == (4203, 1)
-
-    def test_several_steps_at_once_train_and_count_alike(self):
-        _, at_once = whole_executions(300, 3)
-        runs = []
-        for steps_of_one in (1, at_once):
-            progress = Progress(2, 6, 2)
-            model = fit([progress], epochs=2, steps=6, ema=0.8, at_once=steps_of_one)
-            runs.append(model.layers[-1].get_weights()[0])
-            assert (progress.done, progress.epoch_done) == (12, 6)
-        np.testing.assert_allclose(runs[1], runs[0], rtol=1e-6)
-
-
 class TestBestEpoch:
     def test_keeps_the_best_and_stops_after_its_patience(self, tmp_path, capsys):
         scores = Scores(0.1, 0.5, 0.4, 0.5, 0.9)
@@ -238,8 +83,37 @@ class TestBestEpoch:
         np.testing.assert_array_equal(saved_kernel(tmp_path), scores.kernels[3])
         assert np.abs(scores.kernels[1] - scores.kernels[3]).max() > 1e-3
         assert names(tmp_path) == ["model.keras"]
-        assert capsys.readouterr().out.split("\n")[0] == (
-            "No better cider for 2 epochs: stopping; epoch 4 was the best."
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.startswith("No better cider for 2 epochs: stopping; epoch 4 was the best")
+
+    FELL = "; the training loss was still falling: try --patience "
+
+    @pytest.mark.parametrize(
+        ("losses", "options", "ending"),
+        [
+            ((3.0, 2.0, 1.9), {}, FELL + "20."),
+            ((3.0, 2.0, 1.9), {"monitor_flag": True}, FELL + "20 or another --monitor."),
+            ((3.0, 2.0, 2.1, 2.05, 1.99), {"patience": 4}, FELL + "20."),
+            ((3.0, *np.linspace(2, 1, 30)), {"patience": 30}, FELL + "60."),
+            ((3.0, 2.0, 2.1), {"monitor_flag": True}, "."),
+            ((3.0, 2.0, 2.0), {}, "."),
+            ((1.0, 2.0, 1.5), {}, "."),
+        ],
+    )
+    def test_says_whether_the_loss_was_still_falling(
+        self, losses, options, ending, tmp_path, capsys
+    ):
+        scores = iter([0.5, *[0.4] * (len(losses) - 1)])
+        options = {"patience": 2, **options}
+        selection = BestEpoch(
+            lambda: {"cider": next(scores)}, "cider", tmp_path / "model.keras", **options
+        )
+        selection.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
+        for epoch, loss in enumerate(losses):
+            selection.on_epoch_end(epoch, {"loss": loss})
+        patience = options["patience"]
+        assert capsys.readouterr().out == (
+            f"No better cider for {patience} epochs: stopping; epoch 1 was the best{ending}\n"
         )
 
     def test_goes_on_while_it_gets_better(self, tmp_path):
@@ -306,22 +180,23 @@ class TestBestEpoch:
         assert names(tmp_path) == []
 
 
-class TestCallbacks:
-    def make(self, folder, scores, epochs=3, averaged=True, patience=5):
-        return make_callbacks(
-            folder,
-            epochs=epochs,
-            steps=4,
-            batch_size=2,
-            evaluate=scores,
-            monitor="cider",
-            patience=patience,
-            averaged=averaged,
-        )
+def make(folder, scores, epochs=3, averaged=True, patience=5):
+    return make_callbacks(
+        folder,
+        epochs=epochs,
+        steps=4,
+        batch_size=2,
+        evaluate=scores,
+        monitor="cider",
+        patience=patience,
+        averaged=averaged,
+    )
 
+
+class TestCallbacks:
     @pytest.mark.parametrize("averaged", [False, True])
     def test_their_order(self, tmp_path, averaged):
-        kinds = [type(c) for c in self.make(tmp_path, Scores(), averaged=averaged)]
+        kinds = [type(c) for c in make(tmp_path, Scores(), averaged=averaged)]
         assert kinds == [
             Progress,
             *([keras.callbacks.SwapEMAWeights] if averaged else []),
@@ -337,7 +212,7 @@ class TestCallbacks:
         plain, raw = Record(), Record()
         fit([plain], epochs=3)
         scores = Scores(0.1, 0.3, 0.2)
-        fit([*self.make(tmp_path, scores), raw], epochs=3, ema=0.8, prepare=scores.watch)
+        fit([*make(tmp_path, scores), raw], epochs=3, ema=0.8, prepare=scores.watch)
         np.testing.assert_allclose(raw.steps, plain.steps, rtol=1e-5, atol=1e-6)
         averages, average = [], None
         for kernel in plain.steps:
@@ -349,12 +224,12 @@ class TestCallbacks:
 
     def test_without_averages_the_raw_weights_are_decoded(self, tmp_path):
         raw, scores = Record(), Scores(0.1, 0.3)
-        fit([*self.make(tmp_path, scores, 2, averaged=False), raw], epochs=2, prepare=scores.watch)
+        fit([*make(tmp_path, scores, 2, averaged=False), raw], epochs=2, prepare=scores.watch)
         np.testing.assert_array_equal(scores.kernels, raw.steps[3::4])
 
     def test_history_and_logs_hold_the_decoded_metrics(self, tmp_path):
         scores = Scores(0.1, 0.3, 0.2, 0.4)
-        fit(self.make(tmp_path, scores, 4, patience=1), epochs=4, ema=0.8, prepare=scores.watch)
+        fit(make(tmp_path, scores, 4, patience=1), epochs=4, ema=0.8, prepare=scores.watch)
         with open(tmp_path / "history.csv", newline="") as file:
             rows = list(csv.DictReader(file))
         assert [row["epoch"] for row in rows] == ["0", "1", "2"]
@@ -366,17 +241,49 @@ class TestCallbacks:
 
     def test_one_line_an_epoch_without_a_terminal(self, tmp_path, capsys):
         scores = Scores(0.1, 0.3)
-        more = {"attribute_accuracy": 0.5, "pointing_accuracy": 0.25, "bleu_1": 61.5, "bleu_2": 4}
+        more = {"attribute_accuracy": 0.5, "bleu_1": 61.5, "bleu_2": 4, "bleu_3": 2.94e-07}
         decode = lambda: {**scores(), **more}  # noqa: E731
-        fit(self.make(tmp_path, decode, 2), epochs=2, ema=0.8, prepare=scores.watch)
+        fit(make(tmp_path, decode, 2), epochs=2, ema=0.8, prepare=scores.watch)
         captured = capsys.readouterr()
         lines = captured.out.splitlines()
         assert len(lines) == 2 and captured.err == ""
         assert re.fullmatch(
-            r"epoch 2/2  loss [\d.e+-]+  cider 0\.3  bleu_4 3  attribute_accuracy 0\.5  "
-            r"pointing_accuracy 0\.25  bleu_1 61\.5  bleu_2 4  \d+ examples/s  \d+ s",
+            r"epoch 2/2  loss \d\.\d{3,4}  cider 0\.3000  bleu_4 3\.000  "
+            r"attribute_accuracy 0\.5000  bleu_1 61\.50  bleu_2 4\.000  bleu_3 0\.0000  "
+            r"\d+ examples/s  \d+ s",
             lines[1],
         )
+        with open(tmp_path / "history.csv", newline="") as file:
+            *_, row = csv.DictReader(file)
+        assert float(row["val_bleu_3"]) == 2.94e-07  # The file has all digits.
+
+
+class TestProgress:
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [
+            (2.94e-07, "0.0000"),
+            (0.98766, "0.9877"),
+            (-0.5, "-0.5000"),
+            (0, "0.0000"),
+            (2.34567, "2.346"),
+            (39.876, "39.88"),
+            (123.46, "123.5"),
+            (8.4e6, "8400000.0"),
+        ],
+    )
+    def test_numbers_have_fixed_decimals(self, value, text):
+        assert fixed(value) == fixed(np.float32(value)) == text
+
+    def test_several_steps_at_once_train_and_count_alike(self):
+        _, at_once = whole_executions(300, 3)
+        runs = []
+        for steps_of_one in (1, at_once):
+            progress = Progress(2, 6, 2)
+            model = fit([progress], epochs=2, steps=6, ema=0.8, at_once=steps_of_one)
+            runs.append(model.layers[-1].get_weights()[0])
+            assert (progress.done, progress.epoch_done) == (12, 6)
+        np.testing.assert_allclose(runs[1], runs[0], rtol=1e-6)
 
     def test_a_line_moves_on_a_terminal_and_one_an_epoch_stays(self, tmp_path, monkeypatch):
         screen = io.StringIO()
@@ -386,11 +293,11 @@ class TestCallbacks:
             Console(file=screen, force_terminal=True, width=120, highlight=False),
         )
         scores = Scores(0.1, 0.3)
-        fit(self.make(tmp_path, scores, 2), epochs=2, ema=0.8, prepare=scores.watch)
+        fit(make(tmp_path, scores, 2), epochs=2, ema=0.8, prepare=scores.watch)
         shown = screen.getvalue()
         assert "epoch 1/2  loss" in shown and "epoch 2/2  loss" in shown
         assert "\x1b[?25l" in shown and shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
-        assert "examples/s  left" in shown and "100%" in shown
+        assert "examples/s  elapsed 0:0" in shown and ", 0:00 left" in shown and "100%" in shown
 
     def test_an_interrupted_run_gives_the_cursor_back_when_it_exits(self, monkeypatch):
         screen, at_exit = io.StringIO(), []
