@@ -48,6 +48,11 @@ class Tagged(Reading):
     score: None = None
 
     @property
+    def text(self):
+        """The sentence that was read."""
+        return self.row.get("text", " ".join(self.tokens))
+
+    @property
     def tokens(self):
         """The words of the sentence."""
         return self.row["tokens"]

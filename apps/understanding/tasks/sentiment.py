@@ -35,6 +35,11 @@ class Classified(Reading):
     probabilities: Mapping[str, float] = field(repr=False)
 
     @property
+    def text(self):
+        """The text that was read."""
+        return self.row["text"]
+
+    @property
     def found(self):
         if isinstance(self.label, str):
             return {"label": self.label, "probability": round(self.score, 4)}
@@ -165,7 +170,7 @@ class Sentiment(Task):
         ]
 
     def map(self, reading, weights, tokenizer):
-        text = reading.row["text"]
+        text = reading.text
         spans, words = tokenizer.encode(text)[1][: len(weights)], shared.word_spans(text)
         one = isinstance(reading.label, str)
         probability = f" {reading.found['probability']:.0%}" if one else ""
