@@ -1,6 +1,7 @@
 """The tables of a benchmark in Markdown, from the content of `layers.json`."""
 
-from benchmarks.contenders import ADDITIVE_DIM, COPIES, DIM, HEADS, REFERENCES, WINDOW
+from benchmarks.contenders import COPIES, REFERENCES
+from benchmarks.sizes import ADDITIVE_DIM, DIM, HEADS, WINDOW
 from benchmarks.workers import BASE_LENGTH
 
 _TITLES = {"forward": "Forward", "training": "Forward and backward"}
@@ -56,10 +57,10 @@ below 1 is faster. References by family: {references}.
 
 **Memory.** A process for each number. It builds the layer, runs the step at length {BASE_LENGTH} \
 and is at rest: its resident memory then is subtracted from the peak of the resident memory while \
-it makes the inputs of the length in question and runs the first step, tracing included. Up to \
-length {BASE_LENGTH} there is nothing to tell.
+it makes the inputs of the length in question and runs the first step, tracing included. Not \
+measurable up to length {BASE_LENGTH}.
 
-**Left out (-).** What holds the weights of all pairs, by an estimate over \
+**Left out (-).** Configurations whose full T x T weights would need over \
 {settings["memory_limit"]:g} GiB: T x T x heads (additive: hidden units) x 4 bytes, times \
 {COPIES["forward"]} forward and {COPIES["training"]} with backward; what in fact allocated more; \
 and what took over {settings["time_limit"]:g} s for a call.

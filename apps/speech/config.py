@@ -6,7 +6,12 @@ from typing import Literal
 
 from pipelines.commands import ranges
 from pipelines.commands.errors import UserError
-from pipelines.commands.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
+from pipelines.commands.mechanisms import (
+    MECHANISMS,
+    SELF_ATTENTION_ONLY,
+    SINGLE_HEAD,
+    TAKING_POSITION,
+)
 from pipelines.commands.ranges import above, at_least, within
 
 WHISPER_TARGET = 444
@@ -17,7 +22,6 @@ _NEEDED_HEADS = {
     "ctc": ("ctc",),
     "ctc_beam": ("ctc",),
 }
-_MULTI_HEAD = ("multi_head", "grouped_query", "multi_query")
 
 _RANGES = {
     at_least(1): "num_heads encoder_layers decoder_layers mlp_dim kernel_size filters epochs "
@@ -207,13 +211,13 @@ class Config:
         if self.decoder == "rnn" and self.listening not in (*SINGLE_HEAD, "location_sensitive"):
             raise ValueError(
                 f"--attention {self.attention} has heads, which --decoder rnn cannot use; take "
-                "location_sensitive, additive or luong_*, or --decoder transformer"
+                f"location_sensitive, {', '.join(SINGLE_HEAD)}, or --decoder transformer"
             )
         if self.decoder == "transformer" and self.listening == "location_sensitive":
             raise ValueError("--attention location_sensitive goes with --decoder rnn")
         if self.encoder == "lstm" and self.encoder_attention != "multi_head":
             raise ValueError("--encoder-attention is that of blocks, which --encoder lstm lacks")
-        in_attention = self.encoder != "lstm" and self.encoder_attention in _MULTI_HEAD
+        in_attention = self.encoder != "lstm" and self.encoder_attention in TAKING_POSITION
         if self.position != "sinusoidal" and not in_attention:
             raise ValueError(f"--position {self.position} needs attention of the multi-head family")
         if self.position == "rotary" and self.dim // self.num_heads % 2:

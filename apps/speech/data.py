@@ -39,7 +39,7 @@ def read(config, wanted=sources.SPLITS):
         tfds_features=TFDS_FEATURES,
         data_dir=config.data_dir,
     )
-    splits = sources.read_wanted(folder, FIELDS, wanted, may_be_blank="text")
+    splits = sources.read_splits(folder, FIELDS, wanted, may_be_blank="text")
     if "train" in splits:
         splits["train"] = splits["train"][: config.max_train]
     return {
@@ -64,9 +64,14 @@ class Sounds:
     store: MelStore
 
     @property
-    def longest_seconds(self):
-        """Of the longest one at its slowest speed."""
-        return float(self.store.frames.max()) * FRAME_SECONDS
+    def seconds(self):
+        """How long each one lasts at each of its speeds, `(N, speeds)`."""
+        return self.store.frames.reshape(len(self.rows), -1) * FRAME_SECONDS
+
+    def hours(self, tokens):
+        """How long those that have tokens last in all, at their slowest speed."""
+        chosen = [ids is not None for ids in tokens]
+        return float(self.seconds[chosen].max(axis=1).sum()) / 3600
 
     def heard_by(self, front_end):
         """What the front end of a recognizer takes for them, in order, at the first speed."""
@@ -114,26 +119,26 @@ def train_language_model(rows, tokenizer, config):
     )
 
 
-def training_batches(sounds, tokenizer, front_end, config):
-    """An endless dataset for `fit`, the steps of an epoch, and how many seconds of sound these are.
+def encode(sounds, tokenizer, front_end, config):
+    """The transcripts of utterances as ids, from start to end.
 
-    What is longer than a piece of the front end, or has a text that is too long for it, is left
-    out; a message counts it.
+    What is longer than a piece of the front end, or has a text that is too long for it, has `None`
+    in place of ids; a message counts it.
     """
     encoded = tokenizer.encode([row["text"] for row in sounds.rows])
-    speeds = sounds.store.frames.reshape(len(encoded), -1) * FRAME_SECONDS
-    seconds = speeds.max(axis=1)
     fits = [
-        slowest <= front_end.max_seconds and _fits(ids, fastest, config)
-        for ids, slowest, fastest in zip(encoded, seconds, speeds.min(axis=1), strict=True)
+        max(seconds) <= front_end.max_seconds and _fits(ids, min(seconds), config)
+        for ids, seconds in zip(encoded, sounds.seconds, strict=True)
     ]
-    _report(sounds, fits, front_end, config)
-    tokens = [ids if fit else None for ids, fit in zip(encoded, fits, strict=True)]
+    _report(sounds, fits, config)
+    return [ids if fit else None for ids, fit in zip(encoded, fits, strict=True)]
+
+
+def training_batches(sounds, tokens, front_end, config):
+    """Endless `Batches` of utterances that have tokens, see `encode`."""
     if config.whisper is None:
-        batches, steps = _own_batches(sounds, tokens, front_end, config)
-    else:
-        batches, steps = _whisper_batches(sounds, tokens, front_end, config)
-    return batches, steps, float(seconds[fits].sum())
+        return _own_batches(sounds, tokens, front_end, config)
+    return _whisper_batches(sounds, tokens, front_end, config)
 
 
 def _own_batches(sounds, tokens, front_end, config):
@@ -143,7 +148,7 @@ def _own_batches(sounds, tokens, front_end, config):
         frequency_masks=config.frequency_masks,
         time_warp=config.time_warp,
     )
-    batches, steps = utterances.training_batches(
+    batches = utterances.training_batches(
         sounds.store,
         tokens,
         front_end.normalization,
@@ -155,7 +160,7 @@ def _own_batches(sounds, tokens, front_end, config):
     def of_heads(inputs, labels):
         return inputs, {name: labels[name] for name in config.heads}
 
-    return batches.map(of_heads), steps
+    return batches._replace(dataset=batches.dataset.map(of_heads))
 
 
 def _whisper_batches(sounds, tokens, front_end, config):
@@ -169,7 +174,7 @@ def _whisper_batches(sounds, tokens, front_end, config):
     )
 
 
-def _report(sounds, fits, front_end, config):
+def _report(sounds, fits, config):
     """Tells of the utterances that do not fit."""
     if not any(fits):
         raise UserError(

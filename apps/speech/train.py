@@ -46,7 +46,7 @@ def train(config):
     validation = data.listen(rows["validation"][: config.max_validation], config)
     if config.whisper is None:
         # In pieces much longer than what it was trained on, a decoder gets lost.
-        longest = data.MARGIN * sounds.longest_seconds
+        longest = data.MARGIN * float(sounds.seconds.max())
         config = dataclasses.replace(config, max_seconds=min(config.max_seconds, longest))
         tokenizer = data.train_tokenizer(rows["train"], config)
         language_model = data.train_language_model(rows["train"], tokenizer, config)
@@ -57,7 +57,8 @@ def train(config):
         tokenizer, network = opened.tokenizer, opened.model
         front_end = front_ends.WhisperMels(opened.extractor, config.max_seconds)
 
-    batches, steps, heard = data.training_batches(sounds, tokenizer, front_end, config)
+    tokens = data.encode(sounds, tokenizer, front_end, config)
+    batches = data.training_batches(sounds, tokens, front_end, config)
     quick = make_recognizer(network, tokenizer, front_end, config, quick=True)
 
     folder = runs.create("speech", config)
@@ -66,13 +67,15 @@ def train(config):
     if config.whisper is None:
         language_model.save(folder)
     terminal.console.print(
-        f"{len(sounds.rows):,} training utterances, {heard / 3600:.1f} hours, "
+        f"{len(sounds.rows):,} training utterances, {sounds.hours(tokens):.1f} hours, "
         f"{tokenizer.vocabulary_size:,} units, {network.count_params():,} parameters, "
         f"run {folder}"
     )
-    steps = optimizer.compile_model(network, config, config.epochs, steps, **_objective(config))
+    steps = optimizer.compile_model(
+        network, config, config.epochs, batches.steps, **_objective(config)
+    )
     network.fit(
-        batches,
+        batches.dataset,
         steps_per_epoch=steps,
         epochs=config.epochs,
         verbose=0,
@@ -80,7 +83,7 @@ def train(config):
             folder,
             epochs=config.epochs,
             steps=steps,
-            batch_size=len(sounds.rows) / steps,
+            batch_size=batches.examples / batches.steps,
             evaluate=lambda: score(
                 quick.transcribe(validation.heard_by(front_end), config.decode_batch_size),
                 validation.rows,

@@ -1,8 +1,9 @@
 """From a data set's name, or plain text files, to batches of pairs."""
 
+import functools
+
 from pipelines.builtin import dates
-from pipelines.data import parallel_text, sources
-from pipelines.data.buckets import Batches
+from pipelines.data import parallel_text, sources, splits
 from pipelines.text import token_batches
 from pipelines.text.tokenizer import Tokenizer
 
@@ -13,18 +14,19 @@ def read(config, wanted=sources.SPLITS):
     """The lines of the splits that are wanted.
 
     Plain text files take the place of a split of the data set. A split that is missing is cut from
-    the training pairs, see `sources.cut_missing`.
+    the training pairs, see `splits.cut_missing`.
     """
-    files = {split: pair for split, pair in config.files.items() if pair[0] is not None}
-    missing = [split for split in wanted if split not in files]
-    cuts = missing and "train" in files
-    # What is cut depends on which splits there are, wanted or not.
-    given = files if cuts else [split for split in wanted if split in files]
-    rows = {split: parallel_text.read(*files[split]) for split in given}
-    if cuts:
-        rows = sources.cut_missing(rows, config.source_file)
-    elif missing:
-        rows |= sources.read_wanted(locate(config), FIELDS, missing)
+    readers = {
+        split: functools.partial(parallel_text.read, *pair)
+        for split, pair in config.files.items()
+        if pair[0] is not None
+    }
+    if "train" in readers:
+        rows = splits.read_wanted(readers, wanted, config.source_file)
+    else:
+        rows = {split: readers[split]() for split in wanted if split in readers}
+        if others := [split for split in wanted if split not in readers]:
+            rows |= sources.read_splits(locate(config), FIELDS, others)
     if "train" in rows:
         rows["train"] = rows["train"][: config.max_train]
     return rows
@@ -65,7 +67,7 @@ def make_buckets(rows, tokenizer, config):
 def training_batches(rows, tokenizer, config):
     """The `Batches` of the training pairs."""
     buckets = make_buckets(rows, tokenizer, config)
-    return Batches(*token_batches.training_batches(buckets, config.seed), len(rows))
+    return token_batches.training_batches(buckets, config.seed)
 
 
 def name(config, split):

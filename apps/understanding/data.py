@@ -5,7 +5,6 @@ import itertools
 from apps.understanding import tasks
 from pipelines.commands.errors import UserError
 from pipelines.data import sources
-from pipelines.data.buckets import Batches
 from pipelines.text import subwords, text_batches
 
 MOST_VECTORS = 50_000  # that a vocabulary takes of a file beside the words of training
@@ -51,8 +50,7 @@ def make_tokenizer(rows, config):
 def training_batches(rows, tokenizer, classes, config):
     """The `Batches` of the training rows."""
     examples, _ = tasks.of(config).encode(rows, tokenizer, classes)
-    batches = text_batches.training_batches(examples, config.batch_tokens, config.seed)
-    return Batches(*batches, len(examples))
+    return text_batches.training_batches(examples, config.batch_tokens, config.seed)
 
 
 def _words_of(path):

@@ -1,5 +1,6 @@
 """From a data set's name to batches of pictures and the classes they show."""
 
+import functools
 import os
 import random
 import re
@@ -14,7 +15,7 @@ from apps.vision.config import Config
 from pipelines.builtin import digits
 from pipelines.commands.errors import UserError
 from pipelines.commands.terminal import console
-from pipelines.data import buckets, cache, sources
+from pipelines.data import buckets, cache, sources, splits
 from pipelines.images import augmentation, class_folders, image_files, mixing
 from pipelines.images.rand_augment import rand_augment
 
@@ -46,8 +47,12 @@ class Split:
         return np.array([places[row["label"]] for row in self.rows], "int32")
 
 
-def read(config: Config) -> dict:
-    """The splits that there are, as lists of rows, each with the `path` of its picture."""
+def read(config: Config, wanted=sources.SPLITS) -> dict:
+    """The rows of the splits that are wanted, each with the `path` of its image.
+
+    A split that is missing is cut from the training images. Unreadable ones are left out before,
+    lest a split, or what training has of a class, be nothing else.
+    """
     folder = sources.locate(
         config.dataset,
         {"digits": digits.write},
@@ -56,36 +61,25 @@ def read(config: Config) -> dict:
         tfds_features=TFDS_FEATURES,
         data_dir=config.data_dir,
     )
-    if any((folder / f"train.jsonl{ending}").is_file() for ending in ("", ".gz")):
-        splits = sources.read_given_splits(folder, FIELDS)
+    if sources.find(folder, "train"):
+        readers = sources.readers(folder, FIELDS)
     else:
-        splits = class_folders.read_splits(folder)
-    return {
-        name: [
-            {**row, "path": path}
-            for row, path in zip(rows, sources.media(folder, rows), strict=True)
-        ]
-        for name, rows in splits.items()
-    }
+        readers = class_folders.readers(folder)
 
+    def with_paths(read_rows):
+        rows = read_rows()
+        paths = sources.media(folder, rows)
+        return [{**row, "path": path} for row, path in zip(rows, paths, strict=True)]
 
-def complete(splits, config, channels) -> dict:
-    """The rows of all splits; what is missing is cut from the training pictures.
+    def readable(rows):
+        channels = image_files.count_channels(row["path"] for row in rows)
+        return open_split(rows, fit_sizes(config, rows).image_size, channels).rows
 
-    Broken ones are left out before, lest a split, or what training has of a class, be nothing else.
-
-    Args:
-        splits: Of `read`.
-        config: With `image_size`.
-        channels: 1 or 3.
-    """
-    if len(splits) < len(sources.SPLITS):
-        train = open_split(splits["train"], config.image_size, channels).rows
-        splits = sources.cut_missing({**splits, "train": train}, config.dataset, label="label")
-    if config.max_train is not None:
-        train = _some(splits["train"], config.max_train, config.seed)
-        splits = {**splits, "train": train}
-    return splits
+    readers = {split: functools.partial(with_paths, read) for split, read in readers.items()}
+    rows = splits.read_wanted(readers, wanted, config.dataset, label="label", sift=readable)
+    if "train" in rows and config.max_train is not None:
+        rows["train"] = _some(rows["train"], config.max_train, config.seed)
+    return rows
 
 
 def _some(rows, count, seed):
@@ -185,7 +179,7 @@ def open_split(rows, size, channels) -> Split:
 
 
 def training_batches(split, names, config):
-    """An endless dataset of pixels `(B, size, size, C)` and targets `(B, classes)`; its steps.
+    """Endless `Batches` of pixels `(B, size, size, C)` and targets `(B, classes)`.
 
     Whatever is drawn at random depends on the seed and on the number of the batch alone.
     """
@@ -207,7 +201,8 @@ def training_batches(split, names, config):
     order = tf.data.Dataset.range(count).shuffle(count, seed=config.seed).repeat()
     batches = order.batch(config.batch_size, drop_remainder=True).enumerate()
     batches = batches.map(example, num_parallel_calls=os.cpu_count())
-    return buckets.finish(batches), max(count // config.batch_size, 1)
+    steps = max(count // config.batch_size, 1)
+    return buckets.Batches(buckets.finish(batches), steps, steps * config.batch_size)
 
 
 def picture_batches(split, batch_size):

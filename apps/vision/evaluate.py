@@ -21,10 +21,8 @@ def main(argv=None):
         devices.require_gpu()
     classifier, names = load(folder)
     channels = classifier.tokenizer.input_shape[-1]
-    splits = data.read(config)
-    if arguments.split not in splits:
-        splits = data.complete(splits, config, channels)
-    split = data.open_split(splits[arguments.split], config.image_size, channels)
+    rows = data.read(config, (arguments.split,))[arguments.split]
+    split = data.open_split(rows, config.image_size, channels)
     data.check_labels(split.rows, names, arguments.split)
     flip = arguments.test_flip
     evaluate(folder, config, classifier, names, split, arguments.split, test_flip=flip)

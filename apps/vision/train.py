@@ -65,7 +65,6 @@ def train(config):
         if trained is None
         else trained.tokenizer.input_shape[-1]
     )
-    rows = data.complete(rows, config, channels)
     train, validation, test = (
         data.open_split(rows[split], config.image_size, channels) for split in sources.SPLITS
     )
@@ -85,12 +84,12 @@ def train(config):
         f"{'grey' if channels == 1 else 'in colour'}, {describe(names)}, "
         f"{classifier.count_params():,} parameters, run {folder}"
     )
-    batches, steps = data.training_batches(train, names, config)
+    batches = data.training_batches(train, names, config)
     steps = optimizer.compile_model(
         classifier,
         config,
         config.epochs,
-        steps,
+        batches.steps,
         loss=keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=config.label_smoothing
         ),
@@ -102,7 +101,7 @@ def train(config):
         return classification.score(scorer.predict(pictures, verbose=0), labels)
 
     classifier.fit(
-        batches,
+        batches.dataset,
         steps_per_epoch=steps,
         epochs=config.epochs,
         verbose=0,
@@ -110,7 +109,7 @@ def train(config):
             folder,
             epochs=config.epochs,
             steps=steps,
-            batch_size=config.batch_size,
+            batch_size=batches.examples / batches.steps,
             evaluate=score,
             monitor="top_1",
             patience=config.patience,

@@ -1,11 +1,11 @@
-"""What stands between a sound and a recognizer: log-mels of ours, or those of a Whisper.
+"""What stands between audio and a recognizer: log-mels of ours, or those of a Whisper.
 
 Both front ends have the same names:
 
-- `read` makes a sound, an array as the recognizer is given it, of samples. It is these themselves
-  if the front end `takes_samples`.
-- `pieces` tells where to cut a sound that is too long, `inputs` makes a batch of what is cut.
-- `steps` of a sound make one position of the model's memory, which takes `seconds`.
+- `read` turns samples into the array that the recognizer is given: the samples themselves if the
+  front end `takes_samples`, else features.
+- `pieces` tells where to cut an array that is too long, `inputs` makes a batch of what is cut.
+- `steps` of an array make one position of the model's memory, which takes `seconds`.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from pipelines.data.buckets import padded_length
 
 
 class LogMels:
-    """Sounds are log-mel spectrograms `(F, 80)`, of which four frames make a position.
+    """Audio as log-mel spectrograms `(F, 80)`, of which four frames make a position.
 
     Args:
         normalization: The `Normalization` that the model was trained with.
@@ -39,9 +39,9 @@ class LogMels:
         """The log-mel spectrogram of samples `(n,)`, not normalized."""
         return log_mel(samples).numpy()
 
-    def pieces(self, sound: np.ndarray) -> list[tuple[int, int]]:
+    def pieces(self, audio: np.ndarray) -> list[tuple[int, int]]:
         """First frame of each piece, and the one after its last."""
-        return segments.cut(sound, round(self.max_seconds / FRAME_SECONDS))
+        return segments.cut(audio, round(self.max_seconds / FRAME_SECONDS))
 
     def inputs(self, cuts: Sequence[np.ndarray], batch_size: int) -> dict[str, np.ndarray]:
         """A batch of normalized pieces, filled up to its size so that this is no new shape."""
@@ -58,11 +58,11 @@ class LogMels:
 
 
 class WhisperMels:
-    """Sounds are samples `(n,)`, of which two hops make a position; silence follows a short one.
+    """Audio as samples `(n,)`, of which two hops make a position; silence fills up a short one.
 
     Args:
         extractor: Of a `pipelines.audio.whisper.Pretrained`.
-        max_seconds: Longest piece; no more than what Whisper hears at once.
+        max_seconds: Longest piece; no more than what Whisper takes at once.
     """
 
     takes_samples = True
@@ -77,14 +77,14 @@ class WhisperMels:
         """The samples themselves: what Whisper makes of a piece depends on all of it."""
         return samples
 
-    def pieces(self, sound: np.ndarray) -> list[tuple[int, int]]:
+    def pieces(self, audio: np.ndarray) -> list[tuple[int, int]]:
         """First sample of each piece, and the one after its last."""
         longest = int(self.max_seconds * RATE) // HOP
-        if len(sound) <= longest * HOP:
-            return [(0, len(sound))]
-        frames = log_mel(sound).numpy()[: -(-len(sound) // HOP)]
+        if len(audio) <= longest * HOP:
+            return [(0, len(audio))]
+        frames = log_mel(audio).numpy()[: -(-len(audio) // HOP)]
         pieces = segments.cut(frames, longest)
-        return [(start * HOP, min(stop * HOP, len(sound))) for start, stop in pieces]
+        return [(start * HOP, min(stop * HOP, len(audio))) for start, stop in pieces]
 
     def inputs(self, cuts: Sequence[np.ndarray], batch_size: int) -> dict[str, np.ndarray]:
         """A batch of spectrograms, filled up to its size so that this is no new shape."""

@@ -26,7 +26,7 @@ def log_mel(samples):
     """Computes the logarithm of the power in bands of the mel scale.
 
     The same numbers as `librosa.feature.melspectrogram` with a Hann window of 25 ms every 10 ms,
-    zeros around the sound, and the natural logarithm of at least `FLOOR`.
+    zeros around the samples, and the natural logarithm of at least `FLOOR`.
 
     Args:
         samples: `(..., n)`, float32, `RATE` a second; the rank must be known.

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms of many sounds, computed once and kept on disk."""
+"""Log-mel spectrograms of many recordings, computed once and kept on disk."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -18,32 +18,32 @@ VERSION = "1"  # to be raised with every change of what is computed
 
 _DTYPE = np.dtype("float16")
 _FRAME_BYTES = NUMBER_OF_BINS * _DTYPE.itemsize
-_AT_ONCE = 64  # sounds that a killed run may have to compute again
+_AT_ONCE = 64  # recordings that a killed run may have to compute again
 
 
 class MelStore(Sequence):
-    """The log-mel spectrogram of each sound at each speed, `log_mel.log_mel`'s numbers in float16.
+    """Log-mel spectrograms of recordings at each speed, `log_mel.log_mel`'s numbers in float16.
 
-    What is missing is computed on all cores when the store is opened. Sounds that cannot be read
-    are left out, and one line tells how many. A sound at speed 1.1 is resampled to a tenth fewer
+    What is missing is computed on all cores when the store is opened. What cannot be read is left
+    out, and one line tells how many. A recording at speed 1.1 is resampled to a tenth fewer
     samples, so that its pitch rises too (Ko et al., 2015).
 
     The spectrograms follow one another in one file that only ever grows; where each lies is a row
     of a `RowCache`, written after the spectrogram is on the disk.
 
     Args:
-        files: The sounds.
+        files: The audio files.
         speeds: Factors of the speed.
         cache_dir: The cache folder; by default `cache.root()`.
 
     Attributes:
-        kept: `(N,)`, the places in `files` of the sounds that can be read.
-        speeds: The speeds, `len(speeds)` entries of the store for each sound: that of sound
+        kept: `(N,)`, the places in `files` of those that can be read.
+        speeds: The speeds, `len(speeds)` entries of the store for each file: that of file
             `kept[n]` at speed `speeds[s]` is entry `n * len(speeds) + s`.
         frames: Frames of each entry, `(N * len(speeds),)`, int64.
 
     Raises:
-        UserError: No sound can be read, or the disk is full or may not be written to.
+        UserError: No file can be read, or the disk is full or may not be written to.
 
     References:
         - [Ko et al., 2015](https://www.danielpovey.com/files/2015_interspeech_augmentation.pdf)

@@ -1,4 +1,4 @@
-"""Long sound in pieces that a model can hear at once."""
+"""Long audio in segments that a model can take at once."""
 
 import numpy as np
 

@@ -63,14 +63,14 @@ def spec_augment(
 def add_noise(log_mel, seed, low_db, high_db):
     """Adds steady noise of a random colour to a log-mel spectrogram.
 
-    The powers of sounds that have nothing to do with one another add up, so that no samples are
+    The powers of signals that have nothing to do with one another add up, so that no samples are
     needed. The colours go from blue to brown, evenly in the slope of the spectrum; the power of a
     band varies from frame to frame as that of Gaussian noise does.
 
     Args:
         log_mel: `(F, 80)`, as `log_mel.log_mel` computes it: before normalisation.
         seed: `(2,)` integers.
-        low_db: The least ratio of the powers of sound and noise, over the whole utterance, in dB.
+        low_db: The least ratio of the powers of speech and noise, over the whole utterance, in dB.
         high_db: The greatest.
 
     Returns:

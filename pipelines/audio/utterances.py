@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from pipelines.audio.log_mel import FRAME_SECONDS, NUMBER_OF_BINS
 from pipelines.audio.spec_augment import add_noise, spec_augment
-from pipelines.data.buckets import finish, limits
+from pipelines.data import buckets
 from pipelines.text.tokenizer import END, PAD, pad
 
 
@@ -19,7 +19,7 @@ class Augmentation:
     """What is changed at random in every utterance.
 
     Attributes:
-        noise_db: Least and greatest ratio of sound to noise, in dB, as for `add_noise`; `None` for
+        noise_db: Least and greatest ratio of speech to noise, in dB, as for `add_noise`; `None` for
             no noise.
         time_masks: As for `spec_augment`, like the others.
         time_width: In frames.
@@ -55,23 +55,6 @@ class Augmentation:
         return spec_augment(features, tf.shape(features)[0], seeds[1], **options)
 
 
-@dataclass(frozen=True)
-class _Bucket:
-    """Entries of a store that are about equally long.
-
-    Attributes:
-        entries: `(n,)`.
-        tokens: `(n, T + 1)` ids from start to end, padded.
-        length: Frames that all are padded to.
-        batch_size: Entries in a batch.
-    """
-
-    entries: np.ndarray
-    tokens: np.ndarray
-    length: int
-    batch_size: int
-
-
 def training_batches(
     store,
     tokens: Sequence[Sequence[int] | None],
@@ -80,82 +63,76 @@ def training_batches(
     seed: int,
     augment: Augmentation | None = None,
 ):
-    """An endless dataset of utterances with their transcripts, and its batches in an epoch.
+    """Draws batches of utterances of about one length with their transcripts.
 
-    Utterances of about one length share a batch; the order of the batches and in them is new every
-    time. An epoch sees as many utterances as there are sounds. Where they have several speeds, each
+    An epoch sees as many utterances as there are recordings. Where they have several speeds, each
     comes at one of them, drawn without replacement: as many epochs as there are speeds see all.
 
     Whatever is drawn at random depends on the seed and on the number of the utterance alone.
 
     Args:
         store: A `MelStore`.
-        tokens: For each sound of the store its ids from start to end, or `None` to leave it out.
+        tokens: For each recording of the store its ids from start to end; `None` leaves it out.
         normalization: A `Normalization`, as `mel_store.normalization` computes it.
-        seconds_per_batch: Of sound, padding included.
+        seconds_per_batch: Of audio, padding included.
         seed: Of order and augmentation.
         augment: What is changed in every utterance; `None` for nothing.
 
     Returns:
-        A `tf.data.Dataset` of `({"features", "frames", "tokens"}, {"attention", "ctc"})` and the
-        steps of an epoch. `features` `(B, F, 80)`, float32, are normalised and padded with 0,
-        `frames` `(B,)` tells what is none; `tokens` `(B, T)` are the ids without the end,
-        `attention` those one step later, and `ctc` those between start and end, padded with 0.
+        `Batches` of `({"features", "frames", "tokens"}, {"attention", "ctc"})`. `features`
+        `(B, F, 80)`, float32, are normalised and padded with 0, `frames` `(B,)` tells where the
+        padding begins; `tokens` `(B, T)` are the ids without the end, `attention` those one step
+        later, and `ctc` those between start and end, padded with 0.
     """
-    buckets = _make_buckets(store, tokens, seconds_per_batch)
+    speeds = len(store.speeds)
+    recordings = len(store.frames) // speeds
+    if len(tokens) != recordings:
+        raise ValueError(f"Expected the tokens of {recordings} recordings, received {len(tokens)}.")
+    wanted = np.flatnonzero(np.repeat([ids is not None for ids in tokens], speeds))
+    entries = [wanted[part] for part in buckets.split(store.frames[wanted])]
+    lengths = [int(store.frames[part].max()) for part in entries]
+    texts = [[tokens[entry // speeds] for entry in part] for part in entries]
+    frames_per_batch = int(seconds_per_batch / FRAME_SECONDS)
 
     def read(entry):
         found = tf.numpy_function(store.__getitem__, [entry], tf.float32, stateful=False)
         return tf.ensure_shape(found, (None, NUMBER_OF_BINS))
 
-    def batches_of(number, bucket):
-        def example(count, place):
-            features = read(tf.gather(bucket.entries, place))
+    def prepare(bucket, drawn):
+        def example(count, utterance):
+            entry, ids = utterance
+            features = read(entry)
             if augment is None:
                 features = normalization.apply(features)
             else:
-                drawn = tf.cast(count * len(buckets) + number, tf.int32)
+                number = tf.cast(count * len(entries) + bucket, tf.int32)
                 start = np.uint32(seed).view("int32")  # As these operations take it.
-                features = augment.apply(features, normalization, [start, drawn])
+                features = augment.apply(features, normalization, [start, number])
             frames = tf.shape(features)[0]
-            features = tf.pad(features, [[0, bucket.length - frames], [0, 0]])
-            ids = tf.gather(bucket.tokens, place)
+            features = tf.pad(features, [[0, lengths[bucket] - frames], [0, 0]])
             content = tf.where(ids == END, PAD, ids)
             inputs = {
-                "features": tf.ensure_shape(features, (bucket.length, NUMBER_OF_BINS)),
+                "features": tf.ensure_shape(features, (lengths[bucket], NUMBER_OF_BINS)),
                 "frames": frames,
                 "tokens": content[:-1],
             }
             return inputs, {"attention": ids[1:], "ctc": content[1:]}
 
-        size = len(bucket.entries)
-        order = tf.data.Dataset.range(size).shuffle(size, seed=seed + number).repeat()
-        examples = order.enumerate().map(example, num_parallel_calls=os.cpu_count())
-        return examples.batch(bucket.batch_size, drop_remainder=True)
+        return drawn.enumerate().map(example, num_parallel_calls=os.cpu_count())
 
-    counts = [max(round(len(bucket.entries) / bucket.batch_size), 1) for bucket in buckets]
-    turns = np.repeat(np.arange(len(buckets)), counts)
-    turns = tf.data.Dataset.from_tensor_slices(turns).shuffle(len(turns), seed=seed).repeat()
-    batches = tf.data.Dataset.choose_from_datasets(
-        [batches_of(number, bucket) for number, bucket in enumerate(buckets)], turns
+    batches = buckets.draw(
+        [
+            tf.data.Dataset.from_tensor_slices((part, pad(ids, max(map(len, ids)))))
+            for part, ids in zip(entries, texts, strict=True)
+        ],
+        [
+            buckets.batch_size(frames_per_batch, length, len(part))
+            for length, part in zip(lengths, entries, strict=True)
+        ],
+        seed,
+        prepare,
     )
-    return finish(batches), max(round(sum(counts) / len(store.speeds)), 1)
-
-
-def _make_buckets(store, tokens, seconds_per_batch) -> list[_Bucket]:
-    """Sorts the entries of a store into buckets by their frames."""
-    speeds = len(store.speeds)
-    if len(tokens) * speeds != len(store.frames):
-        raise ValueError(
-            f"Expected the tokens of {len(store.frames) // speeds} sounds, received {len(tokens)}."
-        )
-    wanted = np.repeat([ids is not None for ids in tokens], speeds)
-    buckets, least = [], 0
-    for limit in limits(store.frames[wanted]):
-        entries = np.flatnonzero(wanted & (store.frames > least) & (store.frames <= limit))
-        least = limit
-        texts = [tokens[entry // speeds] for entry in entries]
-        size = int(seconds_per_batch / FRAME_SECONDS) // limit
-        padded = pad(texts, max(map(len, texts)))
-        buckets.append(_Bucket(entries, padded, limit, min(max(size, 1), len(entries))))
-    return buckets
+    # As many epochs as there are speeds draw each recording at each of them.
+    return batches._replace(
+        steps=max(round(batches.steps / speeds), 1), examples=batches.examples // speeds
+    )

@@ -18,7 +18,7 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers
 from pipelines.audio import audio_files
 from pipelines.commands import runs
 from pipelines.commands.errors import UserError, first_line, unknown
-from pipelines.data.buckets import finish
+from pipelines.data import buckets
 from pipelines.data.hub import PRESET_SCHEMES
 from pipelines.text.tokenizer import END, PAD, SPECIAL, START, Tokenizer, pad
 
@@ -35,7 +35,7 @@ class Pretrained:
         tokenizer: A `pipelines.text.tokenizer.Tokenizer`, saved with a run as any other.
         extractor: KerasHub's layer from waveforms `(samples,)` or `(B, samples)` at 16 kHz to
             log-mel spectrograms `(F, M)` or `(B, F, M)`. All have the length that the model was
-            trained with, 30 seconds: shorter sounds are filled up with silence, longer ones cut.
+            trained with, 30 seconds: shorter audio is filled up with silence, longer audio cut.
     """
 
     model: keras.Model
@@ -119,39 +119,39 @@ def training_batches(
     batch_size: int,
     seed: int,
 ):
-    """An endless dataset of sounds with their transcripts, and its batches in an epoch.
+    """Draws batches of audio with its transcripts.
 
     Args:
-        files: Sounds that can be read.
+        files: Audio that can be read.
         tokens: Of each its ids from start to end.
         extractor: Of a `Pretrained`.
-        batch_size: B, at most; all sounds are as long as the model hears at once.
-        seed: Of the order, which is new in every epoch.
+        batch_size: B, at most; all features are as long as the model hears at once.
+        seed: Of the order, see `pipelines.data.buckets.draw`.
 
     Returns:
-        A `tf.data.Dataset` of `({"features": (B, F, M), "tokens": (B, T)}, (B, T))`: the ids
-        without the end, and those one step later, padded with 0; and the steps of an epoch.
+        `Batches` of `({"features": (B, F, M), "tokens": (B, T)}, (B, T))`: the ids without the end,
+        and those one step later, padded with 0.
     """
-    names, ids = [str(file) for file in files], pad(tokens, max(map(len, tokens)))
+    names = [str(file) for file in files]
     shape = (extractor.num_samples // extractor.stride, extractor.num_mels)
 
     def read(place):
         return audio_files.read(names[place])
 
-    def example(place):
+    def example(place, ids):
         samples = tf.numpy_function(read, [place], tf.float32, stateful=False)
-        own = tf.gather(ids, place)
         inputs = {
             "features": tf.ensure_shape(extractor(tf.ensure_shape(samples, [None])), shape),
-            "tokens": tf.where(own == END, PAD, own)[:-1],
+            "tokens": tf.where(ids == END, PAD, ids)[:-1],
         }
-        return inputs, own[1:]
+        return inputs, ids[1:]
 
-    batch_size = min(batch_size, len(names))
-    order = tf.data.Dataset.range(len(names)).shuffle(len(names), seed=seed).repeat()
-    batches = order.map(example, num_parallel_calls=os.cpu_count())
-    batches = batches.batch(batch_size, drop_remainder=True)
-    return finish(batches), max(round(len(names) / batch_size), 1)
+    def prepare(_, drawn):
+        return drawn.map(example, num_parallel_calls=os.cpu_count())
+
+    ids = pad(tokens, max(map(len, tokens)))
+    examples = tf.data.Dataset.from_tensor_slices((np.arange(len(names)), ids))
+    return buckets.draw([examples], [min(batch_size, len(names))], seed, prepare)
 
 
 def copy_weights(backbone: keras.Model, model: keras.Model, rows: list[int]) -> None:

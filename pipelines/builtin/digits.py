@@ -1,11 +1,12 @@
 """The built-in image classification data set: scikit-learn's scans of handwritten digits."""
 
 import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from pipelines.commands.runs import write_json_lines
 
 VERSION = "1"  # to be raised with every change of the images, the split or the layout
 SHARES = {"test": 0.2, "validation": 0.1}
@@ -36,8 +37,7 @@ def write(folder: Path) -> None:
             lines[split].append({"file_name": name, "label": str(digit)})
     for split, rows in lines.items():
         rows.sort(key=lambda row: row["file_name"])
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        (folder / f"{split}.jsonl").write_text(text, encoding="utf-8")
+        write_json_lines(folder / f"{split}.jsonl", rows)
 
 
 def _splits(scans: np.ndarray) -> list[str]:

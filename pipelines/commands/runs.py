@@ -193,8 +193,8 @@ def write_json(path, value):
 def write_json_lines(path, rows):
     """Writes an object a line, under another name first, as `write_json`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    temporary.write_text("".join(lines), "utf-8")
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     os.replace(temporary, path)
 
 

@@ -94,13 +94,13 @@ def _documents(text, name):
             names = ", ".join(f"'{field}'" for field in FIELDS)
             raise UserError(f"{name}:{number}: expected an object with a text in one of {names}")
         if not is_unicode(field):
-            raise UserError(f"{name}:{number}: half a surrogate pair, which is no character")
+            raise UserError(f"{name}:{number}: an unpaired surrogate")
         texts.append(field)
     return texts
 
 
 def is_unicode(text):
-    """Whether a text has no half of a surrogate pair, which JSON can write and UTF-8 cannot."""
+    """Whether a text has no unpaired surrogate, which JSON can write and UTF-8 cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,10 +1,12 @@
 """The files of a data set's splits, in whatever format they are."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pipelines.commands.errors import UserError
-from pipelines.data import sources
+from pipelines.data import splits
+from pipelines.data.splits import SPLITS
 
 # Other names that data sets come with.
 NAMES = {
@@ -14,10 +16,10 @@ NAMES = {
 }
 
 
-def read_wanted(
+def read_splits(
     folder: str | Path,
     readers: Mapping[str, Callable[[Path], list[dict]]],
-    wanted: Sequence[str] = sources.SPLITS,
+    wanted: Sequence[str] = SPLITS,
     label: str | None = None,
     content: str = "file_name",
 ) -> dict[str, list[dict]]:
@@ -28,27 +30,29 @@ def read_wanted(
             of the endings, packed (`.gz`) or not, and maybe a version, as in `dev-v1.1.json`.
         readers: For each ending (".jsonl") what reads such a file, the first that is there counts.
         wanted: Some of "train", "validation" and "test".
-        label: As for `sources.cut_missing`.
-        content: As for `sources.cut_missing`.
+        label: As for `splits.cut_missing`.
+        content: As for `splits.cut_missing`.
 
     Raises:
         UserError: There is no file to read a split from, or one is wrong.
     """
     folder = Path(folder)
-    files = {split: _find(folder, split, readers) for split in sources.SPLITS}
-    missing = [split for split in sources.SPLITS if files[split] is None]
-    # What has no file takes its lines from `train`.
-    is_cut = bool(missing) and ("train" in wanted or not set(missing).isdisjoint(wanted))
-    if is_cut and "train" in missing:
-        raise UserError(
-            f"{folder} has no train{', train'.join(readers)} (or .gz): expected are train and, "
-            "if need be cut from it, validation and test"
-        )
-    needed = [s for s in sources.SPLITS if s not in missing] if is_cut else wanted
-    rows = {split: files[split][1](files[split][0]) for split in needed}
-    if is_cut:
-        rows = sources.cut_missing(rows, folder, label, content)
-    return {split: rows[split] for split in wanted}
+    there = {}
+    for split in SPLITS:
+        if found := _find(folder, split, readers):
+            path, reader = found
+            there[split] = functools.partial(reader, path)
+    there.setdefault("train", functools.partial(_refuse, folder, readers))
+    return splits.read_wanted(there, wanted, folder, label, content)
+
+
+def _refuse(folder, readers):
+    *some, last = (f"train{ending}" for ending in readers)
+    names = f"{', '.join(some)} or {last}" if some else last
+    raise UserError(
+        f"{folder} has no {names} (or .gz); validation and test are optional. "
+        f"{splits.what_is_there(folder)}"
+    )
 
 
 def _find(folder: Path, split: str, readers: Mapping[str, Callable]) -> tuple | None:

@@ -76,5 +76,5 @@ def _get(holder, field: str, kind, at: str):
         kinds = {list: "a list", str: "a text", int: "a number"}
         raise UserError(f"{at} has no '{field}' that is {kinds.get(kind, 'a text or a number')}")
     if isinstance(value, str) and not is_unicode(value):
-        raise UserError(f"{at}: '{field}' has half a surrogate pair, which is no character")
+        raise UserError(f"{at}: '{field}' has an unpaired surrogate")
     return value

@@ -2,10 +2,11 @@
 
 import contextlib
 import difflib
+import importlib.util
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import soundfile
 
 from pipelines.commands.devices import quiet_start
 from pipelines.commands.errors import UserError, first_line, unknown
+from pipelines.commands.runs import write_json_lines
 from pipelines.commands.terminal import progress_bar
 
 # "restval" is what the COCO captions have left over; the literature trains on it too.
@@ -43,12 +45,25 @@ SUBSETS = {
 SUPERVISED = ("source", "target")
 
 
+def names() -> set[str]:
+    """Returns names of data sets in TensorFlow Datasets without importing it, which takes seconds.
+
+    Its folders name nearly all of them, which is good enough for a hint.
+    """
+    spec = importlib.util.find_spec("tensorflow_datasets")
+    found = set()
+    for folder in map(Path, spec.submodule_search_locations if spec else ()):
+        found |= {path.stem for path in folder.glob("url_checksums/*.txt")}
+        found |= {path.parent.name for path in folder.glob("datasets/*/__init__.py")}
+    return found
+
+
 class Export:
     """A TensorFlow data set that is to become a folder.
 
     Args:
         name: `tfds:NAME[/CONFIG]`, or `tfds:` and one of `SUBSETS`.
-        fields: The fields of a line, as in `sources.read_split`.
+        fields: The fields of a line, as in `json_lines.read`.
         candidates: For each field, the features that may hold it, as paths such as
             "captions/text"; by default the feature of the field's name, and for `source` and
             `target` those that the set itself has for input and target. For other languages, name
@@ -114,12 +129,15 @@ class Export:
             ) from error
         for split, names in self._splits.items():
             there = [name for name in names if name in self._builder.info.splits]
-            for part in there if split == "train" else there[:1]:
-                self._write_split(folder, split, part)
+            parts = there if split == "train" else there[:1]
+            path = folder / f"{split}.jsonl"
+            write_json_lines(path, chain.from_iterable(self._rows(folder, part) for part in parts))
+            if path.stat().st_size == 0:
+                path.unlink()
 
-    def _write_split(self, folder: Path, split: str, part: str) -> None:
+    def _rows(self, folder: Path, part: str) -> Iterator[dict]:
+        """Yields the lines of a part, and writes the files that they name."""
         total = self._builder.info.splits[part].num_examples
-        lines = []
         with progress_bar() as progress:
             task = progress.add_task(f"writing {self.name} {part}", total=total)
             for number, example in enumerate(self._examples(part)):
@@ -133,11 +151,8 @@ class Export:
                         value = file_name
                     row[field] = value
                 if all(row.values()):  # Captions or labels of a test split may be kept secret.
-                    lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+                    yield row
                 progress.advance(task)
-        if lines:
-            with open(folder / f"{split}.jsonl", "a", encoding="utf-8") as file:
-                file.writelines(lines)
 
     def _examples(self, part: str) -> Iterator[dict]:
         import tensorflow_datasets as tfds
@@ -175,7 +190,7 @@ class Export:
         return keys
 
     def _value(self, field: str, example: dict) -> str | list[str] | list[dict] | bytes:
-        """Returns a field's text or texts, its objects, or the bytes of its image or sound."""
+        """Returns a field's text or texts, its objects, or the bytes of its image or audio."""
         found = self._features[field]
         if isinstance(found, dict):
             parts = [self._content(path, list, example) for path in found.values()]
@@ -247,7 +262,7 @@ class Export:
     def _feature(self, path: str):
         """Returns what is at a path if a line can hold it, else None.
 
-        That is an image, a sound, a label, a text, or a sequence of labels, of texts or of whole
+        That is an image, audio, a label, a text, or a sequence of labels, of texts or of whole
         numbers.
         """
         import tensorflow as tf
@@ -272,7 +287,7 @@ class Export:
 
 
 def _flac(samples: np.ndarray, rate: int) -> bytes:
-    """Returns a sound `(n,)` or `(n, channels)`, integers of 16 or 32 bits or floats, as a file."""
+    """Returns audio `(n,)` or `(n, channels)`, integers of 16 or 32 bits or floats, as a file."""
     if np.issubdtype(samples.dtype, np.integer):
         is_short = np.array_equal(samples, samples.astype(np.int16))
         samples = samples.astype(np.int16 if is_short else np.int32)

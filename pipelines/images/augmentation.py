@@ -1,7 +1,7 @@
-"""Random crops, mirror images and erased rectangles, of whole batches of pictures at once.
+"""Random crops, mirror images and erased rectangles, of whole batches of images at once.
 
 As all augmentation here: plain `tf` ops over `(B, H, W, C)`, for the inside of `tf.data`, and every
-picture is drawn for by itself. The same seed gives the same pictures.
+image is drawn for by itself. The same seed gives the same images.
 """
 
 import math
@@ -10,12 +10,12 @@ import tensorflow as tf
 
 
 def crop_and_flip(images, seed, padding=0, flip=False):
-    """Moves pictures about and mirrors half of them.
+    """Moves images about and mirrors half of them.
 
     Args:
         images: `(B, H, W, C)`, of any type.
         seed: `(2,)` integers.
-        padding: Pixels of black around a picture before a part of its own size is cut out.
+        padding: Pixels of black around an image before a part of its own size is cut out.
         flip: Whether to mirror, left to right.
 
     Returns:
@@ -45,13 +45,13 @@ def crop_and_flip(images, seed, padding=0, flip=False):
 
 
 def random_erasing(images, seed, share=0.25, area=(0.02, 0.33), aspect=(0.3, 3.3)):
-    """Fills a random rectangle of some pictures with noise, Zhong et al. (2020).
+    """Fills a random rectangle of some images with noise, Zhong et al. (2020).
 
     Args:
         images: `(B, H, W, C)`, float, 0 to 255.
         seed: `(2,)` integers.
-        share: Of pictures that lose a rectangle.
-        area: Least and greatest part of the picture that is erased.
+        share: Of images that lose a rectangle.
+        area: Least and greatest part of the image that is erased.
         aspect: Least and greatest height of the rectangle, in widths.
 
     Returns:
@@ -86,8 +86,8 @@ def rectangles(tops, lefts, bottoms, rights, height, width):
         lefts: The first column.
         bottoms: The row after the last.
         rights: The column after the last.
-        height: Of the pictures.
-        width: Of the pictures.
+        height: Of the images.
+        width: Of the images.
     """
     rows = tf.range(height, dtype=tops.dtype)
     columns = tf.range(width, dtype=tops.dtype)

@@ -1,4 +1,4 @@
-"""Pretrained picture networks, and their features, computed once."""
+"""Pretrained image networks, and their features, computed once."""
 
 import hashlib
 import inspect
@@ -24,7 +24,7 @@ FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network from pictures to a grid of features.
+    """A network from images to a grid of features.
 
     Attributes:
         name: The name it was opened by.
@@ -55,21 +55,21 @@ def open_backbone(name: str, image_size: int, trainable: bool = False) -> Backbo
     Args:
         name: A network of Keras Applications (in any case of letters), whose ImageNet weights are
             downloaded once; or a KerasHub preset: a folder, or a name such as `kaggle://...`.
-        image_size: Width and height of the pictures.
+        image_size: Width and height of the images.
         trainable: Whether the network's weights are trained.
 
     Returns:
         The backbone.
 
     Raises:
-        UserError: There is no such network or folder, it is no picture network, it does not take
-            pictures of this size, or its weights cannot be had.
+        UserError: There is no such network or folder, it is no image network, it does not take
+            images of this size, or its weights cannot be had.
     """
     if name.endswith(".keras"):
         backbone = load(name)
         if backbone.model.input_shape[1:] != (image_size, image_size, 3):
             raise UserError(
-                f"the backbone {name} takes pictures of {backbone.model.input_shape[1]} pixels, "
+                f"the backbone {name} takes images of {backbone.model.input_shape[1]} pixels, "
                 f"not of {image_size}: --image-size {backbone.model.input_shape[1]}"
             )
         for layer in backbone.model.layers:
@@ -83,6 +83,24 @@ def open_backbone(name: str, image_size: int, trainable: bool = False) -> Backbo
     return Backbone(name, keras.Model(pixels, features, name="backbone"))
 
 
+def open_frozen(name: str, image_size: int) -> Backbone:
+    """Opens a pretrained network to compute features: in float32, whatever training computes in.
+
+    Args:
+        name: As for `open_backbone`.
+        image_size: As for `open_backbone`.
+
+    Raises:
+        UserError: As `open_backbone`.
+    """
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        return open_backbone(name, image_size)
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
 def cached_features(
     files: Sequence[str | Path],
     backbone_name: str,
@@ -91,17 +109,17 @@ def cached_features(
     flip: bool = False,
     saved: str | Path | None = None,
 ) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
-    """Computes the features of pictures once and keeps them on disk.
+    """Computes the features of images once and keeps them on disk.
 
-    The network is opened only if a picture is new. Its weights stay in float32, whatever the
+    The network is opened only if an image is new. Its weights stay in float32, whatever the
     precision of the training that the features are for.
 
     Args:
-        files: The files of the pictures.
+        files: The files of the images.
         backbone_name: As for `open_backbone`.
-        image_size: Width and height that the pictures are brought to.
+        image_size: Width and height that the images are brought to.
         cache_dir: The cache folder; by default `cache.root()`.
-        flip: Whether the pictures are mirrored, left to right, first.
+        flip: Whether the images are mirrored, left to right, first.
         saved: A copy made by `save`, which is opened in place of the original: that may be on
             another machine.
 
@@ -127,16 +145,16 @@ def cached_features(
     try:
         height, width, channels = json.loads((folder / "shape.json").read_text())
     except (FileNotFoundError, NotADirectoryError, ValueError):
-        backbone = _open_in_float32(backbone_name, image_size)
+        backbone = open_frozen(backbone_name, image_size)
         height, width, channels = *backbone.grid, backbone.channels
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "shape.json").write_text(json.dumps([height, width, channels]))
 
     def compute(positions: list[int]) -> Iterator[tuple[list[int], np.ndarray]]:
-        network = (backbone or _open_in_float32(backbone_name, image_size)).model
+        network = (backbone or open_frozen(backbone_name, image_size)).model
         chosen_files = [files[i] for i in positions]
-        for chosen, pixels in image_files.batches(chosen_files, image_size, BATCH_SIZE):
+        for chosen, pixels in image_files.batches(chosen_files, image_size, BATCH_SIZE, skipped=[]):
             features = compute_features(network, pixels[:, :, ::-1] if flip else pixels)
             yield [positions[i] for i in chosen], features.reshape(len(chosen), -1, channels)
 
@@ -148,7 +166,7 @@ def cached_features(
 
 def save(name: str, image_size: int, path: str | Path) -> None:
     """Saves a backbone, so that a run can be used where the original is not."""
-    _open_in_float32(name, image_size).model.save(path)
+    open_frozen(name, image_size).model.save(path)
 
 
 def load(path: str | Path) -> Backbone:
@@ -163,7 +181,7 @@ def load(path: str | Path) -> Backbone:
 
 
 def compute_features(network: keras.Model, pixels: np.ndarray) -> np.ndarray:
-    """Computes the features of any number of pictures.
+    """Computes the features of any number of images.
 
     Args:
         network: The `model` of a backbone.
@@ -181,15 +199,6 @@ def compute_features(network: keras.Model, pixels: np.ndarray) -> np.ndarray:
         parts.append(keras.ops.convert_to_numpy(network.predict_on_batch(batch))[: len(chosen)])
     features = np.concatenate(parts)
     return np.clip(features, -FLOAT16_MAX, FLOAT16_MAX).astype(np.float16)
-
-
-def _open_in_float32(name: str, image_size: int) -> Backbone:
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        return open_backbone(name, image_size)
-    finally:
-        keras.config.set_dtype_policy(policy)
 
 
 def _applications() -> list[str]:
@@ -213,7 +222,7 @@ def _application_features(name: str, pixels: keras.KerasTensor, trainable: bool)
             network = constructor(
                 include_top=False, weights="imagenet", input_shape=(size, size, 3)
             )
-    except ValueError as error:  # Among others, pictures smaller than the network can take.
+    except ValueError as error:  # Among others, images smaller than the network can take.
         raise UserError(f"cannot open the backbone {name}: {first_line(error)}") from error
     except Exception as error:  # What Keras raises for a failed download.
         raise UserError(
@@ -249,9 +258,9 @@ def _preset_features(name: str, pixels: keras.KerasTensor, trainable: bool):
     network.trainable = trainable
     try:
         features = network(_rescaled(preset, pixels), training=False)
-    except Exception as error:  # The network takes text, or sound, or pictures of another size.
+    except Exception as error:  # The network takes text, or sound, or images of another size.
         raise UserError(
-            f"the preset {name} does not take pictures of {pixels.shape[1]} pixels: "
+            f"the preset {name} does not take images of {pixels.shape[1]} pixels: "
             f"{first_line(error)}"
         ) from error
     return _as_grid(name, features)

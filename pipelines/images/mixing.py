@@ -1,4 +1,4 @@
-"""MixUp and CutMix: pictures made of two, and targets made of theirs."""
+"""MixUp and CutMix: images made of two, and targets made of theirs."""
 
 import tensorflow as tf
 
@@ -6,13 +6,13 @@ from pipelines.images.augmentation import rectangles
 
 
 def mixup(images, targets, seed, alpha):
-    """Lays each picture over the next of the batch, Zhang et al. (2018).
+    """Lays each image over the next of the batch, Zhang et al. (2018).
 
     Args:
         images: `(B, H, W, C)`, float.
         targets: `(B, classes)`, what part each class has.
         seed: `(2,)` integers.
-        alpha: The shares of the two are drawn from Beta(alpha, alpha), for each picture.
+        alpha: The shares of the two are drawn from Beta(alpha, alpha), for each image.
 
     Returns:
         As `images` and `targets`.
@@ -25,13 +25,13 @@ def mixup(images, targets, seed, alpha):
 
 
 def cutmix(images, targets, seed, alpha):
-    """Puts a rectangle of the next picture of the batch into each, Yun et al. (2019).
+    """Puts a rectangle of the next image of the batch into each, Yun et al. (2019).
 
     Args:
         images: `(B, H, W, C)`, float.
         targets: `(B, classes)`, what part each class has.
         seed: `(2,)` integers.
-        alpha: The part that stays is drawn from Beta(alpha, alpha), for each picture. Targets go by
+        alpha: The part that stays is drawn from Beta(alpha, alpha), for each image. Targets go by
             the area that is really seen, as the rectangle may reach over the edge.
 
     Returns:
@@ -58,7 +58,7 @@ def cutmix(images, targets, seed, alpha):
 
 
 def mix(images, targets, seed, mixup_alpha=0.0, cutmix_alpha=0.0):
-    """MixUp, CutMix, or each for a random half of the pictures where both have an alpha.
+    """MixUp, CutMix, or each for a random half of the images where both have an alpha.
 
     Args:
         images: `(B, H, W, C)`, float.

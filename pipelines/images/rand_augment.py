@@ -1,6 +1,6 @@
-"""RandAugment: some random operations of one strength on every picture, Cubuk et al. (2020).
+"""RandAugment: some random operations of one strength on every image, Cubuk et al. (2020).
 
-The operations are those of Pillow, which the paper used, over whole batches of float pictures
+The operations are those of Pillow, which the paper used, over whole batches of float images
 `(B, H, W, C)` from 0 to 255: `operation(images, strength)` with `(B,)` strengths from -1 to 1.
 """
 
@@ -13,18 +13,18 @@ SHEAR = 0.3
 TRANSLATION = 0.45  # of the side
 ENHANCEMENT = 0.9  # what a factor of colour, contrast, brightness or sharpness departs from 1
 BITS = 4  # that posterizing takes away
-FILL = 128.0  # where a moved picture has none
+FILL = 128.0  # where a moved image has none
 
 _EDGES = [[0, 0], [1, 1], [1, 1], [0, 0]]
 
 
 def rand_augment(images, seed, layers=2, magnitude=9.0):
-    """Puts random operations on each picture, one after the other.
+    """Puts random operations on each image, one after the other.
 
     Args:
         images: `(B, H, W, C)`, float, 0 to 255; C is 1 or 3.
         seed: `(2,)` integers.
-        layers: Operations on each picture.
+        layers: Operations on each image.
         magnitude: Their strength, 0 to 10.
 
     Returns:
@@ -43,17 +43,17 @@ def rand_augment(images, seed, layers=2, magnitude=9.0):
 
 
 def apply(images, chosen, strengths):
-    """Puts one operation on each picture.
+    """Puts one operation on each image.
 
     Args:
         images: `(B, H, W, C)`, float, 0 to 255.
-        chosen: `(B,)`, the place of the picture's operation in `OPERATIONS`.
+        chosen: `(B,)`, the place of the image's operation in `OPERATIONS`.
         strengths: `(B,)`, -1 to 1.
 
     Returns:
         As `images`.
     """
-    # Each operation is computed for its own pictures alone; those that move pixels are the last.
+    # Each operation is computed for its own images alone; those that move pixels are the last.
     kinds = tf.minimum(chosen, len(_VALUES))
     numbers = tf.dynamic_partition(tf.range(tf.shape(images)[0]), kinds, len(_VALUES) + 1)
     *parts, moved = [(tf.gather(images, rows), tf.gather(strengths, rows)) for rows in numbers]
@@ -63,7 +63,7 @@ def apply(images, chosen, strengths):
 
 
 def identity(images, strength):
-    """Leaves the pictures as they are."""
+    """Leaves the images as they are."""
     return images
 
 
@@ -109,24 +109,24 @@ def posterize(images, strength):
 
 
 def color(images, strength):
-    """Takes colour away, or makes it stronger; grey pictures stay."""
+    """Takes colour away, or makes it stronger; grey images stay."""
     return _enhance(_grey(images), images, strength)
 
 
 def contrast(images, strength):
-    """Draws the values to the mean grey of the picture, or away from it."""
+    """Draws the values to the mean grey of the image, or away from it."""
     mean = tf.round(tf.reduce_mean(_grey(images), [1, 2, 3], keepdims=True))
     return _enhance(mean, images, strength)
 
 
 def brightness(images, strength):
-    """Makes pictures darker, or brighter."""
+    """Makes images darker, or brighter."""
     return _enhance(0.0, images, strength)
 
 
 def sharpness(images, strength):
-    """Blurs pictures, or sharpens them; the outermost pixels stay."""
-    # Sums of slices, because a convolution of no pictures at all fails.
+    """Blurs images, or sharpens them; the outermost pixels stay."""
+    # Sums of slices, because a convolution of no images at all fails.
     lines = images[:, :-2] + images[:, 1:-1] + images[:, 2:]
     boxes = lines[:, :, :-2] + lines[:, :, 1:-1] + lines[:, :, 2:]
     inner = images[:, 1:-1, 1:-1]
@@ -142,7 +142,7 @@ def _move(images, strength, motions):
     angle = angle * ROTATION * math.pi / 180
     cos, sin = tf.cos(angle), tf.sin(angle)
     a, b, c, d = cos, SHEAR * shear_x - sin, SHEAR * shear_y + sin, cos
-    # Around the middle of the picture.
+    # Around the middle of the image.
     x, y = (width - 1) / 2, (height - 1) / 2
     right = x - a * x - b * y + tf.round(TRANSLATION * width * shift_x)
     down = y - c * x - d * y + tf.round(TRANSLATION * height * shift_y)
@@ -158,7 +158,7 @@ def _move(images, strength, motions):
 
 
 def _enhance(plain, images, strength):
-    """Pillow's `ImageEnhance`: on the line from the plain picture to the given one, and beyond."""
+    """Pillow's `ImageEnhance`: on the line from the plain image to the given one, and beyond."""
     factor = 1 + ENHANCEMENT * _each(strength)
     return tf.clip_by_value(plain + factor * (images - plain), 0.0, 255.0)
 

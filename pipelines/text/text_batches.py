@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from pipelines.data.buckets import finish, limits, padded_length
+from pipelines.data import buckets
 
 
 @dataclass(frozen=True)
@@ -44,40 +44,29 @@ class Examples:
 
 def training_batches(
     examples: Examples, tokens_per_batch: int, seed: int, labels: str = "labels"
-) -> tuple[tf.data.Dataset, int]:
-    """Sorts examples into buckets by their tokens, and draws batches from them without end.
-
-    The order of buckets and the order in them are new in every epoch, and the same for a seed.
+) -> buckets.Batches:
+    """Sorts examples into buckets by their tokens, and draws batches of `(features, labels)`.
 
     Args:
         examples: At least one.
         tokens_per_batch: Padding included.
-        seed: Of the order.
+        seed: Of the order, see `pipelines.data.buckets.draw`.
         labels: Name of the feature that is the target.
 
     Returns:
-        A dataset of `(features, labels)`, and its batches in an epoch.
+        `Batches`.
     """
-    buckets, turns, least = [], [], 0
-    for limit in limits(examples.lengths):
-        rows = np.flatnonzero((examples.lengths > least) & (examples.lengths <= limit))
-        least = limit
-        if not len(rows):
-            continue
-        arrays = examples.pad(rows)
-        size = min(max(tokens_per_batch // arrays["tokens"].shape[1], 1), len(rows))
-        bucket = tf.data.Dataset.from_tensor_slices(arrays)
-        bucket = bucket.shuffle(len(rows), seed=seed + len(buckets)).repeat()
-        turns += [len(buckets)] * max(round(len(rows) / size), 1)
-        buckets.append(bucket.batch(size, drop_remainder=True))
-    order = tf.data.Dataset.from_tensor_slices(np.array(turns, "int64"))
-    order = order.shuffle(len(turns), seed=seed).repeat()
+    padded = [examples.pad(rows) for rows in buckets.split(examples.lengths)]
+    sizes = [
+        buckets.batch_size(tokens_per_batch, length, count)
+        for count, length in (arrays["tokens"].shape for arrays in padded)
+    ]
 
-    def split(features):
+    def finalize(features):
         return {k: v for k, v in features.items() if k != labels}, features[labels]
 
-    batches = tf.data.Dataset.choose_from_datasets(buckets, order)
-    return finish(batches.map(split)), len(turns)
+    datasets = map(tf.data.Dataset.from_tensor_slices, padded)
+    return buckets.draw(list(datasets), sizes, seed, finalize=finalize)
 
 
 def whole_batches(
@@ -100,7 +89,7 @@ def whole_batches(
     longest = {name: max(lengths, default=0) for name, lengths in sizes.items()}
     start = 0
     while start < len(order):
-        length = min(padded_length(int(examples.lengths[order[start]])), longest["tokens"])
+        length = min(buckets.padded_length(int(examples.lengths[order[start]])), longest["tokens"])
         size = 2 ** int(np.log2(max(tokens_per_batch // max(length, 1), 1)))
         rows = order[start : start + size]
         filled = np.concatenate([rows, np.repeat(rows[-1:], size - len(rows))])

@@ -25,6 +25,10 @@ class WordPieces:
     Ids equal those of `keras_hub.tokenizers.WordPieceTokenizer`, which does not say where in the
     text its pieces stand.
 
+    The parts of `tokenizers` come near and are slower: they lower the case where KerasHub folds it
+    (NFKC_Casefold), limit words by characters and not bytes, and of a letter with its accents they
+    tell the place of the first character alone.
+
     Args:
         vocabulary: The pieces in the order of their ids.
         lowercase: Whether the case of letters, and what NFKC calls equal, make no difference.

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipelines.commands import text_input
 from pipelines.commands.errors import UserError
+from pipelines.data import json_lines
 from pipelines.text import lower_words
 
 
@@ -57,9 +58,7 @@ def _questions(wanted, question):
 
 
 def _read_questions(path):
-    from pipelines.data import sources
-
     if not path.is_file():
         raise UserError(f"there is no file {path}")
-    rows = sources.read_file(path, {"context": str, "question": str})
+    rows = json_lines.read(path, {"context": str, "question": str})
     return [{"context": row["context"], "question": row["question"]} for row in rows]

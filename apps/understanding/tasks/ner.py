@@ -8,7 +8,7 @@ import numpy as np
 from apps.understanding.tasks import inputs, shared
 from apps.understanding.tasks.entity_tagger import EntityTagger
 from apps.understanding.tasks.task import Reading, Task
-from pipelines.data import conll, sources, split_files, tags
+from pipelines.data import conll, json_lines, split_files, tags
 from pipelines.maps.alignments import Alignment, Labels
 from pipelines.maps.attention_maps import AttentionMap
 from pipelines.metrics import span_scores
@@ -93,10 +93,10 @@ class EntityRecognition(Task):
             ".txt": conll.read,
             ".tsv": conll.read,
         }
-        return split_files.read_wanted(self.locate(), readers, wanted)
+        return split_files.read_splits(self.locate(), readers, wanted)
 
     def _read_lines(self, path):
-        return tags.to_bio(sources.read_file(path, self.FIELDS, _complaint), path)
+        return tags.to_bio(json_lines.read(path, self.FIELDS, _complaint), path)
 
     def row(self, given):
         return inputs.sentence_row(given.strip()) if isinstance(given, str) else given

@@ -8,7 +8,7 @@ import numpy as np
 from apps.understanding.tasks import shared
 from apps.understanding.tasks.answer_finder import IMPOSSIBLE, AnswerFinder
 from apps.understanding.tasks.task import Reading, Task
-from pipelines.data import answers, sources, split_files, squad
+from pipelines.data import answers, json_lines, split_files, squad
 from pipelines.maps.alignments import Alignment, Labels
 from pipelines.maps.attention_maps import AttentionMap
 from pipelines.metrics import answer_scores
@@ -65,7 +65,7 @@ class QuestionAnswering(Task):
 
     def read(self, wanted):
         readers = {".jsonl": _read_lines, ".json": squad.read}
-        splits = split_files.read_wanted(self.locate(), readers, wanted, content="context")
+        splits = split_files.read_splits(self.locate(), readers, wanted, content="context")
         return {
             split: [{**row, "id": str(row.get("id", number))} for number, row in enumerate(rows)]
             for split, rows in splits.items()
@@ -183,4 +183,4 @@ class QuestionAnswering(Task):
 
 def _read_lines(path):
     fields = {"context": str, "question": str}
-    return answers.place(sources.read_file(path, fields, answers.complaint), path)
+    return answers.place(json_lines.read(path, fields, answers.complaint), path)

@@ -11,7 +11,7 @@ from apps.understanding.tasks import inputs, shared
 from apps.understanding.tasks.task import Reading, Task
 from apps.understanding.tasks.text_classifier import TextClassifier
 from pipelines.commands.errors import UserError
-from pipelines.data import labels, sources, split_files, tables
+from pipelines.data import json_lines, labels, split_files, tables
 from pipelines.decoding.result import Alternative
 from pipelines.maps.text_maps import TextMap
 from pipelines.metrics import classification
@@ -69,7 +69,7 @@ class Sentiment(Task):
 
     def read(self, wanted):
         readers = {".jsonl": _read_lines, ".csv": _read_table, ".tsv": _read_table}
-        splits = split_files.read_wanted(
+        splits = split_files.read_splits(
             self.locate(), readers, wanted, label="label", content="text"
         )
         for split, rows in splits.items():
@@ -189,7 +189,7 @@ class Sentiment(Task):
 
 
 def _read_lines(path):
-    return sources.read_file(path, {"text": str}, labels.complaint)
+    return json_lines.read(path, {"text": str}, labels.complaint)
 
 
 def _read_table(path):

@@ -1,12 +1,13 @@
 """The built-in translation data set: dates written out in many languages, to ISO 8601."""
 
 import datetime
-import json
 import random
 from pathlib import Path
 
 from babel import Locale
 from babel.dates import DateTimeFormat, tokenize_pattern
+
+from pipelines.commands.runs import write_json_lines
 
 VERSION = "2"  # to be raised with every change of the lines, the split or the layout
 YEARS = (1800, 2199)
@@ -58,21 +59,19 @@ def write(
     chosen = iter(rng.sample(days, sum(counts.values())))
     patterns = {name: _patterns(Locale.parse(name)) for name in LOCALES}
     for split, count in counts.items():
-        with (Path(folder) / f"{split}.jsonl").open("w", encoding="utf-8") as file:
-            for _ in range(count):
-                date, locale = datetime.date.fromordinal(next(chosen)), rng.choice(LOCALES)
-                source, month = _written(date, locale, rng.choice(patterns[locale]))
-                if rng.random() < NATIVE_DIGITS:
-                    source = _native_digits(source, locale)
-                if rng.random() < LOWER_CASE:
-                    source = source.lower()
-                row = {
-                    "source": source,
-                    "target": date.isoformat(),
-                    "locale": locale,
-                    "month": month,
-                }
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        rows = (_row(next(chosen), patterns, rng) for _ in range(count))
+        write_json_lines(Path(folder) / f"{split}.jsonl", rows)
+
+
+def _row(day: int, patterns: dict[str, list[tuple]], rng: random.Random) -> dict:
+    """Returns the line of a day, in a locale and a pattern of its own."""
+    date, locale = datetime.date.fromordinal(day), rng.choice(LOCALES)
+    source, month = _written(date, locale, rng.choice(patterns[locale]))
+    if rng.random() < NATIVE_DIGITS:
+        source = _native_digits(source, locale)
+    if rng.random() < LOWER_CASE:
+        source = source.lower()
+    return {"source": source, "target": date.isoformat(), "locale": locale, "month": month}
 
 
 def _patterns(locale: Locale) -> list[tuple]:

@@ -2,7 +2,6 @@
 
 import ast
 import hashlib
-import json
 import re
 import sysconfig
 import warnings
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from pipelines.builtin.docstrings import prose
 from pipelines.builtin.docstrings.near_duplicates import equal_pairs, groups, similar_pairs
+from pipelines.commands.runs import write_json_lines
 from pipelines.commands.terminal import progress_bar
 
 VERSION = "2"  # to be raised with every change of the lines, the split or the layout
@@ -48,8 +48,7 @@ def write(folder: Path, validation: int = 1_000, test: int = 1_500) -> None:
                     found.setdefault((document, summary), module)
     rows = [{"document": d, "summary": s, "module": m} for (d, s), m in found.items()]
     for split, chosen in _split(rows, {"test": test, "validation": validation}).items():
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in chosen)
-        (Path(folder) / f"{split}.jsonl").write_text(text, encoding="utf-8")
+        write_json_lines(Path(folder) / f"{split}.jsonl", chosen)
 
 
 def _sources() -> list[tuple[str, Path]]:

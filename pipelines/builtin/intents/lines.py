@@ -5,6 +5,8 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from pipelines.commands.runs import write_json_lines
+
 
 def write_splits(
     folder: Path,
@@ -32,5 +34,4 @@ def write_splits(
             if mark not in seen:
                 seen.add(mark)
                 rows.append(row)
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        (Path(folder) / f"{split}.jsonl").write_text(text, encoding="utf-8")
+        write_json_lines(Path(folder) / f"{split}.jsonl", rows)

@@ -1,10 +1,11 @@
 """Writes the images and captions of scenes to a folder, in the open layout."""
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from pipelines.commands.runs import write_json_lines
 
 from .language import captions
 from .render import render
@@ -60,18 +61,21 @@ def write_part(folder: Path, seed: int, worker: int, workers: int, *counts: int)
     """Writes one worker's share of each split: its images, and a file with its lines."""
     for split, count in zip(SPLITS, counts, strict=True):
         share = range(count * worker // workers, count * (worker + 1) // workers)
-        with _part(folder, split, worker).open("w") as lines:
-            for index in share:
-                scene = sample_scene(seed, split, index)
-                name = f"images/{split}-{index:06d}.png"
-                render(scene).save(folder / name, compress_level=1)
-                line = {
-                    "file_name": name,
-                    "captions": captions(scene),
-                    "objects": [thing.truth for thing in scene.things],
-                    "background": scene.background,
-                }
-                lines.write(json.dumps(line) + "\n")
+        rows = (_write_image(folder, seed, split, index) for index in share)
+        write_json_lines(_part(folder, split, worker), rows)
+
+
+def _write_image(folder: Path, seed: int, split: str, index: int) -> dict:
+    """Writes one image, and returns its line."""
+    scene = sample_scene(seed, split, index)
+    name = f"images/{split}-{index:06d}.png"
+    render(scene).save(folder / name, compress_level=1)
+    return {
+        "file_name": name,
+        "captions": captions(scene),
+        "objects": [thing.truth for thing in scene.things],
+        "background": scene.background,
+    }
 
 
 def _part(folder: Path, split: str, worker: int) -> Path:

@@ -1,7 +1,6 @@
 """The built-in speech data set: numbers, dates, times and commands, spoken by eSpeak NG."""
 
 import io
-import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +10,7 @@ import soundfile
 import soxr
 
 from pipelines.builtin.spoken_numbers import espeak, phrases, room_acoustics
+from pipelines.commands.runs import write_json_lines
 from pipelines.commands.terminal import progress_bar
 
 VERSION = "2"  # to be raised with every change of the voices, the texts, the rooms or the layout
@@ -73,8 +73,7 @@ def write(
             rows[split].append(row)
             progress.advance(task)
     for split, lines in rows.items():
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        (folder / f"{split}.jsonl").write_text(text, encoding="utf-8")
+        write_json_lines(folder / f"{split}.jsonl", lines)
 
 
 def _write_utterance(folder: Path, split: str, number: int, text: str, seed: int) -> dict:

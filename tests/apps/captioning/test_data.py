@@ -26,7 +26,7 @@ CAPTIONS = [captions_of(number) for number in range(21)]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tiny.write_pictures(tmp_path_factory.mktemp("pictures"), CAPTIONS)
+    return tiny.write_images(tmp_path_factory.mktemp("pictures"), CAPTIONS)
 
 
 def open_training(folder, **settings):
@@ -47,10 +47,22 @@ def texts_of(tokens, tokenizer):
     return [tokenizer.decode(row) for row in tokens.reshape(-1, tokens.shape[-1]) if row.any()]
 
 
+def test_nothing_is_read_that_is_not_wanted(tmp_path):
+    folder = tiny.write_images(tmp_path, CAPTIONS, splits=("train",))
+    config = Config(dataset=str(folder), max_train=3)
+    everything = data.read(config)
+    assert len(everything["train"]) == 3
+    for split, rows in everything.items():
+        assert data.read(config, [split]) == {split: rows}
+    tiny.write_images(folder, CAPTIONS[:2], splits=("test",))
+    (folder / "train.jsonl").write_text("broken")
+    assert [row["captions"] for row in data.read(config, ["test"])["test"]] == CAPTIONS[:2]
+
+
 class TestTrainingBatches:
     def test_every_caption_has_its_turn_with_its_picture(self, folder):
         config, split, tokenizer = open_training(folder)
-        batches, steps = batches_of(config, split, tokenizer)
+        batches, steps, _ = batches_of(config, split, tokenizer)
         groups = sum(-(-len(texts) // 2) for texts in CAPTIONS)
         assert steps == groups // 4
         pixels = {split.arrays[0][row].tobytes(): i for i, row in enumerate(split.inputs[0])}
@@ -64,7 +76,7 @@ class TestTrainingBatches:
 
     def test_a_pass_is_whole_before_the_next_begins(self, folder):
         config, split, tokenizer = open_training(folder, batch_size=1)
-        batches, steps = batches_of(config, split, tokenizer)
+        batches, steps, _ = batches_of(config, split, tokenizer)
         passes = [[], []]
         for number, (_, targets) in enumerate(batches.take(2 * steps)):
             passes[number // steps] += texts_of(targets.numpy(), tokenizer)
@@ -88,7 +100,7 @@ class TestTrainingBatches:
 
     def test_few_shapes(self, folder):
         config, split, tokenizer = open_training(folder)
-        batches, _ = batches_of(config, split, tokenizer)
+        batches = batches_of(config, split, tokenizer).dataset
         shapes = {inputs["tokens"].shape[2] for inputs, _ in batches.take(100)}
         assert 2 <= len(shapes) <= 5
 
@@ -97,14 +109,14 @@ class TestTrainingBatches:
         groups = data.group_captions(split, tokenizer, config)
         lengths = 19 + np.arange(len(groups.lengths), dtype="int32") % 2
         alike = replace(groups, lengths=lengths, tokens=np.ones((len(lengths), 2, 20), int))
-        batches, _ = data.training_batches(split, alike, config)
+        batches = data.training_batches(split, alike, config).dataset
         assert {inputs["tokens"].shape[2] for inputs, _ in batches.take(20)} == {19}
 
     def test_concepts_are_learnt_from_all_captions_of_a_group(self, folder):
         config, split, tokenizer = open_training(folder, batch_size=2)
         groups = data.group_captions(split, tokenizer, config)
-        batches, steps, size = data.concept_batches(split, groups, config)
-        assert (size, steps) == (4, len(groups.pictures) // 4)
+        batches, steps, examples = data.concept_batches(split, groups, config)
+        assert steps == len(groups.pictures) // 4 and examples == 4 * steps
         pixels = {split.arrays[0][row].tobytes(): i for i, row in enumerate(split.inputs[0])}
         seen = Counter()
         for inputs, tokens in batches.take(len(groups.pictures)):
@@ -124,14 +136,14 @@ class TestTrainingBatches:
     def test_the_seed_fixes_the_order(self, folder):
         def order(seed):
             config, split, tokenizer = open_training(folder, seed=seed)
-            batches, _ = batches_of(config, split, tokenizer)
+            batches = batches_of(config, split, tokenizer).dataset
             return [targets.numpy().tolist() for _, targets in batches.take(8)]
 
         assert order(1) == order(1) != order(2)
 
     def test_captions_as_they_are_written(self, folder):
         config, split, tokenizer = open_training(folder, normalize_captions=False, batch_size=1)
-        batches, steps = batches_of(config, split, tokenizer)
+        batches, steps, _ = batches_of(config, split, tokenizer)
         texts = []
         for _, targets in batches.take(steps):
             texts += texts_of(targets.numpy(), tokenizer)
@@ -146,7 +158,7 @@ class TestTrainingBatches:
 def halves(tmp_path_factory):
     """Pictures that are black to the left and white to the right."""
     captions = [[f"picture {number}"] for number in range(8)]
-    folder = tiny.write_pictures(tmp_path_factory.mktemp("halves"), captions)
+    folder = tiny.write_images(tmp_path_factory.mktemp("halves"), captions)
     picture = Image.new("RGB", (tiny.SIZE, tiny.SIZE))
     picture.paste((255, 255, 255), (tiny.SIZE // 2, 0, tiny.SIZE, tiny.SIZE))
     for number in range(8):
@@ -171,7 +183,7 @@ def test_what_selects_the_model(given, known, chosen):
 class TestFlip:
     def left_cells(self, folder, **settings):
         config, split, tokenizer = open_training(folder, **settings)
-        batches, _ = batches_of(config, split, tokenizer)
+        batches = batches_of(config, split, tokenizer).dataset
         pictures = np.concatenate([inputs["picture"].numpy() for inputs, _ in batches.take(16)])
         return pictures.reshape(len(pictures), -1, pictures.shape[-1])[:, 0]
 
@@ -208,25 +220,25 @@ class TestPictureBatches:
 
 class TestOpenSplit:
     def test_unreadable_pictures_are_left_out_and_counted(self, tmp_path, capsys):
-        folder = tiny.write_pictures(tmp_path, [["one"], ["two"], ["three"], ["four"]])
+        folder = tiny.write_images(tmp_path, [["one"], ["two"], ["three"], ["four"]])
         (folder / "1.png").write_text("no picture")
         (folder / "3.png").unlink()
         _, split, _ = open_training(folder)
-        assert "2 of 4 pictures cannot be read: skipped" in capsys.readouterr().out
+        assert "2 of 4 images cannot be read: skipped" in capsys.readouterr().out
         assert [row["captions"] for row in split.rows] == [["one"], ["three"]]
-        assert [file.name for file in split.files] == ["0.png", "2.png"]
+        assert [row["path"].name for row in split.rows] == ["0.png", "2.png"]
         (batch,) = data.picture_batches(split, 4)
         assert batch.numpy()[:, 0, 0, 0].tolist() == [0, 127]
 
     def test_no_readable_picture_is_an_error(self, tmp_path):
-        folder = tiny.write_pictures(tmp_path, [["one"], ["two"]])
+        folder = tiny.write_images(tmp_path, [["one"], ["two"]])
         for name in ("0.png", "1.png"):
             (folder / name).write_text("no picture")
-        with pytest.raises(UserError, match=r"none of the 2 pictures can be read, .*0\.png"):
+        with pytest.raises(UserError, match=r"none of the 2 images can be read, .*0\.png"):
             open_training(folder)
 
     def test_references_are_normalized(self, tmp_path):
-        _, split, _ = open_training(tiny.write_pictures(tmp_path, [["A Dog, asleep.", "dog"]]))
+        _, split, _ = open_training(tiny.write_images(tmp_path, [["A Dog, asleep.", "dog"]]))
         assert split.references == [["a dog asleep", "dog"]]
 
     def test_features_are_computed_once(self, folder, network, monkeypatch):

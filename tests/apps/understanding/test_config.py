@@ -3,43 +3,19 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict, fields
+from dataclasses import asdict
 
 import pytest
 
 from apps.understanding.config import PRESETS, Config, Evaluation, Prediction
 from pipelines.commands import flags
 from tests.apps.commands import ROOT
+from tests.apps.contract import Help
 from tests.apps.understanding import tiny
 
-COMMANDS = {"train": Config, "evaluate": Evaluation, "predict": Prediction}
 
-HELP = """
-import sys
-from apps.understanding import {command}
-try:
-    {command}.main(["--help"])
-finally:
-    slow = ("tensorflow", "keras", "keras_hub", "matplotlib", "numpy", "sklearn", "tokenizers")
-    print("imported", *(name for name in slow if name in sys.modules))
-"""
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_is_light_and_documents_every_field(command):
-    result = subprocess.run(
-        [sys.executable, "-c", HELP.format(command=command)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (result.returncode, result.stderr) == (0, "")
-    *text, imported = result.stdout.splitlines()
-    assert imported == "imported"
-    words = " ".join(text).replace(",", " ").split()
-    for field in fields(COMMANDS[command]):
-        assert f"--{field.name.replace('_', '-')}" in words
+class TestHelp(Help):
+    application = "understanding"
 
 
 def test_a_mistake_in_the_input_is_found_before_anything_slow_is_imported(tmp_path):

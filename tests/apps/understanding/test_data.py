@@ -75,14 +75,14 @@ class TestEveryTask:
         assert all(set(row) == set(ROWS[task][0]) for row in read["test"])
 
     def test_an_unknown_set(self, task):
-        with pytest.raises(UserError, match=r"unknown data set 'intent', did you mean intents\?"):
+        with pytest.raises(UserError, match=r"unknown data set 'intent'. Did you mean intents\?"):
             data.read(config(task, "intent"))
 
     def test_no_file(self, tmp_path, task):
         endings = {
-            "sentiment": "train.jsonl, train.csv, train.tsv",
-            "ner": "train.jsonl, train.conll, train.txt, train.tsv",
-            "qa": "train.jsonl, train.json",
+            "sentiment": "train.jsonl, train.csv or train.tsv",
+            "ner": "train.jsonl, train.conll, train.txt or train.tsv",
+            "qa": "train.jsonl or train.json",
         }
         with pytest.raises(UserError) as caught:
             data.read(config(task, tmp_path))

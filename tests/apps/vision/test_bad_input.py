@@ -103,7 +103,7 @@ class TestDataset:
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("digit", "unknown data set 'digit', did you mean digits? It is one of digits, tfds:"),
+            ("digit", "unknown data set 'digit'. Did you mean digits? Known: digits, tfds:"),
             ("./nowhere", "there is no folder ./nowhere"),
             ("tfds:cifar11", "no such name, the nearest are cifar10"),
             ("tfds:imdb_reviews", "tfds:imdb_reviews has nothing for the field 'file_name'"),
@@ -132,7 +132,7 @@ class TestDataset:
     def test_a_folder_without_pictures(self, tmp_path, capsys):
         (tmp_path / "train" / "cat").mkdir(parents=True)
         line = refused(train.main, ["--dataset", str(tmp_path)], capsys)
-        assert line.startswith(f"error: {tmp_path} has neither train.jsonl nor pictures in train/")
+        assert line.startswith(f"error: {tmp_path} has neither train.jsonl nor images in train/")
 
     def test_too_few_to_cut_from(self, tmp_path, capsys):
         folder = tiny.write_classes(tmp_path / "set", {"red": 1, "green": 1})

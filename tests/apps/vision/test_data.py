@@ -25,7 +25,7 @@ def labels_of(rows):
 
 def read(folder, **settings):
     config = Config(dataset=str(folder), image_size=8, **settings)
-    return data.complete(data.read(config), config, channels=3)
+    return data.read(config)
 
 
 def opened(folder, **settings):
@@ -33,7 +33,6 @@ def opened(folder, **settings):
     rows = data.read(config)
     config = data.fit_sizes(config, rows["train"])
     channels = image_files.count_channels(row["path"] for row in rows["train"])
-    rows = data.complete(rows, config, channels)
     split = data.open_split(rows["train"], config.image_size, channels)
     return config, split, data.class_names(split.rows)
 
@@ -67,6 +66,16 @@ class TestRead:
         rows = read(tmp_path)
         assert [len(rows[split]) for split in ("train", "validation", "test")] == [10, 1, 1]
         assert rows["test"][0]["path"] == tmp_path / "test-0.png"
+
+    def test_nothing_is_read_that_is_not_wanted(self, tmp_path):
+        tiny.write_lines(tmp_path, ["a", "b"] * 5)
+        tiny.write_lines(tmp_path, ["b"], split="test")
+        everything = read(tmp_path)
+        config = Config(dataset=str(tmp_path), image_size=8)
+        for split in ("train", "validation"):
+            assert data.read(config, [split]) == {split: everything[split]}
+        (tmp_path / "train.jsonl").write_text("broken")
+        assert data.read(config, ["test"]) == {"test": everything["test"]}
 
     def test_broken_pictures_are_left_out_before_splits_are_cut(self, tmp_path, capsys):
         """Else the one of each pair that can be read may be cut for another split."""
@@ -201,7 +210,7 @@ AUGMENTED = {
 class TestTrainingBatches:
     def test_a_pass_is_whole_and_pictures_keep_their_labels(self, folder):
         config, split, names = opened(folder)
-        batches, steps = data.training_batches(split, names, config)
+        batches, steps, _ = data.training_batches(split, names, config)
         assert steps == 35 // 5
         found = Counter()
         for pixels, targets in batches.take(steps):
@@ -219,7 +228,7 @@ class TestTrainingBatches:
     def test_passes_differ_and_the_seed_fixes_everything(self, folder):
         def drawn(seed, count=8):
             config, split, names = opened(folder, seed=seed, **AUGMENTED)
-            batches, _ = data.training_batches(split, names, config)
+            batches = data.training_batches(split, names, config).dataset
             return [(x.numpy(), y.numpy()) for x, y in batches.take(count)]
 
         one, again, other, _ = drawn(1), drawn(1), drawn(2), drawn(2**32 - 1, count=1)
@@ -230,14 +239,14 @@ class TestTrainingBatches:
 
     def test_mixed_targets_stay_distributions(self, folder):
         config, split, names = opened(folder, **AUGMENTED)
-        batches, _ = data.training_batches(split, names, config)
+        batches = data.training_batches(split, names, config).dataset
         for pixels, targets in batches.take(9):
             np.testing.assert_allclose(targets.numpy().sum(axis=1), 1, atol=1e-5)
             assert pixels.numpy().min() >= 0 and pixels.numpy().max() <= 255
 
     def test_fewer_pictures_than_a_batch(self, folder):
         config, split, names = opened(folder, max_train=3)
-        batches, steps = data.training_batches(split, names, config)
+        batches, steps, _ = data.training_batches(split, names, config)
         assert steps == 1
         (batch,) = batches.take(1)
         assert batch[0].shape == (5, 8, 8, 3)
@@ -282,10 +291,9 @@ def test_a_tensorflow_data_set(monkeypatch, tmp_path):
     with tfds.testing.mock_data(as_dataset_fn=as_dataset):
         monkeypatch.setattr(tfds.core.DatasetInfo, "splits", infos)
         config = Config(dataset="tfds:fashion_mnist")
-        splits = data.read(config)
-    config = data.fit_sizes(config, splits["train"])
+        rows = data.read(config)
+    config = data.fit_sizes(config, rows["train"])
     assert (config.image_size, config.patch_size) == (28, 4)
-    rows = data.complete(splits, config, channels=1)
     # A label of -1 is a secret one; two of the twenty are cut for validation.
     assert [len(rows[split]) for split in ("train", "validation", "test")] == [18, 2, 2]
     assert data.class_names(rows["train"]) == ["Dress", "Shirt", "Trouser"]

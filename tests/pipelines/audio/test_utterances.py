@@ -38,9 +38,10 @@ def texts(count, longest=23):
 
 
 def epochs_of(store, tokens, count, seed=0, seconds=SECONDS, augment=None):
-    batches, steps = utterances.training_batches(
+    batches, steps, examples = utterances.training_batches(
         store, tokens, NORMALIZATION, seconds, seed, augment
     )
+    assert examples == len(tokens) - tokens.count(None)
     taken = list(batches.take(count * steps).as_numpy_iterator())
     return [taken[i : i + steps] for i in range(0, len(taken), steps)]
 
@@ -126,7 +127,7 @@ class TestBatches:
                 assert sum(len(inputs["frames"]) for inputs, _ in epoch) == count
 
     def test_tokens_of_other_sounds(self):
-        with pytest.raises(ValueError, match=r"Expected the tokens of 97 sounds, received 96"):
+        with pytest.raises(ValueError, match=r"Expected the tokens of 97 recordings, received 96"):
             epochs_of(Store(), texts(96), 1)
 
 

@@ -258,8 +258,8 @@ def test_training_batches(english, tmp_path):
         audio_files.write(file, sound)
     texts = ["the sea", "sea", "the", "the the", "s"]
     tokens = english.tokenizer.encode(texts)
-    batches, steps = whisper.training_batches(files, tokens, english.extractor, 2, seed=1)
-    assert steps == 2
+    batches, steps, examples = whisper.training_batches(files, tokens, english.extractor, 2, seed=1)
+    assert (steps, examples) == (2, 5)
     heard, orders = [], []
     for inputs, labels in batches.take(5).as_numpy_iterator():  # Two epochs.
         assert inputs["features"].shape == (2, FRAMES, MELS)

@@ -189,6 +189,22 @@ class TestJson:
         assert runs.read_json(path) == {"a": 1}
 
 
+class TestJsonLines:
+    def test_an_object_a_line(self, inside):
+        path = inside / "a.jsonl"
+        runs.write_json_lines(path, iter([{"text": "Zürich\n"}, {"n": [1, None]}]))
+        assert path.read_bytes() == '{"text": "Zürich\\n"}\n{"n": [1, null]}\n'.encode()
+        runs.write_json_lines(path, [])
+        assert path.read_bytes() == b""
+
+    def test_a_failed_write_leaves_the_file_before(self, inside):
+        path = inside / "a.jsonl"
+        runs.write_json_lines(path, [{"a": 1}])
+        with pytest.raises(TypeError):
+            runs.write_json_lines(path, [{"a": 2}, {"a": object()}])
+        assert path.read_text() == '{"a": 1}\n'
+
+
 REPORT = {
     "dataset": "digits",
     "split": "test",

@@ -141,7 +141,7 @@ class TestJsonLines:
 
     def test_half_a_surrogate_pair(self, write):
         path = write('{"text": "one \\ud800"}', "a.jsonl")
-        assert complaint(path) == f"{path}:1: half a surrogate pair, which is no character"
+        assert complaint(path) == f"{path}:1: an unpaired surrogate"
 
 
 class TestStandardInput:

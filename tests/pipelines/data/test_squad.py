@@ -107,7 +107,7 @@ def test_what_is_no_such_file(write, content, message):
             "paragraph",
             "context",
             "\ud800",
-            "'context' has half a surrogate pair, which is no charac",
+            "'context' has an unpaired surrogate",
         ),
         ("answer", "answer_start", True, "answers 1 has no 'answer_start' that is a number"),
         ("question", "id", None, "qas 3 has no 'id' that is a text or a number"),

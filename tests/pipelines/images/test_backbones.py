@@ -170,7 +170,7 @@ class TestPresets:
         keras_hub.models.BertBackbone(
             vocabulary_size=5, num_layers=1, num_heads=1, hidden_dim=2, intermediate_dim=2
         ).save_to_preset(str(tmp_path))
-        with pytest.raises(UserError, match="does not take pictures of 32 pixels"):
+        with pytest.raises(UserError, match="does not take images of 32 pixels"):
             backbones.open_backbone(str(tmp_path), SIZE)
 
 

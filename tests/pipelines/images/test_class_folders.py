@@ -15,13 +15,17 @@ def touch(root, *names):
     return root
 
 
+def read(folder):
+    return {split: rows() for split, rows in class_folders.readers(folder).items()}
+
+
 def pairs(rows):
     return [(row["file_name"], row["label"]) for row in rows]
 
 
 def test_a_folder_for_each_class(tmp_path):
     touch(tmp_path, "train/dog/b.jpg", "train/dog/a.PNG", "train/cat/deep/c.webp", "test/dog/d.gif")
-    splits = class_folders.read_splits(tmp_path)
+    splits = read(tmp_path)
     assert list(splits) == ["train", "test"]
     assert pairs(splits["train"]) == [
         ("train/cat/deep/c.webp", "cat"),
@@ -34,18 +38,28 @@ def test_a_folder_for_each_class(tmp_path):
 @pytest.mark.parametrize("name", ["val", "valid", "dev", "validation"])
 def test_other_names_of_validation(tmp_path, name):
     touch(tmp_path, "train/a/1.png", f"{name}/a/2.png")
-    splits = class_folders.read_splits(tmp_path)
+    splits = read(tmp_path)
     assert pairs(splits["validation"]) == [(f"{name}/a/2.png", "a")]
 
 
 def test_classes_without_splits_are_all_training(tmp_path):
     touch(tmp_path, "cat/1.png", "dog/2.png", "notes.txt")
-    splits = class_folders.read_splits(tmp_path)
+    splits = read(tmp_path)
     assert list(splits) == ["train"]
     assert pairs(splits["train"]) == [("cat/1.png", "cat"), ("dog/2.png", "dog")]
 
 
-def test_what_is_no_picture_or_hidden_is_left_out(tmp_path):
+def test_a_split_without_images_is_none(tmp_path):
+    touch(tmp_path, "train/a/1.png", "val/a/notes.txt", "test/a/2.png")
+    assert list(read(tmp_path)) == ["train", "test"]
+
+
+def test_a_split_may_come_alone(tmp_path):
+    touch(tmp_path, "test/a/1.png")
+    assert pairs(class_folders.readers(tmp_path)["test"]()) == [("test/a/1.png", "a")]
+
+
+def test_what_is_no_image_or_hidden_is_left_out(tmp_path):
     touch(
         tmp_path,
         "train/cat/1.png",
@@ -56,7 +70,7 @@ def test_what_is_no_picture_or_hidden_is_left_out(tmp_path):
         "train/loose.png",
     )
     (tmp_path / "train/cat/folder.png").mkdir()
-    splits = class_folders.read_splits(tmp_path)
+    splits = read(tmp_path)
     assert pairs(splits["train"]) == [("train/cat/1.png", "cat")]
 
 
@@ -64,16 +78,16 @@ def test_what_is_no_picture_or_hidden_is_left_out(tmp_path):
 def test_a_name_that_is_not_in_utf_8(tmp_path, name):
     touch(tmp_path, "train/cat/1.png", os.fsdecode(name))
     with pytest.raises(UserError) as error:
-        class_folders.read_splits(tmp_path)
+        read(tmp_path)
     shown = name.decode("utf-8", "backslashreplace")
     assert str(error.value) == f"the name '{tmp_path}/{shown}' is not in UTF-8: rename it"
 
 
 @pytest.mark.parametrize("names", [[], ["1.png"], ["test/cat/1.png"], ["train/1.png"]])
-def test_no_training_pictures(tmp_path, names):
+def test_no_training_images(tmp_path, names):
     touch(tmp_path, *names)
-    with pytest.raises(UserError, match=r"has neither train\.jsonl nor pictures in train/"):
-        class_folders.read_splits(tmp_path)
+    with pytest.raises(UserError, match=r"has neither train\.jsonl nor images in train/"):
+        read(tmp_path)
 
 
 def test_the_endings_are_what_pillow_reads():

@@ -3,7 +3,6 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from pipelines.data import buckets
 from pipelines.text import token_batches
 from pipelines.text.tokenizer import END, START
 
@@ -22,7 +21,9 @@ def make_pairs(count=211, longest=31, seed=0):
 
 
 def epochs_of(buckets, count, seed=0, **options):
-    batches, steps = token_batches.training_batches(buckets, seed, **options)
+    batches, steps, examples = token_batches.training_batches(buckets, seed, **options)
+    assert examples == sum(len(bucket.sources) for bucket in buckets)
+    assert steps == sum(map(turns_of, buckets))
     taken = [
         (inputs["source"].numpy(), inputs["tokens"].numpy(), labels.numpy())
         for inputs, labels in batches.take(count * steps)
@@ -30,19 +31,12 @@ def epochs_of(buckets, count, seed=0, **options):
     return [taken[i : i + steps] for i in range(0, len(taken), steps)]
 
 
+def turns_of(bucket):
+    return max(round(len(bucket.sources) / bucket.batch_size), 1)
+
+
 def sources_of(batches):
     return Counter(int(source) for sources, _, _ in batches for source in sources[:, 0])
-
-
-class TestLimits:
-    def test_quantiles_and_the_largest(self):
-        assert buckets.limits(range(1, 102)) == [26, 51, 71, 86, 101]
-        assert buckets.limits(range(1, 102), quantiles=(0.5, 0.2)) == [21, 51, 101]
-
-    def test_near_ones_share_a_limit(self):
-        assert buckets.limits([10] * 5 + [11] * 5) == [11]
-        assert buckets.limits([7]) == [7]
-        assert buckets.limits([5] * 19 + [97]) == [5, 97]
 
 
 class TestBuckets:
@@ -91,7 +85,7 @@ class TestBuckets:
 
     def test_no_batch_is_larger_than_its_bucket(self):
         (bucket,) = token_batches.make_buckets([[5, END]] * 3, [[START, 5, END]] * 3, 1_000)
-        assert (bucket.batch_size, bucket.batches) == (3, 1)
+        assert bucket.batch_size == 3
 
 
 class TestTrainingBatches:
@@ -130,7 +124,7 @@ class TestTrainingBatches:
         taken = [batch for epoch in epochs_of(buckets, 3) for batch in epoch]
         for bucket in buckets:
             own = [b[0][:, 0] for b in taken if b[0][0, 0] in bucket.sources[:, 0]]
-            assert len(own) == 3 * bucket.batches
+            assert len(own) == 3 * turns_of(bucket)
             order = np.concatenate(own)
             for start in range(0, len(order), len(bucket.sources)):
                 part = order[start : start + len(bucket.sources)].tolist()
@@ -141,7 +135,7 @@ class TestTrainingBatches:
         sources = [[3 + i, *[7] * (2 if i < 24 else 12)] for i in range(36)]
         targets = [[START, 5, END]] * 36
         buckets = token_batches.make_buckets(sources, targets, 26)
-        assert [(b.batch_size, b.batches) for b in buckets] == [(8, 3), (2, 6)]
+        assert [(b.batch_size, turns_of(b)) for b in buckets] == [(8, 3), (2, 6)]
         epochs = epochs_of(buckets, 3)
         assert [sources_of(epoch) for epoch in epochs] == 3 * [Counter(range(3, 39))]
         orders = [[source.shape[1] for source, _, _ in epoch] for epoch in epochs]
