@@ -43,7 +43,7 @@ def main(config):
         # The coverage stage goes on from the best epoch, and draws its batches from the start.
         summarizer = Summarizer.load(run.folder, config)
         network, epochs = summarizer.model, config.coverage_epochs
-        model.set_coverage(network, config.coverage_weight)
+        network.set_coverage(config.coverage_weight)
         batches = data.training_batches(buckets, tokenizer, config)
         slower = dataclasses.replace(config, learning_rate=config.learning_rate / 10)
         fitting.compile_model(network, slower, batches, epochs, loss=loss)

@@ -73,7 +73,7 @@ class Model(options.Options):
         if self.model == "rnn" and self.mechanism not in SINGLE_HEAD:
             raise ValueError(
                 f"--attention {self.attention} has heads, which --model rnn cannot use; take "
-                "additive or luong_*, or --model transformer"
+                f"{', '.join(SINGLE_HEAD)}, or --model transformer"
             )
         if self.model == "rnn" and self.encoder_attention != "multi_head":
             raise ValueError(

@@ -75,7 +75,7 @@ def named_weights(summarizer):
 
 
 def coverage_kernel(summarizer):
-    return to_numpy(summarizer.decoder.decoder.rnn.attention.coverage_projection.kernel)
+    return to_numpy(summarizer.decoder.attention_layers()[0].coverage_projection.kernel)
 
 
 class TestBuild:
@@ -83,7 +83,7 @@ class TestBuild:
     def test_every_weight_is_trained(self, settings):
         config, summarizer = build(**settings)
         assert summarizer.copies == config.copy
-        model.set_coverage(summarizer, 1.0)
+        summarizer.set_coverage(1.0)
         compile_with(summarizer, learning_rate=0.1, run_eagerly=True, jit_compile=False)
         before = weights_of(summarizer)
         inputs, labels = batch(config.copy)
@@ -95,7 +95,7 @@ class TestBuild:
     def test_coverage_is_for_additive_attention_in_the_recurrent_model(self):
         def attention(**settings):
             _, summarizer = build(**settings)
-            return type(summarizer.decoder.decoder.rnn.attention)
+            return type(summarizer.decoder.attention_layers()[0])
 
         assert attention() is layers.CoverageAttention
         assert attention(coverage=False) is layers.AdditiveAttention
@@ -113,7 +113,7 @@ class TestBuild:
         try:
             for settings in ({"model": "rnn"}, {"model": "transformer"}):
                 _, summarizer = build(**settings)
-                model.set_coverage(summarizer, 1.0)
+                summarizer.set_coverage(1.0)
                 compile_with(summarizer, run_eagerly=True, jit_compile=False)
                 assert np.isfinite(summarizer.train_on_batch(*batch(copy=True)))
                 dtypes = {weight.dtype for weight in summarizer.trainable_weights}
@@ -127,10 +127,10 @@ class TestCoverage:
         _, summarizer = build()
         _, plain = build(coverage=False)
         assert not coverage_kernel(summarizer).any()
-        model.set_coverage(summarizer, 1.0)
-        kernel = summarizer.decoder.decoder.rnn.attention.coverage_projection.kernel
+        summarizer.set_coverage(1.0)
+        kernel = summarizer.decoder.attention_layers()[0].coverage_projection.kernel
         kernel.assign(ops.ones_like(kernel))
-        model.set_coverage(summarizer, 0.0)
+        summarizer.set_coverage(0.0)
         assert not coverage_kernel(summarizer).any()
         compile_with(summarizer, run_eagerly=True, jit_compile=False, learning_rate=0.1)
         inputs, labels = batch(copy=True)
@@ -157,7 +157,7 @@ class TestCoverage:
         assert covered > 0.1
         losses = []
         for weight in (0.0, 2.0):
-            model.set_coverage(summarizer, weight)
+            summarizer.set_coverage(weight)
             outputs = summarizer(inputs, training=True)
             losses.append(float(summarizer.compute_loss(inputs, labels, outputs)))
         assert np.isclose(losses[1] - losses[0], 2.0 * covered, rtol=1e-3)
@@ -166,8 +166,8 @@ class TestCoverage:
         _, summarizer = build()
         inputs, _ = batch(copy=True)
         _, before = summarizer(inputs, return_attention_scores=True)
-        model.set_coverage(summarizer, 1.0)
-        kernel = summarizer.decoder.decoder.rnn.attention.coverage_projection.kernel
+        summarizer.set_coverage(1.0)
+        kernel = summarizer.decoder.attention_layers()[0].coverage_projection.kernel
         kernel.assign(ops.ones_like(kernel))
         _, after = summarizer(inputs, return_attention_scores=True)
         changed = np.abs(to_numpy(after) - to_numpy(before)).max(axis=(0, 2))
@@ -267,7 +267,7 @@ def test_backends_train_decode_save_and_load(kind, tmp_path):
     buckets = data.make_buckets(rows, tokenizer, config)
     batches, steps, _ = data.training_batches(buckets, tokenizer, config)
     _, summarizer = build(tokenizer.vocabulary_size, model=kind)
-    model.set_coverage(summarizer, 0.5)
+    summarizer.set_coverage(0.5)
     compile_with(summarizer, steps=4 * steps)
     history = summarizer.fit(batches, steps_per_epoch=2 * steps, epochs=2, verbose=0)
     first, second = history.history["loss"]

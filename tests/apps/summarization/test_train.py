@@ -127,7 +127,7 @@ class TestRun:
     def test_attention_has_learnt_of_coverage_at_last(self, trained):
         summarizer = Summarizer.load(trained.run).model
         assert summarizer.coverage_weight == 1.0
-        kernel = summarizer.decoder.decoder.rnn.attention.coverage_projection.kernel
+        kernel = summarizer.decoder.attention_layers()[0].coverage_projection.kernel
         assert keras.ops.convert_to_numpy(kernel).any()
 
 
@@ -150,7 +150,7 @@ class Fit:
             "weight": summarizer.coverage_weight,
             "bias": float(bias[0]),
         }
-        attention = summarizer.decoder.decoder.rnn.attention
+        attention = summarizer.decoder.attention_layers()[0]
         if isinstance(attention, layers.CoverageAttention):
             projection = attention.coverage_projection
             stage["learns"] = projection.trainable
@@ -192,7 +192,7 @@ class TestStages:
         train.main(tiny.flags(dataset=documents, name="tiny", coverage=False, **tiny.SETTINGS))
         (stage,) = fit.stages
         assert (stage["weight"], stage["epochs"]) == (0.0, 2)
-        attention = stage["summarizer"].decoder.decoder.rnn.attention
+        attention = stage["summarizer"].decoder.attention_layers()[0]
         assert type(attention) is layers.AdditiveAttention
 
 

@@ -64,7 +64,7 @@ def test_a_transformer_reads_and_looks_with_every_mechanism(mechanism):
 @pytest.mark.parametrize("mechanism", SINGLE_HEAD)
 def test_a_recurrent_decoder_looks_with_every_mechanism(mechanism):
     _, translator = build(model="rnn", attention=mechanism)
-    assert type(translator.decoder.rnn.attention) is kind(mechanism)
+    assert type(translator.decoder.attention_layers()[0]) is kind(mechanism)
     assert_one_step_trains_everything(translator)
 
 

@@ -44,7 +44,7 @@ def test_heads_do_not_fit_the_recurrent_decoder(mechanism):
     elif mechanism not in SELF_ATTENTION_ONLY:
         assert complaint(model="rnn", attention=mechanism) == (
             f"--attention {mechanism} has heads, which --model rnn cannot use; "
-            "take additive or luong_*, or --model transformer"
+            f"take {', '.join(SINGLE_HEAD)}, or --model transformer"
         )
 
 
