@@ -136,7 +136,7 @@ def cached_features(
     def compute(positions: list[int]) -> Iterator[tuple[list[int], np.ndarray]]:
         network = (backbone or _open_in_float32(backbone_name, image_size)).model
         chosen_files = [files[i] for i in positions]
-        for chosen, pixels in image_files.batches(chosen_files, image_size, BATCH_SIZE):
+        for chosen, pixels in image_files.batches(chosen_files, image_size, BATCH_SIZE, skipped=[]):
             features = compute_features(network, pixels[:, :, ::-1] if flip else pixels)
             yield [positions[i] for i in chosen], features.reshape(len(chosen), -1, channels)
 
