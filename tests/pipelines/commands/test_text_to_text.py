@@ -1,9 +1,17 @@
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import pytest
 
 from pipelines.commands.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
-from pipelines.commands.text_to_text import DecodingOptions, Options
+from pipelines.commands.options import overrides
+from pipelines.commands.text_to_text import Config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Config):
+    """The options of a made-up data set."""
+
+    dataset: str = "pairs"
 
 
 def complaint(config_class=Options, **settings):
@@ -23,8 +31,8 @@ def test_the_mechanism_goes_with_the_model():
 @pytest.mark.parametrize("mechanism", SELF_ATTENTION_ONLY)
 def test_a_decoder_needs_a_mechanism_that_looks_elsewhere(model, mechanism):
     assert complaint(model=model, attention=mechanism) == (
-        f"--attention {mechanism} is self-attention, so that a decoder cannot look at the source "
-        f"with it; --encoder-attention {mechanism} reads the source with it"
+        f"--attention {mechanism} is self-attention, so that a decoder cannot attend to the source "
+        f"with it; --encoder-attention {mechanism} is one of the encoder"
     )
     assert Options(encoder_attention=mechanism).encoder_attention == mechanism
 
@@ -36,7 +44,7 @@ def test_heads_do_not_fit_the_recurrent_decoder(mechanism):
     elif mechanism not in SELF_ATTENTION_ONLY:
         assert complaint(model="rnn", attention=mechanism) == (
             f"--attention {mechanism} has heads, which --model rnn cannot use; "
-            "take additive or luong_*, or --model transformer"
+            f"take {', '.join(SINGLE_HEAD)}, or --model transformer"
         )
 
 
@@ -49,7 +57,7 @@ def test_a_recurrent_encoder_has_no_attention():
 def test_sizes_that_do_not_go_together():
     assert complaint(dim=10, num_heads=4) == "--dim 10 must be a multiple of --num-heads 4"
     assert complaint(model="rnn", dim=9) == (
-        "--dim 9 must be even, half for each direction of reading"
+        "--dim 9 must be even, half for each direction of the BiLSTM"
     )
     assert Options(model="rnn", dim=10, num_heads=4).dim == 10
     assert complaint(max_target=7, min_length=7) == "--min-length must be less than --max-target 7"
@@ -92,10 +100,22 @@ def test_ranges(name, inside, outside, description):
 
 
 def test_a_finished_run_is_decoded_by_fields_of_its_own():
+    decoding = overrides(Options, "max_target")
     own = {field.name: field.type for field in fields(Options)}
-    for field in fields(DecodingOptions):
-        if field.name not in ("run", "device"):
-            assert field.default is None, field.name
-            assert field.type == own[field.name] | None, field.name
-    assert complaint(DecodingOptions, beams=0) == "--beams must be at least 1, not 0"
-    assert DecodingOptions().top_p is None
+    names = [field.name for field in fields(decoding)]
+    assert {"beams", "no_repeat_ngram", "coverage_penalty", "min_length"} < set(names)
+    assert names[-1] == "max_target" and "epochs" not in names
+    for field in fields(decoding):
+        assert field.default is None, field.name
+        assert field.type == own[field.name] | None, field.name
+    assert complaint(decoding, beams=0) == "--beams must be at least 1, not 0"
+    assert complaint(decoding, max_target=2) == "--max-target must be at least 3, not 2"
+
+
+def test_the_architecture_is_the_model_alone():
+    config = Options(model="rnn", dim=10, encoder_layers=3, word_dropout=0.5, max_source=7)
+    found = config.architecture
+    assert found["attention"] == "additive"
+    expected = {"model": "rnn", "dim": 10, "encoder_layers": 3, "word_dropout": 0.5}
+    assert found.items() >= {**expected, "max_source": 7, "max_target": 32}.items()
+    assert not found.keys() & {"epochs", "beams", "vocabulary_size", "dataset"}
