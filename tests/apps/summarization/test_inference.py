@@ -7,7 +7,7 @@ import pytest
 
 from apps.summarization.config import Config
 from apps.summarization.inference import Summarizer
-from pipelines.decoding.generated_text import GeneratedText
+from pipelines.decoding.text_generator import GeneratedText
 from pipelines.maps import attention_maps
 from pipelines.metrics import rouge
 from pipelines.text.tokenizer import END
