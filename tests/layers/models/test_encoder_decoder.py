@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 import layers
-from layers.models import encoder_decoder
+from layers import encoder_decoder
 from tests.layers.backend import gradients, randomise, to_numpy
 
 B, T, S, V, D = 3, 5, 7, 11, 8
