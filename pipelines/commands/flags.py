@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pipelines.commands.errors import UserError, check_utf8, hint
+from pipelines.commands.mechanisms import ALIASES
 from pipelines.commands.options import GROUPS, owner
 
 Config = TypeVar("Config")
@@ -256,9 +257,9 @@ def _reject(flags: Mapping[str, _Flag], event) -> None:
         raise UserError(f"{needed} is missing; --help lists every flag")
     if hasattr(event, "choices"):
         choices = flags[flag.removeprefix("--").replace("-", "_")].choices
-        raise UserError(
-            f"{flag} takes {', '.join(choices)}, not '{event.value}'{hint(event.value, choices)}"
-        )
+        meant = ALIASES.get(event.value.lower())
+        nearest = f"; did you mean {meant}?" if meant in choices else hint(event.value, choices)
+        raise UserError(f"{flag} takes {', '.join(choices)}, not '{event.value}'{nearest}")
     if message := getattr(event, "message", None):
         if flag is None:
             raise UserError(message)
