@@ -9,7 +9,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-import apps.vision.model  # noqa: F401
+import layers  # noqa: F401
 from apps.vision import data, maps
 from apps.vision.config import Config
 from pipelines.commands import runs

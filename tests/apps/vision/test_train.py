@@ -234,6 +234,7 @@ def test_half_precision_scores_the_same_when_loaded(tmp_path, monkeypatch):
     assert {block.compute_dtype for block in blocks} == {"bfloat16"}
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     settings = {**tiny.SETTINGS, "depth": 1, "max_train": 128, "learning_rate": 1e20}
