@@ -5,12 +5,14 @@ from keras import ops
 
 
 class Understanding(keras.Model):
-    """What the three models share: their encoder, and what tells text from special tokens.
+    """The networks of the tasks share their encoder, and what tells text from special tokens.
+
+    A subclass has `build_head(states_shape)`, `call` and `loss_of(labels, outputs)`.
 
     Args:
         encoder: A `TextEncoder` or `PretrainedEncoder`.
         special: The ids of padding, start and end.
-        dropout: In the head.
+        dropout: Rate of the dropout in the head.
         **kwargs: Of `keras.Model`.
     """
 
@@ -78,7 +80,7 @@ class Looking(keras.Model):
     """The attention weights of a model alone, so that `predict_on_batch` gives them.
 
     Args:
-        model: Of the three below.
+        model: An `Understanding`.
     """
 
     def __init__(self, model):

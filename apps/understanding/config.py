@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from apps.understanding import tasks
 from apps.understanding.tasks.options import (
+    DEFAULTS,
     Answers,
     Entities,
     Matching,
@@ -49,9 +49,9 @@ class Model(options.Options):
     }
 
     model: Literal["bilstm", "transformer"] = "bilstm"
-    """Encoder that is trained from scratch."""
+    """Encoder to train from scratch."""
     backbone: str | None = None
-    """Pretrained encoder in its place: a KerasHub preset of the BERT family, its name or its
+    """Pretrained encoder in place of --model: a KerasHub preset of the BERT family, its name or its
     folder."""
     freeze: bool = False
     """Keep the weights of --backbone as they are, and train the rest of the model only."""
@@ -120,12 +120,12 @@ class Config(
     @property
     def passes(self):
         """Passes over the training examples."""
-        return self.epochs or tasks.DEFAULTS[self.task].epochs
+        return self.epochs or DEFAULTS[self.task].epochs
 
     @property
     def batch_tokens(self):
         """Tokens of a batch, padding included."""
-        return self.tokens_per_batch or tasks.DEFAULTS[self.task].tokens_per_batch
+        return self.tokens_per_batch or DEFAULTS[self.task].tokens_per_batch
 
     def __post_init__(self):
         super().__post_init__()

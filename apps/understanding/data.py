@@ -2,7 +2,7 @@
 
 import itertools
 
-from apps.understanding import tasks
+from apps.understanding.tasks.registry import task_of
 from pipelines.commands.errors import UserError
 from pipelines.data import sources
 from pipelines.text import subwords, text_batches
@@ -22,7 +22,7 @@ def read(config, wanted=sources.SPLITS):
         list of texts; those of "ner" `tokens` and `tags`, in BIO; those of "qa" `context`,
         `question`, `id`, and `answers`, a list of `{"text", "start"}`.
     """
-    splits = tasks.of(config).read(wanted)
+    splits = task_of(config).read(wanted)
     if "train" in splits:
         splits["train"] = splits["train"][: config.max_train]
     return splits
@@ -40,7 +40,8 @@ def make_tokenizer(rows, config):
     """
     if config.backbone is not None:
         return subwords.open_preset(config.backbone)
-    texts = (text for row in rows for text in tasks.of(config).texts(row))
+    task = task_of(config)
+    texts = (text for row in rows for text in task.texts(row))
     if config.vectors is not None or config.tokenizer == "words":
         known = () if config.vectors is None else _words_of(config.vectors)
         return subwords.LowerCaseWords.train(texts, config.vocabulary_size, known)
@@ -49,7 +50,7 @@ def make_tokenizer(rows, config):
 
 def training_batches(rows, tokenizer, classes, config):
     """The `Batches` of the training rows."""
-    examples, _ = tasks.of(config).encode(rows, tokenizer, classes)
+    examples, _ = task_of(config).encode(rows, tokenizer, classes)
     return text_batches.training_batches(examples, config.batch_tokens, config.seed)
 
 

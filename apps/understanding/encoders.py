@@ -1,4 +1,4 @@
-"""What reads the tokens of a text: from scratch, or a pretrained backbone."""
+"""Encoders of the tokens of a text: from scratch, or a pretrained backbone."""
 
 import keras
 from keras import ops
@@ -8,20 +8,20 @@ from layers import RecurrentEncoder, TransformerEncoder
 
 @keras.saving.register_keras_serializable("attention_suite")
 class TextEncoder(keras.layers.Layer):
-    """Tokens to states, from scratch: embeddings, then LSTMs or Transformer blocks.
+    """Tokens to states, from scratch: embeddings, then BiLSTMs or Transformer blocks.
 
     Args:
         vocabulary_size: V.
         dim: D.
         reader: "bilstm" or "transformer".
-        num_layers: Pairs of LSTMs, or blocks.
+        num_layers: BiLSTM layers, or Transformer blocks.
         num_heads: N, of a Transformer.
-        mlp_dim: Of its perceptrons.
-        attention: Its mechanism.
-        max_length: Its longest sequence.
+        mlp_dim: Size of its feed-forward layers.
+        attention: Its self-attention mechanism.
+        max_length: Its maximum sequence length.
         embedding_dim: Size of the embeddings; `dim` if `None`.
-        dropout: Of the reader.
-        shapes: How many `shapes` there are; 0 if the tokens tell them.
+        dropout: Dropout rate.
+        shapes: How many `shapes` there are; 0 if tokens keep their case.
         **kwargs: Of `keras.layers.Layer`.
 
     Call arguments:

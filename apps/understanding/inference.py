@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 import apps.understanding.model  # noqa: F401  Saved models are made of what it imports.
-from apps.understanding import maps, tasks
+from apps.understanding import maps
 from apps.understanding.base import Looking
 from apps.understanding.config import Config
+from apps.understanding.tasks.registry import task_of
 from pipelines.commands import runs
 from pipelines.commands.errors import UserError
 from pipelines.commands.terminal import console
@@ -44,7 +45,7 @@ class Reader:
         self.tokenizer = tokenizer
         self.classes = classes
         self.config = config
-        self.task = tasks.of(config)
+        self.task = task_of(config)
 
     @classmethod
     def load(cls, run, config=None, **decoding):
@@ -85,10 +86,10 @@ class Reader:
 
         Returns:
             For each a `Classified` with its `label`, a `Tagged` with its `tags` and `entities`, or
-            an `Answered` with its `answer`; see `apps.understanding.tasks`.
+            an `Answered` with its `answer`; see `apps/understanding/tasks`.
         """
         inputs = [inputs] if isinstance(inputs, str | dict) else inputs
-        task = tasks.of(dataclasses.replace(self.config, **decoding))
+        task = task_of(dataclasses.replace(self.config, **decoding))
         rows = [task.row(given) for given in inputs]
         if not rows:
             return []

@@ -1,7 +1,7 @@
 """The network of a run: an encoder, and over it that of the task."""
 
-from apps.understanding import tasks
 from apps.understanding.encoders import PretrainedEncoder, TextEncoder
+from apps.understanding.tasks.registry import task_of
 from pipelines.text import word_vectors
 from pipelines.text.lower_words import SHAPES
 
@@ -17,7 +17,7 @@ def build(config, subwords, classes):
     Returns:
         An `Understanding`, with the pretrained vectors of its words if the configuration has some.
     """
-    network = tasks.of(config).network(
+    network = task_of(config).network(
         _encoder(config, subwords),
         classes,
         special=(subwords.pad, subwords.start, subwords.end),

@@ -7,11 +7,13 @@ from pipelines.commands.entry import command
 @command(Config, presets=PRESETS)
 def main(config):
     """Reads the data, builds the model, fits it, and evaluates its best epoch on the test split."""
-    from apps.understanding import data, model, tasks
+    from apps.understanding import data, model
     from apps.understanding.inference import Reader
+    from apps.understanding.tasks.registry import task_of
     from pipelines.training import fitting
 
-    run, task = fitting.start("understanding", config), tasks.of(config)
+    run = fitting.start("understanding", config)
+    task = task_of(config)
     splits = data.read(config)
     tokenizer = data.make_tokenizer(splits["train"], config)
     classes = task.classes(splits["train"])

@@ -20,15 +20,15 @@ def _with_tokens(inputs, tokens):
 
 @keras.saving.register_keras_serializable("attention_suite")
 class AnswerFinder(Understanding):
-    """Where in a context an answer starts and ends: every token looks at the question's.
+    """Where in a context an answer starts and ends, by context-to-question attention.
 
-    What a token `x` sees of the question, `c`, is compared with it: `[x, c, x * c]`. Without
-    attention question and context are read apart, and `c` is the mean of the question's states.
+    A token `x` is compared with what it attended to in the question, `c`: `[x, c, x * c]`. Without
+    attention question and context are encoded apart, and `c` is the mean of the question's states.
 
     Args:
         encoder: See `Understanding`.
         attention: A single-head name of `layers.mechanisms()`, or `None`.
-        reading_layers: Pairs of LSTMs that read what was compared.
+        reading_layers: BiLSTM layers over what was compared.
         **kwargs: See `Understanding`.
 
     Call arguments:

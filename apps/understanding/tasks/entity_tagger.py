@@ -10,12 +10,13 @@ from pipelines.data.tags import allowed_transitions
 
 @keras.saving.register_keras_serializable("attention_suite")
 class EntityTagger(Understanding):
-    """Tags of words: each word, in the state of its first token, looks at the whole sentence.
+    """Tags of words: each, in the state of its first token, attends to the whole sentence.
 
     Args:
         encoder: See `Understanding`.
         tags: Their names in BIO.
-        crf: Whether the tags of a sentence are chosen together; else each by itself.
+        crf: Whether a conditional random field chooses the tags of a sentence together; else each
+            is chosen by itself.
         **kwargs: See `Understanding`.
 
     Call arguments:

@@ -15,10 +15,10 @@ from pipelines.metrics import span_scores
 from pipelines.metrics.dictionary_tagger import DictionaryTagger
 from pipelines.text import lower_words
 
-LONGEST = 300  # words of a sentence that are shown: each may look at each
+LONGEST = 300  # words of a sentence that are shown: each may attend to each
 AT_ONCE = 256  # pieces of sentences whose tags are chosen together
 SHOWN = Labels(
-    title="What each word looked at",
+    title="What each word attended to",
     source="sentence",
     target="tagged sentence",
     reference="Entities",

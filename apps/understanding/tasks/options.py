@@ -1,12 +1,30 @@
-"""Options that go with one task alone."""
+"""Options that go with one task alone, and what each task has by default."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
-from apps.understanding.tasks import DEFAULTS
 from pipelines.commands.mechanisms import SINGLE_HEAD
 from pipelines.commands.options import Options
 from pipelines.commands.ranges import at_least
+
+
+class Defaults(NamedTuple):
+    """What a run of a task has where no flag says otherwise.
+
+    Attributes:
+        epochs: Passes over the training examples.
+        tokens_per_batch: Tokens of a batch, padding included.
+    """
+
+    epochs: int
+    tokens_per_batch: int
+
+
+DEFAULTS = {
+    "sentiment": Defaults(epochs=12, tokens_per_batch=1024),
+    "ner": Defaults(epochs=6, tokens_per_batch=1024),
+    "qa": Defaults(epochs=2, tokens_per_batch=2048),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from pipelines.text import qa_windows
 
 AROUND = 14  # words that are shown on each side of an answer
 SHOWN = Labels(
-    title="What each word looked at",
+    title="What each word attended to",
     source="question",
     target="context (answer in brackets)",
     reference="Answers",

@@ -9,13 +9,13 @@ from layers import AttentionPooling
 
 @keras.saving.register_keras_serializable("attention_suite")
 class TextClassifier(Understanding):
-    """Labels of a text, out of one vector that attention makes of its tokens.
+    """Labels of a text, by attention pooling over its tokens.
 
     Args:
         encoder: See `Understanding`.
         classes: Number of labels, K.
         multi_label: Whether each label is there or not, whatever the others.
-        label_smoothing: Share of the target that is spread over all labels.
+        label_smoothing: Share of the target distribution spread evenly over all labels.
         **kwargs: See `Understanding`.
 
     Call arguments:
@@ -24,6 +24,9 @@ class TextClassifier(Understanding):
 
     Returns:
         Logits `(B, K)`, in float32.
+
+    Reference:
+        [Yang et al., 2016](https://aclanthology.org/N16-1174)
     """
 
     def __init__(self, encoder, classes, multi_label=False, label_smoothing=0.0, **kwargs):

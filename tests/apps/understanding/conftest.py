@@ -23,7 +23,7 @@ def trained(folders, tmp_path_factory):
 
     def result_of(task):
         if task not in results:
-            settings = tiny.flags(task=task, dataset=folders[task], name="tiny", **tiny.SETTINGS)
+            settings = tiny.flags(dataset=folders[task], **tiny.settings(task))
             train = tiny.finish if task == "sentiment" else tiny.finish_here
             results[task] = train("train", *settings, folder=tmp_path_factory.mktemp("work"))
             assert results[task].status == 0, results[task].err

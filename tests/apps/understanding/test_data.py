@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from apps.understanding import data, tasks
+from apps.understanding import data
 from apps.understanding.config import Config
+from apps.understanding.tasks.registry import task_of
 from pipelines.builtin import intents
 from pipelines.commands.errors import UserError
 from pipelines.data import sources
@@ -167,7 +168,7 @@ class TestSentiment:
         test = [{"text": "t", "label": ["a", "c"]}]
         read = data.read(config("sentiment", write_splits(tmp_path, rows, test)))
         assert read["train"] == rows[:20] and read["test"] == rows[30:] + test
-        tasks.of(Config()).report_unknown(read["test"], "test", ["a", "b"])
+        task_of(Config()).report_unknown(read["test"], "test", ["a", "b"])
         said = "test has labels that training does not know: 'c' (1); they count as wrong\n"
         assert capsys.readouterr().out == said
 
@@ -187,7 +188,7 @@ def test_unknown_labels_stay_and_are_named(tmp_path, capsys):
     strange = {"tokens": ["a", "b", "c"], "tags": ["B-film", "I-film", "B-city"]}
     read = data.read(config("ner", write_splits(tmp_path, NER, [strange, strange])))
     assert read["test"] == [*NER[30:], strange, strange]
-    task = tasks.of(Config(task="ner"))
+    task = task_of(Config(task="ner"))
     for split, rows in read.items():
         task.report_unknown(rows, split, task.classes(read["train"]))
     said = "test has labels that training does not know: 'film' (2); they count as wrong\n"
@@ -233,7 +234,7 @@ def test_a_very_long_context(tmp_path):
 )
 def test_words_without_case_come_with_their_shapes(task, row, expected):
     tokenizer = LowerCaseWords.train(["mcduff is a film"] * 2, 50)
-    chosen = tasks.of(Config(task=task, max_length=32, overlap=8, max_question=8))
+    chosen = task_of(Config(task=task, max_length=32, overlap=8, max_question=8))
     examples, _ = chosen.encode([row], tokenizer, [])
     shapes = [[SHAPES[i] for i in each[1:-1]] for each in examples.features["shapes"]]
     assert shapes == expected and examples.padding["shapes"] == 0

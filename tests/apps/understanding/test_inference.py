@@ -84,7 +84,8 @@ def test_answers_are_of_the_context_and_no_longer_than_asked_for(trained, reader
     loaded = Reader.load(trained("qa").run, max_answer=1)
     for (short,) in (reader.predict(row, max_answer=1), loaded.predict(row)):
         tokens = reader.tokenizer.encode(row["context"])[1]
-        assert (short.start, short.end) in tokens and short.score <= result.score
+        assert (short.start, short.end) in tokens
+        assert short.score <= result.score + 1e-5
     (empty,) = reader.predict({"context": " ", "question": "Where?"})
     assert (empty.answer, empty.start, empty.end, empty.score) == ("", 0, 0, None)
     with pytest.raises(TypeError, match="A question comes as a row"):

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from apps.understanding import data, model, tasks
+from apps.understanding import data, model
 from apps.understanding.config import Config
 from apps.understanding.inference import Reader
 from apps.understanding.tasks.answer_finder import _with_tokens
+from apps.understanding.tasks.registry import task_of
 from pipelines.training import optimizer
 from tests.apps.understanding import tiny
 
@@ -23,14 +24,11 @@ def learn(task, steps=80, learning_rate=0.02, **flags):
     config = Config(task=task, **{**tiny.MODEL, **flags})
     rows = tiny.rows(task, 10, seed=3)
     tokenizer = data.make_tokenizer(rows, config)
-    classes = tasks.of(config).classes(rows)
-    examples, _ = tasks.of(config).encode(rows, tokenizer, classes)
+    classes = task_of(config).classes(rows)
+    examples, _ = task_of(config).encode(rows, tokenizer, classes)
     network = model.build(config, tokenizer, classes)
-    network.compile(
-        optimizer.make_optimizer(learning_rate, steps, 5),
-        # So small a model is trained before XLA has compiled it.
-        jit_compile=keras.backend.backend() == "jax",
-    )
+    network.compile(optimizer.make_optimizer(learning_rate, steps, 5))
+    network.optimizer.build(network.trainable_variables)  # Else the step is traced twice.
     features = examples.pad(range(len(examples)))
     labels = features.pop("labels")
     batches = tf.data.Dataset.from_tensors((features, labels)).repeat()

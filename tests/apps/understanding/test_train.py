@@ -52,7 +52,7 @@ class TestRun:
             "config.json",
             "model.keras",
             "subwords.json",
-            "tokenizer.json",
+            "tokenizer.json" if task == "sentiment" else "words.json",
             "classes.json",
             "history.csv",
             "metrics.json",
@@ -63,7 +63,7 @@ class TestRun:
         }
 
     def test_the_configuration_is_the_resolved_one(self, trained, folders, task):
-        expected = Config(task=task, dataset=str(folders[task]), name="tiny", **tiny.SETTINGS)
+        expected = Config(dataset=str(folders[task]), **tiny.settings(task))
         assert read_json(trained(task).run / "config.json") == asdict(expected)
 
     def test_the_loss_falls(self, trained, task):
@@ -112,15 +112,19 @@ def test_another_set_needs_no_training_split_and_its_labels_are_compared(copied,
 
 
 class TestPredict:
-    def test_a_label_for_each_line(self, copied, tmp_path, capsys):
-        (tmp_path / "lines.txt").write_text("The soup was lovely .\n\nA dull bus 🙂\n")
-        predict.main(tiny.flags(run=copied("sentiment"), input=tmp_path / "lines.txt"))
-        out, err = capsys.readouterr()
-        lines = out.splitlines()
-        assert len(lines) == 3 and lines[1] == ""
+    def test_a_label_for_each_line_in_another_process(self, copied, tmp_path):
+        (tmp_path / "lines.txt").write_text(f"The soup was lovely .\n\nA 🙂 {'bus ' * 200}\n")
+        run = copied("sentiment")
+        asked = tiny.flags(run=run, input=tmp_path / "lines.txt")
+        result = tiny.finish("predict", *asked, folder=tmp_path)
+        page = run / "predictions" / "index.html"
+        said = ["1 of 2 texts cut to 94 tokens", f"attention maps: {page}"]
+        assert (result.status, result.err.splitlines()) == (0, said)
+        lines = result.out.splitlines()
+        assert len(lines) == 3 and lines[1] == "" and page.is_file()
         assert all(re.fullmatch(r"(good|bad)\t[01]\.\d{3}", lines[i]) for i in (0, 2))
-        assert "predictions/index.html" in err
 
+    @pytest.mark.slow
     def test_the_words_of_a_line_with_their_tags(self, copied, capsys):
         predict.main(tiny.flags(run=copied("ner"), input="Ann Bob lives in Łódź, now."))
         words = capsys.readouterr().out.split()
@@ -135,6 +139,7 @@ class TestPredict:
         (shown,) = attention_maps.load_npz(tmp_path / "maps" / "maps.npz").values()
         assert shown.weights.shape == (300, 300)
 
+    @pytest.mark.slow
     def test_answers_are_of_the_context(self, copied, tmp_path, capsys):
         context = "Ann is in Rome .  Bob is in 漢字 ."
         rows = [{"context": context, "question": f"Where is {name} ?"} for name in ("Ann", "Bob")]
@@ -156,7 +161,7 @@ def test_ctrl_c_ends_training_with_one_line(folders, tmp_path):
 @each_task
 def test_the_same_seed_gives_the_same_history(trained, folders, tmp_path, monkeypatch, task):
     monkeypatch.chdir(tmp_path)
-    train.main(tiny.flags(task=task, dataset=folders[task], name="again", **tiny.SETTINGS))
+    train.main(tiny.flags(dataset=folders[task], **{**tiny.settings(task), "name": "again"}))
     again = history(tmp_path / "runs" / "understanding" / "again")
     assert again == [pytest.approx(row, rel=1e-4) for row in history(trained(task).run)]
 

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from apps.understanding import tasks
 from apps.understanding.config import Config
+from apps.understanding.tasks.options import DEFAULTS
+from apps.understanding.tasks.registry import task_of
 from pipelines.text.subwords import BytePairs
 from pipelines.text.text_batches import Examples
 
@@ -24,8 +25,8 @@ def read(task, rows, encoded, outputs, classes=(), model=None):
 
 
 def test_each_name_has_its_task():
-    for name in tasks.DEFAULTS:
-        task = tasks.of(Config(task=name))
+    for name in DEFAULTS:
+        task = task_of(Config(task=name))
         assert name == task.NAME and set(task.INPUTS) < set(task.FIELDS)
 
 
@@ -33,7 +34,7 @@ class TestSentiment:
     rows = ({"text": "a"}, {"text": "b"})
 
     def test_one_label(self):
-        task = tasks.of(Config(max_length=8))
+        task = task_of(Config(max_length=8))
         first, second = read(task, self.rows, (None, [6, 7]), LOGITS, "xyz")
         assert (first.label, second.label) == ("y", "x")
         assert first.score == pytest.approx(0.5)
@@ -45,7 +46,7 @@ class TestSentiment:
         assert (first.truncated, second.truncated) == (False, True)
 
     def test_any_number_of_labels(self):
-        task = tasks.of(Config(multi_label=True))
+        task = task_of(Config(multi_label=True))
         logits = np.array([[2.0, -1.0, 0.5], [-3.0, -1.0, -2.0]], "float32")
         several, none = read(task, self.rows, (None, [1, 1]), logits, "xyz")
         x, y, z = 1 / (1 + np.exp(-logits[0].astype("float64")))
@@ -59,7 +60,7 @@ class TestSentiment:
         assert [name for name, _ in none.alternatives] == ["y", "z", "x"]
 
     def test_labels_as_targets(self):
-        task = tasks.of(Config(multi_label=True, max_length=8))
+        task = task_of(Config(multi_label=True, max_length=8))
         rows = [{"text": "a", "label": ["y", "new"]}, {"text": "a", "label": "x"}, {"text": ""}]
         examples, counts = task.encode(rows, BytePairs.train(["a"], 300), ["x", "y"])
         assert np.array(examples.features["labels"]).tolist() == [[0, 1], [1, 0], [0, 0]]
@@ -69,7 +70,7 @@ class TestSentiment:
         ("label", "title", "reference"), [("y", "y 50%", "x, z"), ([], "none", "none")]
     )
     def test_a_map_says_what_was_found_and_what_is_true(self, label, title, reference):
-        task = tasks.of(Config())
+        task = task_of(Config())
         row = {"text": "ab c", "label": ["x", "z"] if label else []}
         fields = {"label": label, "score": 0.5, "probabilities": {}}
         reading = task.READING(row=row, look=lambda: None, **fields)
@@ -83,7 +84,7 @@ class TestEntities:
     tags = ("O", "B-x", "I-x", "B-y", "I-y")
 
     def test_pieces_are_put_together(self):
-        task = tasks.of(Config(task="ner"))
+        task = task_of(Config(task="ner"))
         rows = [{"tokens": list("abcd")}, {"tokens": list("e")}]
         chosen = [[1, 2], [0, 3], [4, 0]]
         model = SimpleNamespace(decode=lambda scores, mask: scores.argmax(-1))
@@ -96,7 +97,7 @@ class TestEntities:
         assert (second.tags, second.text) == (["I-y"], "e")
 
     def test_words_are_kept_whole_in_pieces_that_fit(self):
-        task = tasks.of(Config(task="ner", max_length=8))
+        task = task_of(Config(task="ner", max_length=8))
         rows = [{"tokens": ["ab", "c", "def", "ghijklmno"]}]
         examples, pieces = task.encode(rows, BytePairs.train(["x"], 257), list(self.tags))
         assert pieces == [(0, 0, 2), (0, 2, 3), (0, 3, 4)]
@@ -105,7 +106,7 @@ class TestEntities:
         assert examples.lengths.tolist() == [7, 6, 8]
 
     def test_a_word_gets_what_its_tokens_got(self):
-        task = tasks.of(Config(task="ner"))
+        task = task_of(Config(task="ner"))
         tokens, words = [np.arange(5)], [np.array([1, 3])]
         examples = Examples({"tokens": tokens, "words": words}, {"tokens": 0, "words": -1})
         weights = [np.array([[0, 0.1, 0.2, 0.7, 0], [0, 0.5, 0, 0.5, 0]])]
@@ -113,19 +114,19 @@ class TestEntities:
         np.testing.assert_allclose(found, [[0.3, 0.7], [0.5, 0.5]], rtol=1e-6)
 
     def test_the_dictionary_knows_the_entities_of_training(self):
-        task = tasks.of(Config(task="ner"))
+        task = task_of(Config(task="ner"))
         rows = [{"tokens": ["a", "b"], "tags": ["B-x", "O"]}]
         other = [{"tokens": ["b", "c"], "tags": ["O", "B-x"]}]
         assert task.baseline(rows, rows) == {"dictionary_span_f1": 1}
         assert task.baseline(rows, other) == {"dictionary_span_f1": 0}
-        assert task.has_baseline and not tasks.of(Config()).has_baseline
+        assert task.has_baseline and not task_of(Config()).has_baseline
 
 
 class TestAnswers:
     row = {"context": "Ann is in Rome.", "question": "Where is she?"}  # noqa: RUF012
 
     def test_the_best_span_is_the_answer(self):
-        task = tasks.of(Config(task="qa", max_answer=4))
+        task = task_of(Config(task="qa", max_answer=4))
         tokenizer = BytePairs.train([self.row["context"]], 257)
         encoded = task.encode([self.row], tokenizer, [])
         examples, windows = encoded
@@ -140,7 +141,7 @@ class TestAnswers:
         assert found.line == "Rome"
 
     def test_a_map_has_the_answer_in_brackets(self):
-        task = tasks.of(Config(task="qa"))
+        task = task_of(Config(task="qa"))
         row = {**self.row, "answers": [{"text": "Rome"}, {"text": "Rome"}, {"text": "in Rome"}]}
         fields = {"answer": "in Rome", "start": 7, "end": 14, "score": 1.0}
         reading = task.READING(row=row, look=lambda: None, **fields)
@@ -153,7 +154,7 @@ class TestAnswers:
         np.testing.assert_allclose(shown.weights.sum(-1), 1, atol=1e-5)
 
     def test_an_answer_of_several_lines_is_printed_in_one(self):
-        task = tasks.of(Config(task="qa"))
+        task = task_of(Config(task="qa"))
         fields = {"answer": "in\nRome", "start": 7, "end": 14, "score": None}
         reading = task.READING(row=self.row, look=lambda: None, **fields)
         assert (reading.line, reading.found["score"]) == ("in Rome", None)
