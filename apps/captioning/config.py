@@ -73,6 +73,11 @@ class Model(options.Options):
         """The attention of the decoder to the image."""
         return self.attention or {"rnn": "additive", "transformer": "multi_head"}[self.decoder]
 
+    @property
+    def has_features(self):
+        """Whether the model is given the features of a frozen backbone in place of pixels."""
+        return self.backbone is not None and not self.fine_tune
+
     def __post_init__(self):
         super().__post_init__()
         if self.mechanism in SELF_ATTENTION_ONLY:
@@ -83,7 +88,7 @@ class Model(options.Options):
         if self.decoder == "rnn" and self.mechanism not in SINGLE_HEAD:
             raise ValueError(
                 f"--attention {self.attention} has heads, which the rnn decoder cannot use; "
-                "take additive or luong_*, or --decoder transformer"
+                f"take {', '.join(SINGLE_HEAD)}, or --decoder transformer"
             )
         if self.dim % self.num_heads:
             raise ValueError(f"--dim {self.dim} must be a multiple of --num-heads {self.num_heads}")

@@ -1,4 +1,4 @@
-"""From a data set's name to batches of pictures and captions."""
+"""From a data set's name, or images of any kind, to batches of images and captions."""
 
 import random
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ import tensorflow as tf
 from apps.captioning.config import Config
 from pipelines.builtin import scenes
 from pipelines.commands.errors import UserError
-from pipelines.commands.terminal import console
 from pipelines.data import cache, sources
 from pipelines.data.buckets import Batches, finish, limits
 from pipelines.images import backbones, image_files
@@ -25,25 +24,24 @@ TFDS_FEATURES = {
 
 @dataclass(frozen=True)
 class Split:
-    """The readable pictures of one split.
+    """Images that could be read, as the model takes them.
 
     Attributes:
-        rows: The lines of the data set.
-        files: The picture of each line.
+        rows: The lines of the data set, each with the `path` of its image.
         inputs: What the model is given of each: `(N,)` row numbers into one or two arrays (the
-            second holds the mirrored pictures).
-        arrays: Memory maps of features `(M, S, C)` or pixels `(M, size, size, 3)`.
+            second holds the mirrored images).
+        arrays: Features `(M, S, C)` or pixels `(M, size, size, 3)`, in memory or memory maps.
         grid: Rows and columns of the cells `(h, w)`; of pixels, those of the model's network.
     """
 
     rows: list
-    files: list
     inputs: list
     arrays: list
-    grid: tuple | None
+    grid: tuple | None = None
 
     @property
     def references(self):
+        """The captions of each image, as they are scored."""
         return [[captions.normalize(text) for text in row["captions"]] for row in self.rows]
 
 
@@ -70,58 +68,70 @@ def read(config: Config, wanted=sources.SPLITS) -> dict:
 
 
 def know_objects(rows):
-    """Whether the data set tells what every picture shows, as `scenes` does."""
+    """Whether the data set tells what every image shows, as `scenes` does."""
     return all("objects" in row for row in rows)
 
 
 def choose_monitor(rows, config):
-    """What selects the model, given the validation split."""
+    """The metric that chooses the model, given the validation rows."""
     known = know_objects(rows)
     if config.monitor == "attribute_accuracy" and not known:
         raise UserError(
-            f"--monitor {config.monitor} needs the objects of every picture, which only scenes "
+            f"--monitor {config.monitor} needs the objects of every image, which only scenes "
             "has: take cider or bleu_4"
         )
     return config.monitor or ("attribute_accuracy" if known else "cider")
 
 
-def open_split(rows, config, flip=False, saved_backbone=None) -> Split:
-    """Brings the pictures of a split into memory maps; unreadable ones are left out and counted.
+def open_split(rows, config, flip=False, backbone=None) -> Split:
+    """Brings the images of a split into memory maps; unreadable ones are left out and counted.
 
     Args:
         rows: Of `read`.
         config: The configuration.
-        flip: Whether the mirrored pictures are there as well.
-        saved_backbone: Path of the run's own copy of the backbone, for a machine that lacks the
+        flip: Whether the mirrored images are there as well.
+        backbone: Path of the run's own copy of a frozen backbone, for a machine that lacks the
             original.
+
+    Raises:
+        UserError: No image can be read, or the backbone cannot be opened.
     """
     files = [row["path"] for row in rows]
     grid = None
     maps = []
     for mirrored in (False, True)[: 2 if flip else 1]:
-        if config.backbone and not config.fine_tune:
+        if config.has_features:
             array, numbers, grid = backbones.cached_features(
-                files, config.backbone, config.image_size, flip=mirrored, saved=saved_backbone
+                files, config.backbone, config.image_size, flip=mirrored, saved=backbone
             )
         elif mirrored:
             break  # Pixels are mirrored on the way.
         else:
             array, numbers = image_files.cached_pixels(files, config.image_size)
         maps.append((array, numbers))
-    readable = np.flatnonzero(maps[0][1] >= 0)
-    if len(readable) == 0:
-        raise UserError(f"none of the {len(files)} pictures can be read, the first is {files[0]}")
-    if len(readable) < len(files):
-        console.print(
-            f"{len(files) - len(readable)} of {len(files)} pictures cannot be read: skipped"
-        )
+    readable = image_files.readable(files, maps[0][1])
     return Split(
         rows=[rows[i] for i in readable],
-        files=[files[i] for i in readable],
         inputs=[numbers[readable] for _, numbers in maps],
         arrays=[array for array, _ in maps],
         grid=grid,
     )
+
+
+def in_memory(rows, pixels, backbone=None) -> Split:
+    """The images of some rows as a `Split` that is not cached.
+
+    Args:
+        rows: With the `path` of each image.
+        pixels: `(N, size, size, 3)`, uint8.
+        backbone: The `Backbone` that computes their features; without one they are given as pixels.
+    """
+    numbers = [np.arange(len(rows))]
+    if backbone is None:
+        return Split(rows, numbers, [pixels])
+    features = backbones.compute_features(backbone.model, pixels)
+    features = features.reshape(len(rows), -1, backbone.channels)
+    return Split(rows, numbers, [features], backbone.grid)
 
 
 def train_tokenizer(rows, config) -> Tokenizer:
@@ -136,10 +146,10 @@ def _texts(rows, config):
 
 @dataclass(frozen=True)
 class Groups:
-    """Captions of one picture, `captions_per_picture` at a time.
+    """Captions of one image, `captions_per_picture` at a time.
 
     Attributes:
-        pictures: The row of each group's picture, `(G,)`.
+        pictures: The row of each group's image, `(G,)`.
         lengths: Tokens of its longest caption, `(G,)`.
         tokens: `(G, K, T)`.
     """
@@ -150,7 +160,7 @@ class Groups:
 
 
 def group_captions(split, tokenizer, config) -> Groups:
-    """All captions of a split as tokens, those of a picture in random groups."""
+    """All captions of a split as tokens, those of an image in random groups."""
     size = config.captions_per_picture
     pictures, groups = [], []
     for i, row in enumerate(split.rows):
@@ -189,7 +199,7 @@ def training_batches(split, groups, config):
 
 def concept_batches(split, groups, config):
     """Endless `Batches` of `({"picture"}, tokens)`."""
-    size = max(config.batch_size, 4)  # The statistics of batch normalization need a few pictures.
+    size = max(config.batch_size, 4)  # The statistics of batch normalization need a few images.
 
     def example(picture, length, tokens):
         return {"picture": _gather(split, picture, config.flip)}, tokens
@@ -211,7 +221,7 @@ def _shuffled(groups, config):
 
 
 def _gather(split, pictures, flip=False):
-    """The inputs of some pictures, float32; with `flip`, half of them mirrored."""
+    """The inputs of some images, float32; with `flip`, half of them mirrored."""
     inputs, arrays = split.inputs, split.arrays
 
     def read(pictures):
@@ -229,6 +239,6 @@ def _gather(split, pictures, flip=False):
 
 
 def picture_batches(split, batch_size):
-    """The inputs of all pictures of a split, in order, each once."""
+    """The inputs of all images of a split, in order, each once."""
     numbers = tf.data.Dataset.from_tensor_slices(np.arange(len(split.rows)))
     return finish(numbers.batch(batch_size).map(lambda i: _gather(split, i)))

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pipelines.commands import options
-from pipelines.commands.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
+from pipelines.commands.mechanisms import (
+    MECHANISMS,
+    SELF_ATTENTION_ONLY,
+    SINGLE_HEAD,
+    TAKING_POSITION,
+)
 from pipelines.commands.ranges import above, at_least, within
-
-_MULTI_HEAD = ("multi_head", "grouped_query", "multi_query")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +114,7 @@ class Model(options.Options):
     def _check_encoder(self):
         if self.encoder == "lstm" and self.encoder_attention != "multi_head":
             raise ValueError("--encoder-attention is that of blocks, which --encoder lstm lacks")
-        in_attention = self.encoder != "lstm" and self.encoder_attention in _MULTI_HEAD
+        in_attention = self.encoder != "lstm" and self.encoder_attention in TAKING_POSITION
         if self.position != "sinusoidal" and not in_attention:
             raise ValueError(f"--position {self.position} needs attention of the multi-head family")
         if self.position == "rotary" and self.dim // self.num_heads % 2:
@@ -133,7 +136,7 @@ class Model(options.Options):
         if self.decoder == "rnn" and self.mechanism not in (*SINGLE_HEAD, "location_sensitive"):
             raise ValueError(
                 f"--attention {self.attention} has heads, which --decoder rnn cannot use; take "
-                "location_sensitive, additive or luong_*, or --decoder transformer"
+                f"location_sensitive, {', '.join(SINGLE_HEAD)}, or --decoder transformer"
             )
         if self.decoder == "transformer" and self.mechanism == "location_sensitive":
             raise ValueError("--attention location_sensitive goes with --decoder rnn")

@@ -83,6 +83,24 @@ def open_backbone(name: str, image_size: int, trainable: bool = False) -> Backbo
     return Backbone(name, keras.Model(pixels, features, name="backbone"))
 
 
+def open_frozen(name: str, image_size: int) -> Backbone:
+    """Opens a pretrained network to compute features: in float32, whatever training computes in.
+
+    Args:
+        name: As for `open_backbone`.
+        image_size: As for `open_backbone`.
+
+    Raises:
+        UserError: As `open_backbone`.
+    """
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        return open_backbone(name, image_size)
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
 def cached_features(
     files: Sequence[str | Path],
     backbone_name: str,
@@ -127,16 +145,16 @@ def cached_features(
     try:
         height, width, channels = json.loads((folder / "shape.json").read_text())
     except (FileNotFoundError, NotADirectoryError, ValueError):
-        backbone = _open_in_float32(backbone_name, image_size)
+        backbone = open_frozen(backbone_name, image_size)
         height, width, channels = *backbone.grid, backbone.channels
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "shape.json").write_text(json.dumps([height, width, channels]))
 
     def compute(positions: list[int]) -> Iterator[tuple[list[int], np.ndarray]]:
-        network = (backbone or _open_in_float32(backbone_name, image_size)).model
+        network = (backbone or open_frozen(backbone_name, image_size)).model
         chosen_files = [files[i] for i in positions]
-        for chosen, pixels in image_files.batches(chosen_files, image_size, BATCH_SIZE):
+        for chosen, pixels in image_files.batches(chosen_files, image_size, BATCH_SIZE, skipped=[]):
             features = compute_features(network, pixels[:, :, ::-1] if flip else pixels)
             yield [positions[i] for i in chosen], features.reshape(len(chosen), -1, channels)
 
@@ -148,7 +166,7 @@ def cached_features(
 
 def save(name: str, image_size: int, path: str | Path) -> None:
     """Saves a backbone, so that a run can be used where the original is not."""
-    _open_in_float32(name, image_size).model.save(path)
+    open_frozen(name, image_size).model.save(path)
 
 
 def load(path: str | Path) -> Backbone:
@@ -181,15 +199,6 @@ def compute_features(network: keras.Model, pixels: np.ndarray) -> np.ndarray:
         parts.append(keras.ops.convert_to_numpy(network.predict_on_batch(batch))[: len(chosen)])
     features = np.concatenate(parts)
     return np.clip(features, -FLOAT16_MAX, FLOAT16_MAX).astype(np.float16)
-
-
-def _open_in_float32(name: str, image_size: int) -> Backbone:
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        return open_backbone(name, image_size)
-    finally:
-        keras.config.set_dtype_policy(policy)
 
 
 def _applications() -> list[str]:

@@ -5,7 +5,7 @@ import itertools
 import os
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from pipelines.commands.errors import UserError, check_utf8, first_line
+from pipelines.commands.terminal import console
 from pipelines.data.cache import RowCache, file_key, root
 
 # What Pillow warns of (a large photograph, odd EXIF data) it reads; what it cannot read, it raises.
@@ -21,8 +22,10 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 
+Source = str | Path | BinaryIO | np.ndarray
 
-def load(source: str | Path | BinaryIO, size: int, channels: int = 3) -> np.ndarray:
+
+def load(source: Source, size: int, channels: int = 3) -> np.ndarray:
     """Reads a picture in any format and mode that Pillow knows.
 
     The EXIF orientation is applied, deep greys are scaled to 8 bits, a transparent picture is laid
@@ -30,7 +33,7 @@ def load(source: str | Path | BinaryIO, size: int, channels: int = 3) -> np.ndar
     ratio is not, so that places in it stay places in the result.
 
     Args:
-        source: Path of a file, or an open binary file.
+        source: Path of a file, an open binary file, or pixels `(height, width, 3)`, uint8.
         size: Width and height of the result.
         channels: 3 for red, green and blue; 1 for the grey of them.
 
@@ -40,9 +43,8 @@ def load(source: str | Path | BinaryIO, size: int, channels: int = 3) -> np.ndar
     Raises:
         UserError: The file is missing, empty, damaged or not a picture.
     """
-    name = source if isinstance(source, str | Path) else getattr(source, "name", "the picture")
     try:
-        with Image.open(source) as picture:
+        with _open(source) as picture:
             # A large JPEG is decoded at a half, quarter or eighth of its size: much faster.
             picture.draft(None, (2 * size, 2 * size))
             _turn_upright(picture)
@@ -50,7 +52,8 @@ def load(source: str | Path | BinaryIO, size: int, channels: int = 3) -> np.ndar
             picture = picture.resize((size, size), Image.Resampling.BILINEAR)
             return np.asarray(picture).reshape(size, size, channels)
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them raise.
-        raise UserError(f"cannot read {name} as a picture: {_reason(error, source)}") from error
+        reason = _reason(error, source)
+        raise UserError(f"cannot read {_name(source)} as an image: {reason}") from error
 
 
 def dimensions(file: str | Path) -> tuple[int, int]:
@@ -85,34 +88,66 @@ def find(path: str | Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise UserError(f"there is no picture or folder {path}")
+        raise UserError(f"there is no image or folder {path}")
     known = endings()
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in known)
     if not files:
-        raise UserError(f"there is no picture in {path}")
+        raise UserError(f"there is no image in {path}")
     for file in files:
         check_utf8(file)
     return files
 
 
+def as_rows(inputs) -> list[dict]:
+    """Returns pictures as rows of a data set, each with what `load` reads as its `path`.
+
+    Args:
+        inputs: Pictures, or rows with a `path` or at least a `file_name`. One alone is taken too.
+    """
+    alone = isinstance(inputs, str | Path | Mapping) or getattr(inputs, "ndim", None) in (2, 3)
+    return [
+        {"path": each.get("file_name"), **each} if isinstance(each, Mapping) else {"path": each}
+        for each in ([inputs] if alone else inputs)
+    ]
+
+
 def batches(
-    files: Sequence[str | Path], size: int, batch_size: int = 32, channels: int = 3
+    sources: Sequence[Source],
+    size: int,
+    batch_size: int = 32,
+    channels: int = 3,
+    skipped: list[tuple[int, UserError]] | None = None,
 ) -> Iterator[tuple[list[int], np.ndarray]]:
     """Reads pictures in threads, ahead of whoever takes them.
 
     Args:
-        files: The files to read.
+        sources: What to read, as for `load`.
         size: Width and height of the results.
         batch_size: Pictures in a batch; the last one has what is left.
         channels: As for `load`.
+        skipped: Takes position and error of each picture that cannot be read. Without it, the
+            first of them is an error.
 
     Yields:
-        Positions in `files` and the pixels there, uint8 `(b, size, size, channels)`; pictures that
-        cannot be read are left out.
+        Positions in `sources` and the pixels there, uint8 `(b, size, size, channels)`; pictures
+        that cannot be read are left out.
+
+    Raises:
+        UserError: A picture cannot be read, and there is no `skipped`.
     """
-    read = enumerate(_in_threads(files, size, channels, ahead=4 * batch_size))
-    readable = ((position, pixels) for position, pixels in read if pixels is not None)
-    while batch := list(itertools.islice(readable, batch_size)):
+
+    def kept():
+        with contextlib.closing(_in_threads(sources, size, channels, 4 * batch_size)) as read:
+            for position, pixels in enumerate(read):
+                if not isinstance(pixels, UserError):
+                    yield position, pixels
+                elif skipped is None:
+                    raise pixels
+                else:
+                    skipped.append((position, pixels))
+
+    images = kept()
+    while batch := list(itertools.islice(images, batch_size)):
         positions, pixels = zip(*batch, strict=True)
         yield list(positions), np.stack(pixels)
 
@@ -139,28 +174,46 @@ def cached_pixels(
 
     def compute(positions: list[int]) -> Iterator[tuple[list[int], np.ndarray]]:
         chosen_files = [files[i] for i in positions]
-        for chosen, pixels in batches(chosen_files, size, batch_size=256, channels=channels):
+        for chosen, pixels in batches(chosen_files, size, 256, channels, skipped=[]):
             yield [positions[i] for i in chosen], pixels
 
-    return cache.rows([file_key(file) for file in files], compute, "reading pictures")
+    return cache.rows([file_key(file) for file in files], compute, "reading images")
+
+
+def readable(files: Sequence[str | Path], rows: np.ndarray) -> np.ndarray:
+    """Returns the positions of the files that could be read, and says how many could not.
+
+    Args:
+        files: The files of a split.
+        rows: `(len(files),)`, the row of each in a cache, as of `cached_pixels`.
+
+    Raises:
+        UserError: None could.
+    """
+    positions = np.flatnonzero(rows >= 0)
+    if len(positions) == 0:
+        raise UserError(f"none of the {len(files)} images can be read, the first is {files[0]}")
+    if unreadable := len(files) - len(positions):
+        console.print(f"{unreadable} of {len(files)} images cannot be read: skipped")
+    return positions
 
 
 def _in_threads(
-    files: Iterable[str | Path], size: int, channels: int, ahead: int
-) -> Iterator[np.ndarray | None]:
-    """Yields the pixels of each file in order, None for an unreadable one."""
+    sources: Iterable[Source], size: int, channels: int, ahead: int
+) -> Iterator[np.ndarray | UserError]:
+    """Yields the pixels of each picture in order, the error of an unreadable one."""
 
-    def read(file: str | Path) -> np.ndarray | None:
+    def read(source: Source) -> np.ndarray | UserError:
         try:
-            return load(file, size, channels)
-        except UserError:
-            return None
+            return load(source, size, channels)
+        except UserError as error:
+            return error
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         pending: deque[Future] = deque()
         try:
-            for file in files:
-                pending.append(pool.submit(read, file))
+            for source in sources:
+                pending.append(pool.submit(read, source))
                 if len(pending) > ahead:
                     yield pending.popleft().result()
             while pending:
@@ -168,6 +221,16 @@ def _in_threads(
         finally:
             for future in pending:
                 future.cancel()
+
+
+def _open(source: Source) -> Image.Image:
+    return Image.fromarray(source) if isinstance(source, np.ndarray) else Image.open(source)
+
+
+def _name(source: Source) -> str | Path:
+    if isinstance(source, np.ndarray):
+        return f"an array {source.shape} of {source.dtype}"
+    return source if isinstance(source, str | Path) else getattr(source, "name", "the image")
 
 
 def _turn_upright(picture: Image.Image) -> None:
@@ -206,7 +269,7 @@ def _to_8_bits(grey: np.ndarray) -> np.ndarray:
     return np.rint(scaled).astype(np.uint8)
 
 
-def _reason(error: Exception, source: str | Path | BinaryIO) -> str:
+def _reason(error: Exception, source: Source) -> str:
     if isinstance(error, UnidentifiedImageError):
         empty = isinstance(source, str | Path) and os.path.getsize(source) == 0
         return "the file is empty" if empty else "not in a format that Pillow reads"

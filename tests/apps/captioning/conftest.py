@@ -11,10 +11,10 @@ from tests.apps.captioning import tiny  # noqa: E402
 
 @pytest.fixture(scope="session")
 def scenes_folder(tmp_path_factory):
-    """A small built-in data set, of whose training pictures one cannot be read."""
+    """A small built-in data set, of whose training images one cannot be read."""
     folder = tmp_path_factory.mktemp("scenes")
     scenes.write(folder, train=48, validation=8, test=8)
-    (folder / tiny.read_lines(folder / "train.jsonl")[5]["file_name"]).write_text("no picture")
+    (folder / tiny.read_lines(folder / "train.jsonl")[5]["file_name"]).write_text("no image")
     return folder
 
 
@@ -27,6 +27,14 @@ def trained(scenes_folder, tmp_path_factory):
     return result
 
 
+@pytest.fixture(scope="session")
+def captioner(trained):
+    """The run, opened once for all tests that only ask it."""
+    from apps.captioning.inference import Captioner
+
+    return Captioner.load(trained.run)
+
+
 @pytest.fixture
 def copied(trained, tmp_path):
     """The run alone, as it comes to another machine."""
@@ -35,7 +43,7 @@ def copied(trained, tmp_path):
 
 @pytest.fixture(scope="session")
 def network(tmp_path_factory):
-    """The file of a tiny picture network, to stand for a pretrained one."""
+    """The file of a tiny image network, to stand for a pretrained one."""
     shape = (tiny.SIZE, tiny.SIZE, 3)
     path = tmp_path_factory.mktemp("networks") / "network.keras"
     tiny.TinyNet(include_top=False, weights="imagenet", input_shape=shape).save(path)

@@ -7,15 +7,9 @@ from dataclasses import asdict, fields, replace
 import pytest
 
 import layers
-from apps.captioning.config import (
-    MECHANISMS,
-    PRESETS,
-    Config,
-    Decoding,
-    Evaluation,
-    Prediction,
-)
+from apps.captioning.config import PRESETS, Config, Evaluation, Prediction
 from pipelines.commands import flags
+from pipelines.commands.mechanisms import MECHANISMS
 from tests.apps.captioning.tiny import ROOT
 
 COMMANDS = {"train": Config, "evaluate": Evaluation, "predict": Prediction}
@@ -77,20 +71,26 @@ def test_heads_do_not_fit_the_recurrent_decoder(mechanism):
         Config(decoder="rnn", attention=mechanism)
 
 
+def test_features_are_those_of_a_frozen_backbone():
+    assert Config(backbone="a").has_features
+    assert not Config(backbone="a", fine_tune=True).has_features
+    assert not Config().has_features
+
+
 def test_a_configuration_survives_json():
     config = Config(attention="luong_general", top_k=5, name="a")
     assert Config(**json.loads(json.dumps(asdict(config)))) == config
 
 
 def test_a_preset_is_overridden_by_flags():
-    flags = ["--preset", "flickr8k-transformer", "--epochs", "2", "--no-flip"]
-    config = flags.parse(Config, flags, presets=PRESETS)
+    words = ["--preset", "flickr8k-transformer", "--epochs", "2", "--no-flip"]
+    config = flags.parse(Config, words, presets=PRESETS)
     assert config == replace(PRESETS["flickr8k-transformer"], epochs=2, flip=False)
 
 
 def test_decoding_replaces_what_it_is_given():
     config = Config(dataset="a", beams=3, decode="beam", seed=7, data_dir="c")
-    decoding = Decoding(run="x", decode="sample", top_k=4, decode_batch_size=2)
+    decoding = Prediction(input="y", decode="sample", top_k=4, decode_batch_size=2)
     changed = flags.override(config, decoding)
     expected = {**asdict(config), "decode": "sample", "top_k": 4, "decode_batch_size": 2}
     assert asdict(changed) == expected

@@ -26,7 +26,7 @@ CAPTIONS = [captions_of(number) for number in range(21)]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tiny.write_pictures(tmp_path_factory.mktemp("pictures"), CAPTIONS)
+    return tiny.write_images(tmp_path_factory.mktemp("pictures"), CAPTIONS)
 
 
 def open_training(folder, **settings):
@@ -48,13 +48,13 @@ def texts_of(tokens, tokenizer):
 
 
 def test_nothing_is_read_that_is_not_wanted(tmp_path):
-    folder = tiny.write_pictures(tmp_path, CAPTIONS, splits=("train",))
+    folder = tiny.write_images(tmp_path, CAPTIONS, splits=("train",))
     config = Config(dataset=str(folder), max_train=3)
     everything = data.read(config)
     assert len(everything["train"]) == 3
     for split, rows in everything.items():
         assert data.read(config, [split]) == {split: rows}
-    tiny.write_pictures(folder, CAPTIONS[:2], splits=("test",))
+    tiny.write_images(folder, CAPTIONS[:2], splits=("test",))
     (folder / "train.jsonl").write_text("broken")
     assert [row["captions"] for row in data.read(config, ["test"])["test"]] == CAPTIONS[:2]
 
@@ -158,7 +158,7 @@ class TestTrainingBatches:
 def halves(tmp_path_factory):
     """Pictures that are black to the left and white to the right."""
     captions = [[f"picture {number}"] for number in range(8)]
-    folder = tiny.write_pictures(tmp_path_factory.mktemp("halves"), captions)
+    folder = tiny.write_images(tmp_path_factory.mktemp("halves"), captions)
     picture = Image.new("RGB", (tiny.SIZE, tiny.SIZE))
     picture.paste((255, 255, 255), (tiny.SIZE // 2, 0, tiny.SIZE, tiny.SIZE))
     for number in range(8):
@@ -220,25 +220,25 @@ class TestPictureBatches:
 
 class TestOpenSplit:
     def test_unreadable_pictures_are_left_out_and_counted(self, tmp_path, capsys):
-        folder = tiny.write_pictures(tmp_path, [["one"], ["two"], ["three"], ["four"]])
+        folder = tiny.write_images(tmp_path, [["one"], ["two"], ["three"], ["four"]])
         (folder / "1.png").write_text("no picture")
         (folder / "3.png").unlink()
         _, split, _ = open_training(folder)
-        assert "2 of 4 pictures cannot be read: skipped" in capsys.readouterr().out
+        assert "2 of 4 images cannot be read: skipped" in capsys.readouterr().out
         assert [row["captions"] for row in split.rows] == [["one"], ["three"]]
-        assert [file.name for file in split.files] == ["0.png", "2.png"]
+        assert [row["path"].name for row in split.rows] == ["0.png", "2.png"]
         (batch,) = data.picture_batches(split, 4)
         assert batch.numpy()[:, 0, 0, 0].tolist() == [0, 127]
 
     def test_no_readable_picture_is_an_error(self, tmp_path):
-        folder = tiny.write_pictures(tmp_path, [["one"], ["two"]])
+        folder = tiny.write_images(tmp_path, [["one"], ["two"]])
         for name in ("0.png", "1.png"):
             (folder / name).write_text("no picture")
-        with pytest.raises(UserError, match=r"none of the 2 pictures can be read, .*0\.png"):
+        with pytest.raises(UserError, match=r"none of the 2 images can be read, .*0\.png"):
             open_training(folder)
 
     def test_references_are_normalized(self, tmp_path):
-        _, split, _ = open_training(tiny.write_pictures(tmp_path, [["A Dog, asleep.", "dog"]]))
+        _, split, _ = open_training(tiny.write_images(tmp_path, [["A Dog, asleep.", "dog"]]))
         assert split.references == [["a dog asleep", "dog"]]
 
     def test_features_are_computed_once(self, folder, network, monkeypatch):

@@ -10,8 +10,9 @@ import keras
 import numpy as np
 import pytest
 
-from apps.captioning import data, evaluate, model, predict, train
+from apps.captioning import data, evaluate, model, train
 from apps.captioning.config import Config
+from apps.captioning.inference import Captioner
 from pipelines.maps import attention_maps
 from pipelines.training import optimizer, token_loss
 from tests.apps.captioning import tiny
@@ -37,8 +38,8 @@ def history(run):
 class TestRun:
     def test_the_terminal_shows_the_run_and_nothing_else(self, trained):
         assert trained.err == ""
-        assert "1 of 48 pictures cannot be read: skipped" in trained.out
-        assert re.search(r"47 training pictures, \d+ tokens, [\d,]+ parameters", trained.out)
+        assert "1 of 48 images cannot be read: skipped" in trained.out
+        assert re.search(r"47 training images, \d+ tokens, [\d,]+ parameters", trained.out)
         for epoch in (1, 2):
             (line,) = re.findall(rf"epoch {epoch}/2  .*", trained.out)
             assert re.search(r"loss \d+\.?\d*  bleu_1 .* \d+ examples/s  \d+ s$", line.rstrip())
@@ -169,7 +170,7 @@ class TestEvaluate:
         }
 
     def test_another_data_set_and_way_of_decoding(self, copied, tmp_path):
-        folder = tiny.write_pictures(tmp_path, [["a red circle"], ["a blue square", "a ring"]])
+        folder = tiny.write_images(tmp_path, [["a red circle"], ["a blue square", "a ring"]])
         flags = tiny.flags(run=copied, dataset=folder, decode="beam", beams=2)
         evaluate.main(flags)
         report = read_json(copied / "metrics.json")
@@ -186,8 +187,7 @@ def test_ctrl_c_ends_training_with_one_line(scenes_folder, tmp_path):
     assert (status, err.split()) == (130, ["interrupted"])
     run = tmp_path / "runs" / "captioning" / "tiny"
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
-    captioner, _ = evaluate.load(run)
-    assert captioner.encoder.grid == tiny.GRID
+    assert Captioner.load(run).model.encoder.grid == tiny.GRID
     assert len(history(run)) >= 2
 
 
@@ -195,22 +195,21 @@ SHORT = {**tiny.SETTINGS, "epochs": 1, "flip": True, "max_train": 16}
 
 
 class TestBackbone:
-    def test_frozen(self, network, scenes_folder, tmp_path, monkeypatch, capsys):
+    def test_frozen(self, network, scenes_folder, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         backbone = shutil.copy(network, tmp_path / "pretrained.keras")
         train.main(tiny.flags(dataset=scenes_folder, name="tiny", backbone=backbone, **SHORT))
         run = tmp_path / "runs" / "captioning" / "tiny"
-        report = read_json(run / "metrics.json")
         backbone.unlink()
 
-        capsys.readouterr()
-        picture = scenes_folder / "images" / "test-000000.png"
-        predict.main(["--run", str(run), "--input", str(picture)])
-        (line, *_) = tiny.read_lines(run / "captions_test.jsonl")
-        assert f"{picture}: {line['caption']}\n" in capsys.readouterr().out
+        captioner = Captioner.load(run)
+        lines = tiny.read_lines(run / "captions_test.jsonl")
+        results = captioner.predict([scenes_folder / line["file_name"] for line in lines])
+        assert [result.text for result in results] == [line["caption"] for line in lines]
+        assert results[0].map.weights.shape[1:] == tiny.GRID
 
-        evaluate.main(["--run", str(run)])
-        assert read_json(run / "metrics.json")["metrics"] == report["metrics"]
+        rows = data.read(captioner.config, ["test"])["test"]
+        assert captioner.evaluate(rows) == read_json(run / "metrics.json")["metrics"]
 
     @pytest.mark.slow
     def test_fine_tuned(self, scenes_folder, tmp_path, monkeypatch):
@@ -225,9 +224,9 @@ class TestBackbone:
                 **{**SHORT, "ema": 0},
             )
         )
-        captioner, _ = evaluate.load(tmp_path / "runs" / "captioning" / "tiny")
-        assert captioner.encoder.grid == tiny.GRID
-        tuned = captioner.encoder.network.get_layer("tiny_net")
+        encoder = Captioner.load(tmp_path / "runs" / "captioning" / "tiny").model.encoder
+        assert encoder.grid == tiny.GRID
+        tuned = encoder.network.get_layer("tiny_net")
         shape = (tiny.SIZE, tiny.SIZE, 3)
         pretrained = tiny.TinyNet(include_top=False, weights="imagenet", input_shape=shape)
         for weight, old in zip(tuned.weights, pretrained.weights, strict=True):

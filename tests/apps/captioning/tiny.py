@@ -52,12 +52,18 @@ def preprocess_input(pixels, data_format):
     return pixels / 255.0
 
 
-def write_pictures(folder, captions, splits=("train", "validation", "test")):
-    """A data set of one plain picture for each list of captions, the same in all splits."""
+def write_image(path, colour="red"):
+    """A plain image; its path."""
+    Image.new("RGB", (SIZE, SIZE), colour).save(path)
+    return path
+
+
+def write_images(folder, captions, splits=("train", "validation", "test")):
+    """A data set of one plain image for each list of captions, the same in all splits."""
     rows = []
     for number, texts in enumerate(captions):
         grey = 255 * number // len(captions)
-        Image.new("RGB", (SIZE, SIZE), (grey, 255 - grey, 99)).save(folder / f"{number}.png")
+        write_image(folder / f"{number}.png", (grey, 255 - grey, 99))
         rows.append({"file_name": f"{number}.png", "captions": texts})
     for split in splits:
         write_lines(folder / f"{split}.jsonl", rows)

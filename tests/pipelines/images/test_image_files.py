@@ -1,4 +1,5 @@
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,9 +180,7 @@ class TestLoad:
     def test_damaged_files(self, tmp_path, content, reason):
         path = tmp_path / "picture.jpg"
         path.write_bytes(content)
-        with pytest.raises(
-            UserError, match=rf"cannot read .*picture\.jpg as a picture: .*{reason}"
-        ):
+        with pytest.raises(UserError, match=rf"cannot read .*picture\.jpg as an image: .*{reason}"):
             image_files.load(path, SIZE)
 
     @pytest.mark.parametrize("name", ["missing.jpg", "", "a\0b.jpg"])
@@ -197,7 +196,7 @@ class TestLoad:
     def test_a_bomb_of_text_in_a_png(self):
         text = PngImagePlugin.PngInfo()
         text.add_text("comment", "a" * 10_000_000, zip=True)
-        with pytest.raises(UserError, match="cannot read the picture as a picture"):
+        with pytest.raises(UserError, match="cannot read the image as an image"):
             image_files.load(saved(plain("L", 0), "PNG", pnginfo=text), SIZE)
 
 
@@ -212,16 +211,59 @@ def files(tmp_path):
     return paths
 
 
+class TestArrays:
+    def test_pixels_are_read_as_a_file_of_them_is(self, tmp_path):
+        pixels = np.random.default_rng(0).integers(0, 256, (30, 50, 3), "uint8")
+        Image.fromarray(pixels).save(tmp_path / "a.png")
+        expected = image_files.load(tmp_path / "a.png", SIZE)
+        np.testing.assert_array_equal(image_files.load(pixels, SIZE), expected)
+
+    def test_other_arrays_are_refused(self):
+        with pytest.raises(UserError, match=r"cannot read an array \(4, 4, 5\) of uint8 as an"):
+            image_files.load(np.zeros((4, 4, 5), "uint8"), SIZE)
+        with pytest.raises(UserError, match=r"cannot read an array \(4, 4, 3\) of float64 as an"):
+            image_files.load(np.zeros((4, 4, 3)), SIZE)
+
+
+class TestAsRows:
+    def test_one_alone_and_several(self):
+        array = np.zeros((4, 4, 3), "uint8")
+        assert image_files.as_rows("a.png") == [{"path": "a.png"}]
+        assert image_files.as_rows(Path("a.png")) == [{"path": Path("a.png")}]
+        assert image_files.as_rows(["a.png", "b.png"]) == [{"path": "a.png"}, {"path": "b.png"}]
+        ((key, found),) = image_files.as_rows(array)[0].items()
+        assert key == "path" and found is array
+        assert len(image_files.as_rows(np.stack([array, array]))) == 2
+        assert image_files.as_rows([]) == []
+
+    def test_rows_keep_what_they_hold(self):
+        row = {"file_name": "a.png", "label": "cat"}
+        assert image_files.as_rows(row) == [{**row, "path": "a.png"}]
+        row["path"] = "/data/a.png"
+        assert image_files.as_rows([row]) == [row]
+
+
 class TestBatches:
     def test_unreadable_pictures_are_left_out_and_batches_are_full(self, files):
+        skipped = []
         found = [
             (positions, pixels[:, 0, 0, 0].tolist())
-            for positions, pixels in image_files.batches(files, SIZE, batch_size=2)
+            for positions, pixels in image_files.batches(files, SIZE, 2, skipped=skipped)
         ]
         assert found == [([0, 1], [0, 10]), ([2, 4], [20, 40]), ([6], [60])]
+        assert [(position, str(error)) for position, error in skipped] == [
+            (3, f"cannot read {files[3]} as an image: not in a format that Pillow reads"),
+            (5, f"cannot read {files[5]} as an image: no such file or directory"),
+        ]
+
+    def test_an_unreadable_picture_is_an_error_where_nobody_asks_for_it(self, files):
+        batches = image_files.batches(files, SIZE, batch_size=2)
+        assert next(batches)[0] == [0, 1]
+        with pytest.raises(UserError, match=r"cannot read .*/3\.png as an image"):
+            next(batches)
 
     def test_it_can_be_abandoned(self, files):
-        batches = image_files.batches(files * 50, SIZE, batch_size=2)
+        batches = image_files.batches(files * 50, SIZE, batch_size=2, skipped=[])
         next(batches)
         batches.close()
 
@@ -248,6 +290,16 @@ class TestCachedPixels:
             (99, 99, 99),
             (10, 10, 10),
         ]
+
+
+def test_the_readable_files_of_a_split(files, capsys):
+    rows = np.array([0, 1, 2, -1, 3, -1, 4])
+    assert image_files.readable(files, rows).tolist() == [0, 1, 2, 4, 6]
+    assert capsys.readouterr().out == "2 of 7 images cannot be read: skipped\n"
+    assert image_files.readable(files[:3], rows[:3]).tolist() == [0, 1, 2]
+    assert capsys.readouterr().out == ""
+    with pytest.raises(UserError, match=r"none of the 1 images can be read, .* is .*/3\.png"):
+        image_files.readable(files[3:4], rows[3:4])
 
 
 class TestCountChannels:
@@ -280,9 +332,9 @@ class TestFind:
         assert image_files.find(str(tmp_path / "notes.txt")) == [tmp_path / "notes.txt"]
 
     def test_nothing(self, tmp_path):
-        with pytest.raises(UserError, match="there is no picture in"):
+        with pytest.raises(UserError, match="there is no image in"):
             image_files.find(tmp_path)
-        with pytest.raises(UserError, match=r"there is no picture or folder .*/none"):
+        with pytest.raises(UserError, match=r"there is no image or folder .*/none"):
             image_files.find(tmp_path / "none")
 
 
