@@ -32,6 +32,7 @@ SETTINGS = {
     "beams": 2,
     "seconds_per_batch": 8.0,
     "epochs": 2,
+    "steps_per_execution": 1,  # Each is traced anew.
     "warmup_steps": 2,
     "learning_rate": 0.01,
     "speed_perturbation": False,
