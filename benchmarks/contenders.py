@@ -7,10 +7,7 @@ work, so that the ratio to the family's references says something.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-HEADS = 8
-DIM = 512
-ADDITIVE_DIM = 256  # Of inputs and hidden units: additive scores hold T x T x units numbers.
-WINDOW = 128
+from benchmarks.sizes import ADDITIVE_DIM, DIM, HEADS, WINDOW
 
 # family: Keras's own, PyTorch's.
 REFERENCES = {
@@ -23,16 +20,9 @@ REFERENCES = {
 # Arrays of the size of the weights that are alive at once: scores and weights; their gradients too.
 COPIES = {"forward": 2, "training": 4}
 
-_FAMILIES = {
-    "additive": "additive",
-    "luong_concat": "additive",
-    "luong_dot": "luong",
-    "luong_general": "luong",
-}
-_OPTIONS = {"local": {"window": WINDOW}, "luong_concat": {"units": ADDITIVE_DIM}}
+_ADDITIVE = ("additive", "luong_concat")  # Of hidden units for each pair of a query and a key.
+_OPTIONS = {"local": {"window": WINDOW}}
 _CAUSAL = ("multi_head", "linear", "local")
-# Numbers held for each pair of a query and a key; mechanisms that are not here hold none.
-_PER_PAIR = dict.fromkeys(("additive", "luong_concat", "luong_dot", "luong_general"), 1)
 
 
 @dataclass(frozen=True)
@@ -102,17 +92,25 @@ def _references():
 
 
 def _ours(name, causal):
-    family = "causal" if causal else _FAMILIES.get(name, "multi_head")
+    import layers
+    from layers.registry import MECHANISMS
+
+    single_head = MECHANISMS[name].single_head
+    if causal:
+        family = "causal"
+    elif single_head:
+        family = "additive" if name in _ADDITIVE else "luong"
+    else:
+        family = "multi_head"
     dim = ADDITIVE_DIM if family == "additive" else DIM
 
     def build():
-        import layers
-
         layer = layers.get(name, dim=dim, num_heads=HEADS, **_OPTIONS.get(name, {}))
         return lambda x: layer(x, x, use_causal_mask=causal)
 
     label = f"{name} causal" if causal else name
-    return Contender(label, family, build, _PER_PAIR.get(name, 0))
+    # Mechanisms with heads compute in chunks what would take a number for each pair.
+    return Contender(label, family, build, per_pair=int(single_head))
 
 
 def _keras_multi_head(causal=False):

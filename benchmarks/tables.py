@@ -1,6 +1,7 @@
 """The tables of a benchmark in Markdown, from the content of `layers.json`."""
 
-from benchmarks.contenders import ADDITIVE_DIM, COPIES, DIM, HEADS, REFERENCES, WINDOW
+from benchmarks.contenders import COPIES, REFERENCES
+from benchmarks.sizes import ADDITIVE_DIM, DIM, HEADS, WINDOW
 from benchmarks.workers import BASE_LENGTH
 
 _TITLES = {"forward": "Forward", "training": "Forward and backward"}

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.contenders import ADDITIVE_DIM, DIM, HEADS
+from benchmarks.sizes import ADDITIVE_DIM, DIM, HEADS
 
 
 class Projected(nn.Module):

@@ -4,6 +4,7 @@ Runs on TensorFlow, JAX and PyTorch. Importing the package registers every layer
 model loads without `custom_objects`.
 """
 
+from . import registry
 from .aligned.coverage_attention import CoverageAttention
 from .aligned.location_sensitive_attention import LocationSensitiveAttention
 from .aligned.monotonic_attention import MonotonicAttention
@@ -22,14 +23,22 @@ from .blocks.transformer_encoder_block import TransformerEncoderBlock
 from .embeddings.class_token import ClassToken
 from .embeddings.convolutional_subsampling import ConvolutionalSubsampling
 from .embeddings.grid_position_embedding import GridPositionEmbedding, resize_positions
+from .embeddings.image_tokenizers import (
+    convolutional_stem,
+    convolutional_tokenizer,
+    patch_tokenizer,
+)
 from .embeddings.patch_embedding import PatchEmbedding
 from .embeddings.position_embedding import PositionEmbedding, sinusoids
 from .functional.masking import AttentionMask, causal_mask, combine_masks, masked_softmax
 from .leaks import sees_the_future
 from .linear.linear_attention import LinearAttention
 from .models.attention_rnn import AttentionRNN
+from .models.concept_detector import concept_loss
 from .models.conditional_random_field import ConditionalRandomField
 from .models.encoder_decoder import encoder_decoder
+from .models.image_captioner import ImageCaptioner
+from .models.image_encoder import ImageEncoder
 from .models.pointer_generator import PointerGenerator
 from .models.recurrent_decoder import RecurrentDecoder
 from .models.recurrent_encoder import RecurrentEncoder
@@ -38,6 +47,7 @@ from .models.speech_encoder import SpeechEncoder
 from .models.speech_to_text import SpeechToText
 from .models.transformer_decoder import TransformerDecoder
 from .models.transformer_encoder import TransformerEncoder
+from .models.vision_transformer import VisionTransformer
 from .models.whisper import Whisper
 from .registry import get, mechanisms
 
@@ -54,6 +64,8 @@ __all__ = [
     "ConvolutionalSubsampling",
     "CoverageAttention",
     "GridPositionEmbedding",
+    "ImageCaptioner",
+    "ImageEncoder",
     "LayerScale",
     "LinearAttention",
     "LocalAttention",
@@ -74,15 +86,25 @@ __all__ = [
     "TransformerDecoderBlock",
     "TransformerEncoder",
     "TransformerEncoderBlock",
+    "VisionTransformer",
     "Whisper",
     "causal_mask",
     "combine_masks",
+    "concept_loss",
+    "convolutional_stem",
+    "convolutional_tokenizer",
     "coverage_loss",
     "encoder_decoder",
     "get",
     "masked_softmax",
     "mechanisms",
+    "patch_tokenizer",
     "resize_positions",
     "sees_the_future",
     "sinusoids",
 ]
+
+# A mechanism is public by its line in the registry, and its saved models load.
+_mechanisms = {known.layer.__name__: known.layer for known in registry.MECHANISMS.values()}
+globals().update(_mechanisms)
+__all__ += [name for name in _mechanisms if name not in __all__]

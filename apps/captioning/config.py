@@ -88,7 +88,7 @@ class Model(options.Options):
         if self.decoder == "rnn" and self.mechanism not in SINGLE_HEAD:
             raise ValueError(
                 f"--attention {self.attention} has heads, which the rnn decoder cannot use; "
-                "take additive or luong_*, or --decoder transformer"
+                f"take {', '.join(SINGLE_HEAD)}, or --decoder transformer"
             )
         if self.dim % self.num_heads:
             raise ValueError(f"--dim {self.dim} must be a multiple of --num-heads {self.num_heads}")

@@ -44,13 +44,14 @@ def main(config):
 
 def learn_concepts(network, split, groups, config):
     """Teaches a new encoder what each cell holds, so that attention finds something to look for."""
-    from apps.captioning import data, model
+    import layers
+    from apps.captioning import data
     from pipelines.training import callbacks, optimizer
 
     batches, epochs = data.concept_batches(split, groups, config), config.concept_epochs
     detector = network.concept_detector()
     steps = optimizer.compile_model(
-        detector, config, epochs, batches.steps, loss=model.concept_loss
+        detector, config, epochs, batches.steps, loss=layers.concept_loss
     )
     batch_size = batches.examples / batches.steps
     detector.fit(
@@ -61,7 +62,7 @@ def learn_concepts(network, split, groups, config):
         callbacks=callbacks.show_progress(epochs, steps, batch_size, title="concepts"),
     )
     # From here on its statistics stand, which the small batches of captions would only blur.
-    network.encoder.pretrained = True
+    network.encoder.freeze_statistics()
 
 
 if __name__ == "__main__":

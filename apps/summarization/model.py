@@ -12,36 +12,9 @@ def build(config, vocabulary_size):
     """
     summarizer = layers.encoder_decoder(
         vocabulary_size,
-        config.dim,
-        model=config.model,
-        attention=config.mechanism,
-        encoder_attention=config.encoder_attention,
-        encoder_layers=config.encoder_layers,
-        decoder_layers=config.decoder_layers,
-        num_heads=config.num_heads,
-        mlp_dim=config.mlp_dim,
-        dropout=config.dropout,
-        word_dropout=config.word_dropout,
-        max_source=config.max_source,
-        max_target=config.max_target,
+        **config.architecture,
         copies=config.copy,
         covers=config.covers and config.mechanism == "additive",
     )
-    set_coverage(summarizer, 0.0)
+    summarizer.set_coverage(0.0)  # It comes in a stage of its own, once attention has learnt.
     return summarizer
-
-
-def set_coverage(summarizer, weight):
-    """Turns the coverage loss on or off, and with it what the attention knows of coverage.
-
-    As in the paper both begin when attention has found its way. Until then the projection of the
-    coverage is zero and stays so: the attention is plain additive. To be called before `compile`.
-    """
-    summarizer.coverage_weight = weight
-    decoder = summarizer.decoder.decoder if summarizer.copies else summarizer.decoder
-    attention = getattr(getattr(decoder, "rnn", None), "attention", None)
-    if isinstance(attention, layers.CoverageAttention):
-        attention.coverage_projection.trainable = weight > 0
-        if not weight:
-            kernel = attention.coverage_projection.kernel
-            kernel.assign(0 * kernel)

@@ -1,110 +1,57 @@
-"""Trains a summarizer: `python -m apps.summarization.train --help`."""
+"""Trains a summarization model: `python -m apps.summarization.train --help`."""
 
 import dataclasses
-import time
 
 from apps.summarization.config import PRESETS, Config
-from pipelines.commands import devices, errors, flags, runs, terminal
+from pipelines.commands.entry import command
 
 
-@errors.main
-def main(argv=None):
-    """Reads the flags and trains."""
-    config = flags.parse(Config, argv, prog="python -m apps.summarization.train", presets=PRESETS)
-    devices.select_device(config.device, config.op_threads)
-    with devices.quiet_start():
-        import tensorflow  # noqa: F401
-
-        import apps.summarization.data  # noqa: F401
-    if config.device == "gpu":
-        devices.require_gpu()
-    train(config)
-
-
-def train(config):
-    """Reads the data, makes the model, fits it, with coverage at last, and evaluates the best."""
-    import keras
-
+@command(Config, presets=PRESETS)
+def main(config):
+    """Reads the data, builds the model, fits it, and evaluates its best epoch on the test split."""
     from apps.summarization import data, model
-    from apps.summarization.evaluate import evaluate, load
+    from apps.summarization.inference import Summarizer
     from pipelines.text import word_vectors
+    from pipelines.training import fitting
+    from pipelines.training.pointer_loss import PointerCrossentropy
+    from pipelines.training.token_loss import TokenCrossentropy
 
-    runs.check_name("summarization", config)
-    started = time.perf_counter()
-    keras.utils.set_random_seed(config.seed)
-    if config.precision != "float32":
-        keras.mixed_precision.set_global_policy(f"mixed_{config.precision}")
-
-    rows = data.read(config)
-    tokenizer = data.train_tokenizer(rows["train"], config)
-    buckets = data.make_buckets(rows["train"], tokenizer, config)
-    validation = rows["validation"][: config.max_validation]
-
-    summarizer = model.build(config, tokenizer.vocabulary_size)
+    run = fitting.start("summarization", config)
+    splits = data.read(config)
+    tokenizer = data.train_tokenizer(splits["train"], config)
+    buckets = data.make_buckets(splits["train"], tokenizer, config)
+    validation = splits["validation"][: config.max_validation]
+    network = model.build(config, tokenizer.vocabulary_size)
     if config.vectors is not None:
-        word_vectors.assign(config.vectors, tokenizer, summarizer.embedding)
+        word_vectors.assign(config.vectors, tokenizer, network.embedding)
+    summarizer = Summarizer(network, tokenizer, config)
 
-    folder = runs.create("summarization", config)
-    tokenizer.save(folder)
-    terminal.console.print(
-        f"{len(rows['train']):,} training documents, {tokenizer.vocabulary_size:,} tokens, "
-        f"{summarizer.count_params():,} parameters, run {folder}"
-    )
-    fit(summarizer, buckets, validation, tokenizer, folder, config, config.epochs)
-    if config.covers:
-        summarizer, tokenizer = load(folder, config)
-        model.set_coverage(summarizer, config.coverage_weight)
-        later = dataclasses.replace(config, learning_rate=config.learning_rate / 10)
-        epochs = config.coverage_epochs
-        fit(summarizer, buckets, validation, tokenizer, folder, later, epochs, stage="coverage")
-    seconds = time.perf_counter() - started
-
-    summarizer, tokenizer = load(folder, config)
-    evaluate(
-        folder,
-        config,
-        summarizer,
-        tokenizer,
-        rows["test"],
-        "test",
-        training_seconds=round(seconds, 1),
-    )
-
-
-def fit(summarizer, buckets, validation, tokenizer, folder, config, epochs, stage=None):
-    """One stage of the training."""
-    from apps.summarization.evaluate import make_generator, score, summarize
-    from pipelines.text import token_batches
-    from pipelines.training import callbacks, optimizer, pointer_loss, token_loss
-
-    batches = token_batches.training_batches(
-        buckets, config.seed, copying=config.copy, unlearnt=tokenizer.unknown
-    )
-    loss = token_loss.TokenCrossentropy(config.label_smoothing)
+    documents, tokens = len(splits["train"]), tokenizer.vocabulary_size
+    run.create(summarizer, f"{documents:,} training documents", f"{tokens:,} tokens")
+    loss = TokenCrossentropy(config.label_smoothing)
     if config.copy:
-        loss = pointer_loss.PointerCrossentropy(tokenizer.vocabulary_size, config.label_smoothing)
-    steps = optimizer.compile_model(summarizer, config, epochs, batches.steps, loss=loss)
-    greedy = make_generator(summarizer, tokenizer, config, method="greedy")
-    summarizer.fit(
-        batches.dataset,
-        steps_per_epoch=steps,
-        epochs=epochs,
-        verbose=0,
-        callbacks=callbacks.make_callbacks(
-            folder,
-            epochs=epochs,
-            steps=steps,
-            batch_size=batches.examples / batches.steps,
-            evaluate=lambda: score(
-                summarize(greedy, validation, tokenizer, config), validation, tokenizer, config
-            ),
-            monitor=config.monitor,
-            monitor_flag=True,
-            patience=config.patience,
-            averaged=config.ema > 0,
-            stage=stage,
-        ),
-    )
+        loss = PointerCrossentropy(tokens, config.label_smoothing)
+    choice = {
+        "score": lambda: summarizer.evaluate(validation, baselines=False, decode="greedy"),
+        "monitor": config.monitor,
+    }
+    batches = data.training_batches(buckets, tokenizer, config)
+    fitting.compile_model(network, config, batches, loss=loss)
+    network.fit(batches.dataset, **fitting.options(run, batches, **choice))
+
+    if config.covers:
+        # The coverage stage goes on from the best epoch, and draws its batches from the start.
+        summarizer = Summarizer.load(run.folder, config)
+        network, epochs = summarizer.model, config.coverage_epochs
+        network.set_coverage(config.coverage_weight)
+        batches = data.training_batches(buckets, tokenizer, config)
+        slower = dataclasses.replace(config, learning_rate=config.learning_rate / 10)
+        fitting.compile_model(network, slower, batches, epochs, loss=loss)
+        stage = fitting.options(run, batches, **choice, epochs=epochs, stage="coverage")
+        network.fit(batches.dataset, **stage)
+
+    report = run.report("test")
+    Summarizer.load(run.folder, config).evaluate(splits["test"], report)
 
 
 if __name__ == "__main__":

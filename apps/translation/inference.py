@@ -1,7 +1,6 @@
 """A trained translator, for Python and for the commands."""
 
 import dataclasses
-from dataclasses import dataclass
 
 import layers  # noqa: F401
 from apps.translation import data, maps
@@ -9,32 +8,12 @@ from apps.translation.config import Config
 from pipelines.builtin.dates import month_pointing
 from pipelines.commands import runs
 from pipelines.commands.terminal import console
-from pipelines.decoding import text_decoding
-from pipelines.decoding.generation import Generators
-from pipelines.decoding.result import Alternative, Result
-from pipelines.maps import alignments
+from pipelines.decoding.text_generator import TextGenerator, as_rows
 from pipelines.metrics import attention_health, translation_scores
-from pipelines.text.tokenizer import Tokenizer, cut
+from pipelines.text.tokenizer import Tokenizer
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Translation(Result):
-    """What a text was translated to.
-
-    Attributes:
-        source: The text.
-        text: Its translation.
-        truncated: Whether the source was too long for the model and was cut.
-        decoded: Tokens, their attention weights over those of the source, and the score.
-    """
-
-    source: str
-    text: str
-    truncated: bool
-    decoded: text_decoding.Decoded = dataclasses.field(repr=False)
-
-
-class Translator:
+class Translator(TextGenerator):
     """A translation model with its tokenizer.
 
     Example:
@@ -51,11 +30,7 @@ class Translator:
         config: The run's `Config`: how texts are encoded, and, by default, decoded.
     """
 
-    def __init__(self, model, tokenizer, config):
-        self.model = model
-        self.tokenizer = tokenizer
-        self.config = config
-        self._generators = Generators(model)
+    align = maps.align
 
     @classmethod
     def load(cls, run, config=None, **decoding):
@@ -72,56 +47,23 @@ class Translator:
         config = dataclasses.replace(config or runs.load(run, Config), **decoding)
         return cls(runs.load_model(run), Tokenizer.load(run), config)
 
-    def save_preprocessing(self, folder):
-        """Writes what `load` reads besides the model."""
-        self.tokenizer.save(folder)
-
     def predict(self, inputs, alternatives=None, **decoding):
         """Translates texts.
 
         Args:
-            inputs: Texts, or rows with a `source` and perhaps, for the map, a `target`.
+            inputs: Texts, or rows with a `source` and perhaps, for the map, a `target`; one alone
+                is taken too.
             alternatives: How many further outputs of beam search each result has; by default all
                 of the beam.
             **decoding: Fields of the configuration to replace, such as `decode="greedy"`.
 
         Returns:
-            A `Translation` for each; its score is the log-probability that it was ranked by. Of an
-            empty text it is empty.
+            A `GeneratedText` for each; of an empty text it is empty.
         """
-        config = dataclasses.replace(self.config, **decoding)
-        inputs = [inputs] if isinstance(inputs, str) else inputs
-        rows = [{"source": each.strip()} if isinstance(each, str) else each for each in inputs]
-        if alternatives is None:
-            alternatives = config.beams - 1 if config.decode == "beam" else 0
-        generator = self._generators.get(config, config.max_target, alternatives)
-        whole = [ids[1:] for ids in self.tokenizer.encode([row["source"] for row in rows])]
-        encoded = [cut(ids, config.max_source) for ids in whole]
-        decoded = text_decoding.decode(generator, encoded, config.decode_batch_size)
-        return [
-            self._result(row, ids, text, truncated=len(all_ids) > config.max_source)
-            for row, ids, text, all_ids in zip(rows, encoded, decoded, whole, strict=True)
-        ]
-
-    def _result(self, row, ids, decoded, truncated):
-        def look():
-            reference = row.get("target", "")
-            return alignments.align(
-                self.tokenizer, ids, decoded.tokens, decoded.weights, reference=reference
-            )
-
-        return Translation(
-            source=row["source"],
-            text=self.tokenizer.decode(decoded.tokens),
-            score=decoded.score,
-            alternatives=tuple(
-                Alternative(self.tokenizer.decode(tokens), score)
-                for tokens, score in decoded.alternatives
-            ),
-            truncated=truncated,
-            decoded=decoded,
-            look=look,
-        )
+        rows = as_rows(inputs, "source")
+        sources = [row["source"] for row in rows]
+        targets = [row.get("target", "") for row in rows]
+        return self.generate(sources, targets, alternatives, **decoding)
 
     def evaluate(self, rows, report=None, **decoding):
         """Translates rows and compares with their targets.
@@ -139,9 +81,9 @@ class Translator:
         references = [row["target"] for row in rows]
         metrics = translation_scores.score(texts, references, self.config.bleu_tokenize)
         if data.knows_months(rows):
-            outputs = [(result.decoded.tokens, result.decoded.weights) for result in results]
+            outputs = [(result.tokens, result.weights) for result in results]
             metrics["alignment_accuracy"] = month_pointing.accuracy(rows, outputs, self.tokenizer)
-        metrics |= attention_health.attention_health([r.decoded.weights for r in results])
+        metrics |= attention_health.attention_health([result.weights for result in results])
         if report is not None:
             report.write(metrics, len(rows), self.model.count_params())
             self._write(report, results, rows)

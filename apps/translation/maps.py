@@ -1,8 +1,12 @@
 """The attention of translations as images, a page and arrays."""
 
-from pipelines.maps import gallery
+import functools
+
+from pipelines.maps import alignments, gallery
 
 ON_PAGE = 24
+
+align = functools.partial(alignments.align, labels=alignments.Labels(target="translation"))
 
 
 def draw(folder, results, scores=None):

@@ -10,18 +10,4 @@ def build(config, vocabulary_size):
         config: A `Config`.
         vocabulary_size: V.
     """
-    return layers.encoder_decoder(
-        vocabulary_size,
-        config.dim,
-        model=config.model,
-        attention=config.mechanism,
-        encoder_attention=config.encoder_attention,
-        encoder_layers=config.encoder_layers,
-        decoder_layers=config.decoder_layers,
-        num_heads=config.num_heads,
-        mlp_dim=config.mlp_dim,
-        dropout=config.dropout,
-        word_dropout=config.word_dropout,
-        max_source=config.max_source,
-        max_target=config.max_target,
-    )
+    return layers.encoder_decoder(vocabulary_size, **config.architecture)

@@ -21,15 +21,13 @@ def main(arguments, config, lines):
     """
     from apps.translation import maps
     from apps.translation.inference import Translator
+    from pipelines.decoding.text_generator import print_lines
 
     translator = Translator.load(arguments.run, config)
     output = runs.make_folder(arguments.output or Path(arguments.run) / "predictions")
-    results = translator.predict(lines)
-    for result in results:
-        print(" ".join(result.text.split()))
-    if cut := sum(result.truncated for result in results):
-        print(f"{cut:,} of {len(lines):,} lines cut to {config.max_source} tokens", file=sys.stderr)
-    page = maps.draw(output, [result for result in results if result.source.strip()])
+    results = translator.predict(lines, alternatives=0)
+    print_lines(results, "lines", config.max_source)
+    page = maps.draw(output, [result for result in results if result.source])
     print(f"attention maps: {page}", file=sys.stderr)
 
 

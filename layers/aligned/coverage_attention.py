@@ -49,6 +49,17 @@ class CoverageAttention(AlignedAttention):
         )
         self.coverage_projection.build((None, 1))
 
+    def use_coverage(self, use):
+        """Whether the score knows of the coverage, and learns from it.
+
+        Without, the projection of the coverage is zero and not trained: the attention is plain
+        additive. To be called once the layer is built, and before `compile`.
+        """
+        self.coverage_projection.trainable = use
+        if not use:
+            kernel = self.coverage_projection.kernel
+            kernel.assign(0 * kernel)
+
     def location(self, alignment):
         return project(self.coverage_projection, ops.expand_dims(alignment, axis=-1))
 

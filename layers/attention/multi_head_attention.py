@@ -1,12 +1,11 @@
 import keras
 from keras import initializers, ops
-from keras.src.backend import get_keras_mask
 
 from ..checks import check_ranks
 from ..devices import on_gpu
 from ..functional.chunked_attention import chunked_attention
 from ..functional.dot_product import attention_weights, weighted_sum
-from ..functional.masking import AttentionMask, carry_mask
+from ..functional.masking import AttentionMask, carry_mask, implicit_mask
 from ..functional.relative_position import BUCKETS, alibi_bias, distances, relative_buckets
 from ..functional.rotary import rotate
 from ..serialization import register
@@ -161,9 +160,9 @@ class MultiHeadAttention(ProjectedAttention):
             raise ValueError("`cache` needs `cache_index`, the number of positions it holds.")
         check_ranks(self, query=query.shape, value=value.shape, key=getattr(key, "shape", None))
         # What Keras fills in is over the new positions, not over those of the cache.
-        if value_mask is get_keras_mask(value):
+        if value_mask is implicit_mask(value):
             value_mask = None
-        if key is not None and key_mask is get_keras_mask(key):
+        if key is not None and key_mask is implicit_mask(key):
             key_mask = None
         max_length = cache[0].shape[2]
         if isinstance(cache_index, int) and cache_index + value.shape[1] > max_length:

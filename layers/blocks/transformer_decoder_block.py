@@ -1,9 +1,8 @@
 import keras
 from keras import ops
-from keras.src.backend import get_keras_mask
 
 from ..checks import check_ranks
-from ..functional.masking import AttentionMask
+from ..functional.masking import AttentionMask, implicit_mask
 from ..serialization import register
 from .transformer_block import TransformerBlock, serialize_attention
 
@@ -140,7 +139,7 @@ class TransformerDecoderBlock(TransformerBlock):
         if memory is None and return_attention_scores:
             raise ValueError("The weights are those over the memory, and there is none.")
         if mask is None and cache is None:
-            mask = get_keras_mask(x)  # Keras fills in `mask` only where `x` is the one tensor.
+            mask = implicit_mask(x)  # Keras fills in `mask` only where `x` is the one tensor.
         h = self.self_attention_norm(x) if self.norm_first else x
         masks = {}
         if mask is not None and len(mask.shape) == 2:

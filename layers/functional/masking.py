@@ -5,7 +5,10 @@ constant overflows float16, and leaves a row without keys with uniform weights.
 """
 
 from keras import ops
-from keras.src.backend import set_keras_mask
+
+# Private: Keras has no public name for the mask that a tensor carries.
+# `tests/layers/test_private_keras.py` says what to do when it moves.
+from keras.src.backend import get_keras_mask, set_keras_mask
 
 
 def causal_mask(query_length, key_length, offset=0):
@@ -126,6 +129,11 @@ def combine_masks(query_length, key_length, **masks):
         if `attention_mask` has rank 4.
     """
     return AttentionMask(**masks).rows(0, query_length, key_length)
+
+
+def implicit_mask(tensor):
+    """The mask that `tensor` carries from the layer that made it, or `None`."""
+    return get_keras_mask(tensor)
 
 
 def carry_mask(output, query_mask):

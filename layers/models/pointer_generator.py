@@ -64,6 +64,10 @@ class PointerGenerator(keras.layers.Layer):
     def vocabulary_size(self):
         return self.decoder.vocabulary_size
 
+    def attention_layers(self):
+        """The decoder's layers that look at the memory."""
+        return self.decoder.attention_layers()
+
     def build(self, tokens_shape, memory_shape):
         if not self.decoder.built:
             self.decoder.build(tuple(tokens_shape), tuple(memory_shape))

@@ -4,7 +4,7 @@ from keras import ops
 from ..blocks.transformer_block import serialize_attention
 from ..blocks.word_dropout import word_dropout
 from ..checks import refuse_call_arguments
-from ..registry import get
+from ..registry import MECHANISMS, get
 from ..serialization import register
 from .attention_rnn import AttentionRNN
 
@@ -86,8 +86,8 @@ class RecurrentDecoder(keras.layers.Layer):
         attention = self.attention
         if isinstance(attention, str):
             # Else one step of Adam can move a product of states by ten, and attention gets stuck.
-            scaled = attention in ("luong_dot", "luong_general")
-            options = {"scale": self.dim**-0.5} if scaled else {}
+            known = MECHANISMS.get(attention)
+            options = {"scale": self.dim**-0.5} if known and known.unscaled else {}
             attention = get(
                 attention, dim=max(self.dim // 2, 1), dtype=self.dtype_policy, **options
             )
@@ -125,6 +125,13 @@ class RecurrentDecoder(keras.layers.Layer):
             self.word_dropout, seed=self.seed, dtype=self.dtype_policy
         )
         self.built = True
+
+    def attention_layers(self):
+        """The layers that look at the memory, once built: here one.
+
+        No property: what Keras finds behind one, it saves there.
+        """
+        return [self.rnn.attention]
 
     def call(self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None):
         features, weights = self.features(tokens, memory, memory_mask, training=training)

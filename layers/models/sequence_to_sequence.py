@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from ..aligned.coverage_attention import CoverageAttention
 from ..serialization import register
 from .pointer_generator import PointerGenerator
 
@@ -48,6 +49,20 @@ class SequenceToSequence(keras.Model):
         self.encoder = encoder
         self.decoder = decoder
         self.coverage_weight = coverage_weight
+
+    def set_coverage(self, weight):
+        """Turns the coverage loss on or off, and with it what a `CoverageAttention` knows.
+
+        As in the paper both begin when attention has found its way. Until then the attention is
+        plain additive. To be called once the model is built, and before `compile`.
+
+        Args:
+            weight: The new `coverage_weight`; 0 for none.
+        """
+        self.coverage_weight = weight
+        for attention in self.decoder.attention_layers():
+            if isinstance(attention, CoverageAttention):
+                attention.use_coverage(weight > 0)
 
     @property
     def copies(self):

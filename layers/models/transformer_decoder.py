@@ -119,6 +119,10 @@ class TransformerDecoder(keras.layers.Layer):
         )
         self.built = True
 
+    def attention_layers(self):
+        """The layers that look at the memory, once built: one of each block."""
+        return [block.cross_attention for block in self.blocks]
+
     def call(self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None):
         x, weights = self.features(
             tokens, memory, memory_mask, return_attention_scores, training=training

@@ -1,17 +1,24 @@
-"""Names of the attention mechanisms that the flags of applications take."""
+"""The attention mechanisms that the flags of applications take, read from the table of `layers`.
 
-MECHANISMS = (
-    "additive",
-    "luong_dot",
-    "luong_general",
-    "luong_concat",
-    "multi_head",
-    "grouped_query",
-    "multi_query",
-    "local",
-    "block_sparse",
-    "linear",
-    "performer",
-)
-SINGLE_HEAD = MECHANISMS[:4]
-SELF_ATTENTION_ONLY = ("local", "block_sparse")
+The table is loaded by its path: to import the package `layers` is to import Keras, which `--help`
+does not wait for.
+"""
+
+import importlib.util
+from pathlib import Path
+
+_PATH = Path(__file__).parents[2] / "layers" / "registry.py"
+_SPEC = importlib.util.spec_from_file_location("mechanisms_of_layers", _PATH)
+_REGISTRY = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(_REGISTRY)
+_TABLE = _REGISTRY.MECHANISMS.values()
+
+MECHANISMS = tuple(known.name for known in _TABLE)
+SINGLE_HEAD = tuple(known.name for known in _TABLE if known.single_head)
+"""What a recurrent decoder can use."""
+SELF_ATTENTION_ONLY = tuple(known.name for known in _TABLE if known.self_attention_only)
+"""What no decoder can look at a source with."""
+TAKING_POSITION = tuple(known.name for known in _TABLE if known.takes_position)
+"""The multi-head family, whose scores can depend on distances."""
+ALIASES = _REGISTRY.ALIASES
+"""Other names that the field has for them, each with the name that flags take."""

@@ -1,5 +1,6 @@
 """The options that applications from text to text share."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -72,7 +73,7 @@ class Model(options.Options):
         if self.model == "rnn" and self.mechanism not in SINGLE_HEAD:
             raise ValueError(
                 f"--attention {self.attention} has heads, which --model rnn cannot use; take "
-                "additive or luong_*, or --model transformer"
+                f"{', '.join(SINGLE_HEAD)}, or --model transformer"
             )
         if self.model == "rnn" and self.encoder_attention != "multi_head":
             raise ValueError(
@@ -116,6 +117,13 @@ class Decoding(options.Decoding):
 @dataclass(frozen=True, kw_only=True)
 class Config(Data, Model, Training, Decoding, options.Run):
     """A sequence-to-sequence model, its training and its decoding."""
+
+    @property
+    def architecture(self):
+        """The arguments of `layers.encoder_decoder` that these options are."""
+        own = [field.name for field in dataclasses.fields(Model) if field.name != "attention"]
+        arguments = {name: getattr(self, name) for name in (*own, "max_source", "max_target")}
+        return {**arguments, "attention": self.mechanism}
 
     def __post_init__(self):
         super().__post_init__()

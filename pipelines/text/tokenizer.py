@@ -75,8 +75,8 @@ class Tokenizer:
             spans.append((start, end if token.strip(self.SPACE) else start))
         return spans
 
-    def encode_sources(self, texts, length):
-        """Lists of ids, each with its end; one that is longer than `length` is cut."""
+    def encode_sources(self, texts, length=None):
+        """Lists of ids, each with its end; one that is longer than a `length` is cut."""
         return [cut(ids[1:], length) for ids in self.encode(texts)]
 
     def encode_pairs(self, sources, targets, max_source, max_target):
@@ -125,8 +125,8 @@ class Tokenizer:
 
 
 def cut(ids, length):
-    """Ids of at most `length`, their end among them."""
-    return ids if len(ids) <= length else [*ids[: length - 1], END]
+    """Ids of at most a `length`, if there is one, their end among them."""
+    return ids if length is None or len(ids) <= length else [*ids[: length - 1], END]
 
 
 def pad(sequences, length):

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from pipelines.commands.errors import UserError
-from pipelines.text.tokenizer import END, PAD, SPECIAL, START
+from pipelines.text.tokenizer import END, PAD, SPECIAL, START, cut
 
 UNKNOWN = 3
 SPECIAL_WORDS = (*SPECIAL, "[UNKNOWN]")
@@ -73,9 +73,9 @@ class WordTokenizer:
         """Lists of ids below V, each with start and end around it."""
         return [[START, *(self._id(token, {}) for token in split(text)), END] for text in texts]
 
-    def encode_sources(self, texts, length):
-        """Lists of ids below V + S, each with its end; one longer than `length` is cut."""
-        return [self._extend(split(text)[: length - 1])[0] for text in texts]
+    def encode_sources(self, texts, length=None):
+        """Lists of ids below V + S, each with its end; one longer than a `length` is cut."""
+        return [cut(self._extend(split(text))[0], length) for text in texts]
 
     def encode_pairs(self, sources, targets, max_source, max_target):
         """Lists of ids of both sides; targets begin with the start, which does not count.

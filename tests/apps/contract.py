@@ -1,14 +1,32 @@
-"""What every application promises: bad input gets one line, exit status 2, and leaves nothing."""
+"""What every application promises.
+
+Help comes at once and documents every flag; bad input gets one line, exit status 2, and leaves
+nothing.
+"""
 
 import dataclasses
 import importlib
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
 from pipelines.commands.ranges import Range
-from tests.apps.commands import flags, refused
+from tests.apps.commands import ROOT, flags, refused
+
+HELP = """
+import sys
+from apps.{application} import {command}
+slow = ("tensorflow", "keras", "jax", "torch", "numpy", "sacrebleu", "rouge_score", "nltk", "babel",
+        "tokenizers", "librosa", "jiwer", "sklearn", "PIL")
+try:
+    {command}.main(["--help"])
+finally:
+    print("imported", *(name for name in slow if name in sys.modules))
+"""
 
 
 def outside(numbers: Range):
@@ -29,6 +47,42 @@ def ranges_of(config_class):
         for numbers, names in vars(cls).get("RANGES", {}).items():
             for name in set(names.split()) & fields:
                 yield name, numbers
+
+
+class Help:
+    """The contract of `--help`, for a test class of an application to inherit from.
+
+    Attributes:
+        application: Its name.
+    """
+
+    application: str
+
+    @pytest.mark.parametrize(
+        ("command", "options"),
+        [("train", "Config"), ("evaluate", "Evaluation"), ("predict", "Prediction")],
+    )
+    def test_help_is_quick_and_documents_every_field(self, command, options):
+        script = HELP.format(application=self.application, command=command)
+        before = os.times()
+        result = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
+            capture_output=True,
+            text=True,
+        )
+        after = os.times()
+        assert (result.returncode, result.stderr) == (0, "")
+        # Of the processor: a busy machine takes longer by the clock.
+        used = after.children_user + after.children_system
+        used -= before.children_user + before.children_system
+        assert used < 1.0
+        *text, imported = result.stdout.splitlines()
+        assert imported == "imported"
+        words = " ".join(text).replace(",", " ").split()
+        config = importlib.import_module(f"apps.{self.application}.config")
+        for field in dataclasses.fields(getattr(config, options)):
+            assert f"--{field.name.replace('_', '-')}" in words, field.name
 
 
 class BadInput:

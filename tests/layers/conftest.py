@@ -1,4 +1,7 @@
 import pytest
 
-HELPERS = ("harness", "mechanism", "backend", "torch_reference", "decoding", "encoding")
+HELPERS = (
+    *("backend", "decoding", "encoding", "harness", "mechanism", "promises", "recurrent_loop"),
+    *("torch_reference", "transformer_blocks"),
+)
 pytest.register_assert_rewrite(*(f"tests.layers.{name}" for name in HELPERS))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import layers
+from layers import registry
 from layers.attention import local_attention
 from layers.functional import chunked_attention
 from layers.linear import linear_attention
@@ -176,6 +177,12 @@ def test_variants_equal_the_numpy_reference(mechanism, use_causal_mask, with_key
 
 def test_every_mechanism_is_under_the_harness():
     assert [mechanism.name for mechanism in MECHANISMS] == layers.mechanisms()
+    for mechanism in MECHANISMS:
+        said = registry.MECHANISMS[mechanism.name]
+        assert mechanism.layer is said.layer
+        assert (mechanism.heads is None) == said.single_head
+        assert mechanism.self_attention_only == said.self_attention_only
+        assert mechanism.takes_attention_mask == said.takes_attention_mask
 
 
 LOAD = """

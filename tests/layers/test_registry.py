@@ -1,9 +1,12 @@
 """Mechanisms by name."""
 
+import inspect
+
 import numpy as np
 import pytest
 
 import layers
+from layers.registry import MECHANISMS
 from tests.layers.backend import to_numpy
 
 
@@ -20,8 +23,32 @@ def test_every_name_works_without_options(name):
 def test_options_go_to_the_constructor(name):
     layer = layers.get(name, dim=24, num_heads=4, dropout=0.25, seed=7, name="look")
     assert (layer.dropout, layer.seed, layer.name) == (0.25, 7, "look")
-    assert layer.num_heads == (None if name.startswith(("additive", "luong")) else 4)
+    assert layer.num_heads == (None if MECHANISMS[name].single_head else 4)
     assert layers.get(name, 24, 4).get_config().keys() == layer.get_config().keys()
+
+
+@pytest.mark.parametrize("name", layers.mechanisms())
+def test_what_the_table_says_of_a_mechanism_is_true(name):
+    said, layer = MECHANISMS[name], layers.get(name, dim=16, num_heads=4)
+    parameters = inspect.signature(type(layer)).parameters
+    assert said.single_head == (layer.num_heads is None)
+    assert said.self_attention_only == layer.self_attention_only
+    assert said.has_cache == hasattr(layer, "init_cache")
+    assert said.takes_position == ("position" in parameters)
+    assert not said.unscaled or "scale" in parameters
+    x, mask = np.ones((2, 5, 16), "float32"), np.tri(5, dtype=bool)[None]
+    if said.takes_attention_mask:
+        _, weights = to_numpy(layer(x, x, attention_mask=mask, return_attention_scores=True))
+        assert not weights[..., ~mask[0]].any()
+    else:
+        with pytest.raises(ValueError, match="no linear form"):
+            layer(x, x, attention_mask=mask)
+
+
+def test_the_layer_of_a_mechanism_is_public():
+    for mechanism in MECHANISMS.values():
+        assert getattr(layers, mechanism.layer.__name__) is mechanism.layer
+        assert mechanism.layer.__name__ in layers.__all__
 
 
 def test_names_give_what_they_say():
@@ -44,7 +71,16 @@ def test_each_call_makes_a_new_layer():
 
 @pytest.mark.parametrize(
     "name, nearest",
-    [("luong_generall", "luong_general"), ("multihead", "multi_head"), ("aditive", "additive")],
+    [
+        ("luong_generall", "luong_general"),
+        ("multihead", "multi_head"),
+        ("aditive", "additive"),
+        ("bahdanau", "additive"),
+        ("luong", "luong_general"),
+        ("dot", "luong_dot"),
+        ("gqa", "grouped_query"),
+        ("bigbird", "block_sparse"),
+    ],
 )
 def test_an_unknown_name_is_refused_with_the_known_ones_and_the_nearest(name, nearest):
     with pytest.raises(ValueError, match=f"'{name}'.*'{nearest}'") as info:

@@ -1,15 +1,10 @@
-import numpy as np
 import pytest
 
 from apps.summarization import data
 from apps.summarization.config import Config
-from apps.summarization.evaluate import score
 from pipelines.builtin import docstrings
 from pipelines.commands.errors import UserError
 from pipelines.data import sources
-from pipelines.decoding.text_decoding import Decoded
-from pipelines.metrics import rouge
-from pipelines.text import token_batches
 from pipelines.text.tokenizer import END, START, Tokenizer
 from pipelines.text.word_tokenizer import UNKNOWN, WordTokenizer
 from tests.apps.summarization import tiny
@@ -158,24 +153,24 @@ def test_what_can_be_copied_stands_behind_the_labels():
     config = Config(max_source=9, max_target=9, tokens_per_batch=9)
     tokenizer = WordTokenizer.train(["a a b b"], 6)
     buckets = data.make_buckets([{"document": "a Kim", "summary": "Kim b"}], tokenizer, config)
-    batches = token_batches.training_batches(buckets, seed=0, copying=True).dataset
-    inputs, labels = next(iter(batches))
+    batches = data.training_batches(buckets, tokenizer, config)
+    assert (batches.steps, batches.examples) == (1, 1)
+    inputs, labels = next(iter(batches.dataset))
     assert inputs["source"].numpy().tolist() == [[4, 6 + 1, END]]
     assert inputs["tokens"].numpy().tolist() == [[START, 6 + 1, 5]]
     assert labels.numpy().tolist() == [[6 + 1, 5, END, 4, 6 + 1, END]]
 
 
-@pytest.mark.parametrize("summary", ["a b Kim", ["b", "a b Kim"]])
-def test_the_best_of_several_summaries_counts(summary):
-    rows = [{"document": "a b Kim", "summary": summary}]
-    tokenizer = WordTokenizer.train(["a a b b"], 6)
-    weights = np.concatenate([np.eye(4), [[0.9]] * 4], axis=1)
-    decoded = [Decoded(np.array([4, 5, 6 + 2, END]), weights, 0.0)]
-    metrics = score(decoded, rows, tokenizer, Config())
-    assert metrics == {
-        **rouge.score(["a b Kim"], [summary]),
-        "repetition": 0.0,
-        "attention_entropy": pytest.approx(0, abs=1e-5),
-        "attention_on_padding": 0.0,
-    }
-    assert metrics["rouge_l"] == 100
+def test_what_has_no_word_is_not_learnt():
+    config = Config(copy=False, max_source=9, max_target=9, tokens_per_batch=9)
+    tokenizer = WordTokenizer.train(["a a b b"], 6, copies=False)
+    buckets = data.make_buckets([{"document": "a Kim", "summary": "Kim b"}], tokenizer, config)
+    inputs, labels = next(iter(data.training_batches(buckets, tokenizer, config).dataset))
+    assert inputs["tokens"].numpy().tolist() == [[START, UNKNOWN, 5]]
+    assert labels.numpy().tolist() == [[0, 5, END]]
+
+
+def test_the_summaries_of_a_row():
+    assert data.references({"summary": "a"}) == ["a"]
+    assert data.references({"summary": ["a", "b"]}) == ["a", "b"]
+    assert data.references({"document": "a"}) == []

@@ -2,15 +2,15 @@ import io
 import json
 import sys
 
-import numpy as np
 import pytest
 
 from apps.summarization import predict
+from apps.summarization.config import Prediction
 from pipelines.maps import attention_maps
 from tests.apps.summarization import tiny
 from tests.apps.summarization.tiny import refused
 
-SHOWN = "what the words looked at: "
+SHOWN = "attention maps: "
 ODD = ("🐕", "👩‍🚀", "مرحبا", "بِكَ", "一只红色的狗")
 
 
@@ -38,44 +38,36 @@ def standard_input(monkeypatch):
     return put
 
 
-def known(trained):
-    """What the test split was summarized to."""
-    return tiny.read_lines(trained.run / "summaries_test.jsonl")
-
-
-def test_an_argument_a_file_and_standard_input(trained, summarize, standard_input, tmp_path):
-    line = known(trained)[0]
-    # Of a file all lines are one document.
-    document = line["document"].replace(". ", ".\n\n")
-    expected = " ".join(line["generated"].split())
-    assert summarize(line["document"])[0] == [expected]
+def test_an_argument_a_file_and_standard_input_are_one_document(standard_input, tmp_path):
+    document = "Kim saw Lee.\n\nThere Lee bought boats."
     path = tmp_path / "document.txt"
     path.write_bytes(b"\xef\xbb\xbf" + document.replace("\n", "\r\n").encode())
-    assert summarize(path) == ([expected], [], tmp_path / "maps")
     standard_input(document.encode())
-    assert summarize("-")[0] == [expected]
+    read = [predict.read(Prediction(input=text), None) for text in (document, str(path), "-")]
+    assert read == [[document], [document.replace("\n", "\r\n")], [document]]
 
 
 def test_as_many_lines_as_documents(trained, summarize, tmp_path):
-    lines = known(trained)
+    lines = tiny.read_lines(trained.run / "summaries_test.jsonl")
+    # Of a text all lines are one document, and what is behind the longest does not count.
+    first = lines[0]["document"].replace(". ", ".\n\n")
     rows = [
-        {"document": lines[0]["document"]},
+        {"document": first},
         {"document": "  "},
         {"document": lines[1]["document"], "summary": "which nobody reads"},
         {"document": ""},
         {"document": f"Lamika {' '.join(ODD)}\u2028saw it.\x85There\tLamika\nbought clocks."},
         {"document": "."},
+        {"document": " ".join(lines[2]["document"].split() * 2_000)},
+        {"document": " ".join(lines[2]["document"].split() * 20)},
     ]
     path = tmp_path / "documents.jsonl"
     tiny.write_lines(path, rows)
     out, said, folder = summarize(path)
-    assert len(out) == len(rows) and said == []
-    assert [out[0], out[1], out[2], out[3]] == [
-        lines[0]["generated"],
-        "",
-        lines[1]["generated"],
-        "",
-    ]
+    assert len(out) == len(rows)
+    assert said == ["2 of 8 documents cut to 40 tokens"]
+    assert out[:4] == [lines[0]["generated"], "", lines[1]["generated"], ""]
+    assert out[6] == out[7]
     maps = attention_maps.load_npz(folder / "maps.npz")
     written = [line for line in out if line]
     assert [" ".join(map_.words) for map_ in maps.values()] == written
@@ -91,39 +83,13 @@ def test_nothing_but_empty_documents(summarize, tmp_path):
     assert attention_maps.load_npz(folder / "maps.npz") == {}
 
 
-def test_a_long_document_is_cut_and_that_is_said(trained, summarize):
-    words = known(trained)[0]["document"].split() * 2_000
-    out, said, _ = summarize(" ".join(words))
-    assert said == ["1 of 1 documents cut to 40 tokens"]
-    # Nothing behind what was read counts.
-    assert summarize(" ".join(words[:100]))[0] == out
-
-
 @pytest.mark.slow
-def test_sampling_follows_its_seed(trained, summarize):
-    document = known(trained)[0]["document"]
-
-    def sampled(seed):
-        settings = {"decode": "sample", "top_p": 1.0, "temperature": 9.0, "seed": seed}
-        return summarize(document, **settings)[0]
-
-    assert sampled(1) == sampled(1) != sampled(2)
-
-
-def test_beam_search_and_lengths(trained, summarize):
-    document = known(trained)[0]["document"]
-    (short,), _, folder = summarize(document, decode="beam", beams=3, max_target=3, min_length=2)
-    assert 1 <= len(short.split()) <= 3
-    (map_,) = attention_maps.load_npz(folder / "maps.npz").values()
-    np.testing.assert_allclose(map_.weights.sum(axis=1), 1, atol=1e-3)
-
-
 def test_from_the_command_line(trained, copied, tmp_path):
-    document = known(trained)[0]["document"]
-    result = tiny.finish("predict", "--input", document, "--run", copied, folder=tmp_path)
+    line = tiny.read_lines(trained.run / "summaries_test.jsonl")[0]
+    result = tiny.finish("predict", "--input", line["document"], "--run", copied, folder=tmp_path)
     page = copied / "predictions" / "index.html"
     assert (result.status, result.err) == (0, f"{SHOWN}{page}\n")
-    assert result.out == f"{known(trained)[0]['generated']}\n"
+    assert result.out == f"{line['generated']}\n"
     assert page.is_file() and (copied / "predictions" / "01.png").is_file()
 
 
@@ -132,6 +98,7 @@ def test_from_the_command_line(trained, copied, tmp_path):
     [
         ("none.txt", "there is no file none.txt"),
         ("", "--input is empty: a text, a file of texts, or - for standard input"),
+        ("-", "standard input is empty"),
         ("empty.txt", "empty.txt is empty"),
         ("latin.txt", "latin.txt:2: not in UTF-8"),
         (
@@ -140,22 +107,13 @@ def test_from_the_command_line(trained, copied, tmp_path):
         ),
     ],
 )
-def test_an_input_that_cannot_be_read(copied, tmp_path, monkeypatch, capsys, text, message):
+def test_an_input_that_cannot_be_read(
+    trained, standard_input, tmp_path, monkeypatch, capsys, text, message
+):
     monkeypatch.chdir(tmp_path)
+    standard_input(b"")
     (tmp_path / "empty.txt").write_text(" \n")
     (tmp_path / "latin.txt").write_bytes("un\nété".encode("latin-1"))
     (tmp_path / "bad.jsonl").write_text(json.dumps({"document": "a"}) + '\n{"document": ["a"]}\n')
-    line = refused(predict.main, tiny.flags(run=copied, input=text), capsys)
+    line = refused(predict.main, tiny.flags(run=trained.run, input=text), capsys)
     assert line == f"error: {message}"
-
-
-def test_standard_input_without_a_document(copied, standard_input, capsys):
-    standard_input(b"")
-    line = refused(predict.main, ["--run", copied], capsys)
-    assert line == "error: standard input is empty"
-
-
-def test_an_output_that_is_a_file(copied, tmp_path, capsys):
-    (tmp_path / "file").touch()
-    flags = tiny.flags(run=copied, input="Kim saw Lee.", output=tmp_path / "file")
-    assert f"{tmp_path}/file" in refused(predict.main, flags, capsys)

@@ -14,6 +14,7 @@ import pytest
 import layers
 from apps.summarization import evaluate, train
 from apps.summarization.config import Config
+from apps.summarization.inference import Summarizer
 from pipelines.maps import attention_maps
 from pipelines.text.word_tokenizer import WordTokenizer
 from pipelines.training.callbacks import BestEpoch
@@ -124,9 +125,9 @@ class TestRun:
         assert not re.search(r"(src|href)=\W*https?:", page)
 
     def test_attention_has_learnt_of_coverage_at_last(self, trained):
-        summarizer, _ = evaluate.load(trained.run, Config())
+        summarizer = Summarizer.load(trained.run).model
         assert summarizer.coverage_weight == 1.0
-        kernel = summarizer.decoder.decoder.rnn.attention.coverage_projection.kernel
+        kernel = summarizer.decoder.attention_layers()[0].coverage_projection.kernel
         assert keras.ops.convert_to_numpy(kernel).any()
 
 
@@ -149,7 +150,7 @@ class Fit:
             "weight": summarizer.coverage_weight,
             "bias": float(bias[0]),
         }
-        attention = summarizer.decoder.decoder.rnn.attention
+        attention = summarizer.decoder.attention_layers()[0]
         if isinstance(attention, layers.CoverageAttention):
             projection = attention.coverage_projection
             stage["learns"] = projection.trainable
@@ -166,14 +167,14 @@ def fit(monkeypatch, tmp_path):
     stand_in = Fit()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(layers.SequenceToSequence, "fit", lambda *a, **k: stand_in(*a, **k))
-    monkeypatch.setattr(evaluate, "evaluate", lambda *a, **k: None)
+    monkeypatch.setattr(Summarizer, "evaluate", lambda *a, **k: None)
     return stand_in
 
 
 class TestStages:
     def test_coverage_comes_last_from_the_best_epoch_at_a_tenth_of_the_rate(self, fit, documents):
         settings = {**tiny.SETTINGS, "warmup_steps": 0, "coverage_weight": 0.5}
-        train.train(Config(dataset=str(documents), name="tiny", coverage_epochs=3, **settings))
+        train.main(tiny.flags(dataset=documents, name="tiny", coverage_epochs=3, **settings))
         first, second = fit.stages
         assert [first["file"], second["file"]] == [
             "runs/summarization/tiny/history.csv",
@@ -187,14 +188,11 @@ class TestStages:
         assert second["peak"] == pytest.approx(0.001)
         assert (first["bias"], second["bias"]) == (0.0, 7.0)
 
-    @pytest.mark.parametrize(
-        "settings", [{"coverage": False}, {"coverage_epochs": 0}, {"coverage_weight": 0.0}]
-    )
-    def test_one_stage_without(self, fit, documents, settings):
-        train.train(Config(dataset=str(documents), name="tiny", **tiny.SETTINGS, **settings))
+    def test_one_stage_without(self, fit, documents):
+        train.main(tiny.flags(dataset=documents, name="tiny", coverage=False, **tiny.SETTINGS))
         (stage,) = fit.stages
         assert (stage["weight"], stage["epochs"]) == (0.0, 2)
-        attention = stage["summarizer"].decoder.decoder.rnn.attention
+        attention = stage["summarizer"].decoder.attention_layers()[0]
         assert type(attention) is layers.AdditiveAttention
 
 
@@ -204,7 +202,7 @@ def test_word_vectors_are_where_training_begins(fit, documents, capsys):
     lines = [" ".join([word, *map(str, row)]) for word, row in zip(words, vectors, strict=True)]
     Path("vectors.txt").write_text("\n".join(lines))
     settings = {**tiny.SETTINGS, "vectors": "vectors.txt", "coverage": False}
-    train.train(Config(dataset=str(documents), name="tiny", **settings))
+    train.main(tiny.flags(dataset=documents, name="tiny", **settings))
     tokenizer = WordTokenizer.load("runs/summarization/tiny")
     said = f"6 of {tokenizer.vocabulary_size} words begin with a vector of vectors.txt\n"
     assert said in capsys.readouterr().out
@@ -260,8 +258,9 @@ def test_ctrl_c_ends_training_with_one_line(documents, tmp_path):
     assert (status, err.split()) == (130, ["interrupted"])
     run = tmp_path / "runs" / "summarization" / "tiny"
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
-    summarizer, tokenizer = evaluate.load(run, Config())
-    assert summarizer.decoder.vocabulary_size == tokenizer.vocabulary_size
+    summarizer = Summarizer.load(run)
+    words = summarizer.tokenizer.vocabulary_size
+    assert summarizer.model.decoder.vocabulary_size == words
     assert len(history(run)) >= 2
 
 

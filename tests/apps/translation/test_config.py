@@ -1,7 +1,5 @@
+import inspect
 import json
-import os
-import subprocess
-import sys
 from dataclasses import asdict, fields, replace
 
 import pytest
@@ -11,48 +9,19 @@ from apps.translation.config import PRESETS, Config, Evaluation, Prediction
 from pipelines.commands import flags
 from pipelines.commands.mechanisms import MECHANISMS
 from pipelines.metrics.translation_scores import TOKENIZERS
-from tests.apps.translation.tiny import ROOT
+from tests.apps.contract import Help
 
-COMMANDS = {"train": Config, "evaluate": Evaluation, "predict": Prediction}
 
-HELP = """
-import sys
-from apps.translation import {command}
-try:
-    {command}.main(["--help"])
-finally:
-    slow = ("tensorflow", "keras", "jax", "torch", "numpy", "sacrebleu", "tokenizers", "babel")
-    print("imported", *(name for name in slow if name in sys.modules))
-"""
+class TestHelp(Help):
+    application = "translation"
 
 
 def test_the_choices_are_those_of_layers_and_scorers():
     assert list(MECHANISMS) == layers.mechanisms()
     choices = {field.name: field.type for field in fields(Config)}
     assert choices["bleu_tokenize"].__args__ == TOKENIZERS
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_is_quick_and_documents_every_field(command):
-    before = os.times()
-    result = subprocess.run(
-        [sys.executable, "-c", HELP.format(command=command)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
-        capture_output=True,
-        text=True,
-    )
-    after = os.times()
-    assert (result.returncode, result.stderr) == (0, "")
-    # Of the processor: a busy machine takes longer by the clock.
-    used = after.children_user + after.children_system
-    used -= before.children_user + before.children_system
-    assert used < 1.0
-    *text, imported = result.stdout.splitlines()
-    assert imported == "imported"
-    words = " ".join(text).replace(",", " ").split()
-    for field in fields(COMMANDS[command]):
-        flag = field.name.replace("_", "-")
-        assert f"--{flag}" in words, flag
+    taken = inspect.signature(layers.encoder_decoder).parameters.keys()
+    assert Config().architecture.keys() == taken - {"vocabulary_size", "copies", "covers"}
 
 
 def test_a_configuration_survives_json():

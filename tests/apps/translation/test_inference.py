@@ -46,7 +46,7 @@ def test_decoding_is_chosen_when_loading_or_asking():
 def test_what_is_empty_or_too_long(translator):
     empty, long = translator.predict(["  ", "word " * 1000])
     assert (empty.text, empty.truncated) == ("", False)
-    assert long.truncated and long.decoded.weights.shape[1] == 64
+    assert long.truncated and long.weights.shape[1] == 64
 
 
 def test_attention_is_made_once_and_saves_itself(translator, tmp_path):

@@ -11,7 +11,7 @@ from apps.translation import data, model
 from apps.translation.config import Config
 from apps.translation.inference import Translator
 from pipelines.commands.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
-from pipelines.decoding.generation import Generators
+from pipelines.decoding.generator_cache import Generators
 from pipelines.metrics.attention_health import attention_health
 from pipelines.training import optimizer, token_loss
 from tests.apps.translation import tiny
@@ -64,7 +64,7 @@ def test_a_transformer_reads_and_looks_with_every_mechanism(mechanism):
 @pytest.mark.parametrize("mechanism", SINGLE_HEAD)
 def test_a_recurrent_decoder_looks_with_every_mechanism(mechanism):
     _, translator = build(model="rnn", attention=mechanism)
-    assert type(translator.decoder.rnn.attention) is kind(mechanism)
+    assert type(translator.decoder.attention_layers()[0]) is kind(mechanism)
     assert_one_step_trains_everything(translator)
 
 
@@ -124,7 +124,7 @@ def learn(monkeypatch, epochs, learning_rate, **settings):
 
     def decode(translator, method):
         results = Translator(translator, tokenizer, config).predict(rows, decode=method)
-        return [result.text for result in results], [result.decoded for result in results]
+        return [result.text for result in results], [result.weights for result in results]
 
     return rows, translator, decode
 
@@ -139,9 +139,9 @@ def assert_saved_and_loaded(translator, folder):
     return loaded
 
 
-def assert_learnt(rows, texts, decoded):
+def assert_learnt(rows, texts, weights):
     assert texts == [row["target"] for row in rows], json.dumps(texts)
-    health = attention_health([text.weights for text in decoded])
+    health = attention_health(weights)
     assert health["attention_entropy"] < 0.9
     assert health["attention_on_padding"] == 0
 
@@ -156,10 +156,10 @@ def test_backends_train_save_and_load_a_recurrent_model(monkeypatch, tmp_path):
     _, translator, decode = learn(monkeypatch, epochs=4, learning_rate=0.02, model="rnn")
     loaded = assert_saved_and_loaded(translator, tmp_path)
     for method in ("greedy", "beam"):
-        texts, decoded = decode(loaded, method)
+        texts, weights = decode(loaded, method)
         assert all(texts)
-        for row in decoded:
-            np.testing.assert_allclose(row.weights.sum(-1), 1, atol=1e-5)
+        for row in weights:
+            np.testing.assert_allclose(row.sum(-1), 1, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -1,12 +1,12 @@
 import csv
 import gzip
 import json
-from types import SimpleNamespace
 
 import pytest
 
-from apps.understanding import data
+from apps.understanding import data, tasks
 from apps.understanding.config import Config
+from pipelines.builtin import intents
 from pipelines.commands.errors import UserError
 from pipelines.data import sources
 from pipelines.text.lower_words import SHAPES
@@ -66,10 +66,10 @@ class TestEveryTask:
 
     def test_the_built_in_set(self, task, monkeypatch):
         counts = {"train": 11, "validation": 5, "test": 7}
-        writer = data.intents.WRITERS[task]
-        monkeypatch.setattr(data.intents, "VERSION", "test")
+        writer = intents.WRITERS[task]
+        monkeypatch.setattr(intents, "VERSION", "test")
         small = {task: lambda folder: writer(folder, **counts)}
-        monkeypatch.setattr(data.intents, "WRITERS", small)
+        monkeypatch.setattr(intents, "WRITERS", small)
         read = data.read(config(task, "intents"))
         assert {split: len(rows) for split, rows in read.items()} == counts
         assert all(set(row) == set(ROWS[task][0]) for row in read["test"])
@@ -167,7 +167,7 @@ class TestSentiment:
         test = [{"text": "t", "label": ["a", "c"]}]
         read = data.read(config("sentiment", write_splits(tmp_path, rows, test)))
         assert read["train"] == rows[:20] and read["test"] == rows[30:] + test
-        data.report_unknown("sentiment", read["test"], "test", ["a", "b"])
+        tasks.of(Config()).report_unknown(read["test"], "test", ["a", "b"])
         said = "test has labels that training does not know: 'c' (1); they count as wrong\n"
         assert capsys.readouterr().out == said
 
@@ -187,8 +187,9 @@ def test_unknown_labels_stay_and_are_named(tmp_path, capsys):
     strange = {"tokens": ["a", "b", "c"], "tags": ["B-film", "I-film", "B-city"]}
     read = data.read(config("ner", write_splits(tmp_path, NER, [strange, strange])))
     assert read["test"] == [*NER[30:], strange, strange]
+    task = tasks.of(Config(task="ner"))
     for split, rows in read.items():
-        data.report_unknown("ner", rows, split, data.class_names("ner", read["train"]))
+        task.report_unknown(rows, split, task.classes(read["train"]))
     said = "test has labels that training does not know: 'film' (2); they count as wrong\n"
     assert capsys.readouterr().out == said
 
@@ -232,10 +233,10 @@ def test_a_very_long_context(tmp_path):
 )
 def test_words_without_case_come_with_their_shapes(task, row, expected):
     tokenizer = LowerCaseWords.train(["mcduff is a film"] * 2, 50)
-    options = SimpleNamespace(max_length=32, overlap=8, max_question=8, multi_label=False)
-    examples, _ = data.encode(task, [row], tokenizer, [], options)
+    chosen = tasks.of(Config(task=task, max_length=32, overlap=8, max_question=8))
+    examples, _ = chosen.encode([row], tokenizer, [])
     shapes = [[SHAPES[i] for i in each[1:-1]] for each in examples.features["shapes"]]
     assert shapes == expected and examples.padding["shapes"] == 0
     assert [len(each) for each in examples.features["shapes"]] == examples.lengths.tolist()
-    without = data.encode(task, [row], BytePairs.train(["a film"], 300), [], options)[0]
+    without, _ = chosen.encode([row], BytePairs.train(["a film"], 300), [])
     assert "shapes" not in without.features

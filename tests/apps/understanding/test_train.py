@@ -73,26 +73,30 @@ class TestRun:
     def test_the_report(self, trained, folders, task):
         report = read_json(trained(task).run / "metrics.json")
         assert (report["dataset"], report["split"]) == (str(folders[task]), "test")
-        assert report["examples"] == 5 and report["training_seconds"] > 0
+        assert report["examples"] == 3 and report["training_seconds"] > 0
         assert set(report["metrics"]) >= METRICS[task]
 
     def test_maps(self, trained, task):
         folder = trained(task).run / "maps"
         maps = attention_maps.load_npz(folder / "maps.npz")
-        assert len(maps) == 5
+        assert len(maps) == 3
         for one in maps.values():
             np.testing.assert_allclose(one.weights.sum(-1), 1, atol=1e-4)
-        assert {path.name for path in folder.glob("*.png")} == {f"0{i}.png" for i in range(1, 6)}
+        assert {path.name for path in folder.glob("*.png")} == {f"0{i}.png" for i in range(1, 4)}
         page = (folder / "index.html").read_text("utf-8")
         assert not re.search(r"(src|href)=\W*https?:", page)
 
-    def test_evaluation_gives_the_same_numbers_again(self, copied, trained, task):
-        run = copied(task)
-        before = read_json(run / "metrics.json")
-        evaluate.main(["--run", str(run)])
-        after = read_json(run / "metrics.json")
-        assert after["metrics"] == {k: pytest.approx(v) for k, v in before["metrics"].items()}
-        assert after["training_seconds"] == before["training_seconds"]
+
+@pytest.mark.parametrize(
+    "task", ["ner", *(pytest.param(task, marks=pytest.mark.slow) for task in ("sentiment", "qa"))]
+)
+def test_evaluation_gives_the_same_numbers_again(copied, task):
+    run = copied(task)
+    before = read_json(run / "metrics.json")
+    evaluate.main(["--run", str(run)])
+    after = read_json(run / "metrics.json")
+    assert after["metrics"] == {k: pytest.approx(v) for k, v in before["metrics"].items()}
+    assert after["training_seconds"] == before["training_seconds"]
 
 
 def test_another_set_needs_no_training_split_and_its_labels_are_compared(copied, tmp_path, capsys):
@@ -123,6 +127,7 @@ class TestPredict:
         bare = [re.sub(r"/[BI]-(person|town)$", "", word) for word in words]
         assert bare == ["Ann", "Bob", "lives", "in", "Łódź", ",", "now", "."]
 
+    @pytest.mark.slow
     def test_of_a_long_line_the_map_shows_the_beginning(self, copied, tmp_path, capsys):
         line = " ".join(["Ann lives in Rome ."] * 70)
         predict.main(tiny.flags(run=copied("ner"), input=line, output=tmp_path / "maps"))
@@ -131,15 +136,12 @@ class TestPredict:
         assert shown.weights.shape == (300, 300)
 
     def test_answers_are_of_the_context(self, copied, tmp_path, capsys):
-        run, context = copied("qa"), "Ann is in Rome .  Bob is in 漢字 ."
-        predict.main(tiny.flags(run=run, input=context, question="Where is Bob ?"))
-        answer = capsys.readouterr().out.removesuffix("\n")
-        assert answer and answer in context
+        context = "Ann is in Rome .  Bob is in 漢字 ."
         rows = [{"context": context, "question": f"Where is {name} ?"} for name in ("Ann", "Bob")]
         tiny.write_lines(tmp_path / "asked.jsonl", rows)
-        predict.main(tiny.flags(run=run, input=tmp_path / "asked.jsonl"))
+        predict.main(tiny.flags(run=copied("qa"), input=tmp_path / "asked.jsonl"))
         answers = capsys.readouterr().out.splitlines()
-        assert len(answers) == 2 and answers[1] == answer
+        assert len(answers) == 2 and all(answer and answer in context for answer in answers)
 
 
 @pytest.mark.slow
@@ -177,7 +179,7 @@ def test_other_models_through_the_commands(folders, tmp_path, flags):
     assert (result.status, result.err) == (0, "")
 
 
-@pytest.mark.parametrize("task", [pytest.param("sentiment", marks=pytest.mark.slow), "ner"])
+@pytest.mark.parametrize("task", ["sentiment", pytest.param("ner", marks=pytest.mark.slow)])
 def test_a_backbone_is_fine_tuned_and_comes_back(folders, tmp_path, monkeypatch, task):
     preset = tiny.write_preset(tmp_path / "preset")
     settings = {**tiny.SETTINGS, "epochs": 1, "backbone": preset, "max_length": 64}
@@ -191,6 +193,7 @@ def test_a_backbone_is_fine_tuned_and_comes_back(folders, tmp_path, monkeypatch,
     assert read_json(run / "metrics.json")["metrics"] == pytest.approx(before)
 
 
+@pytest.mark.slow
 def test_vectors_begin_the_words(folders, tmp_path, monkeypatch, capsys):
     words = ["soup", "lovely", "awful", "the", "unseen"]
     lines = [f"{word} {' '.join(str(i + j / 7) for j in range(5))}" for i, word in enumerate(words)]

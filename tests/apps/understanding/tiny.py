@@ -1,6 +1,9 @@
 """Models small enough for tests, their commands, and small data sets of each task."""
 
+import contextlib
 import functools
+import importlib
+import io
 import random
 
 from tests.apps import commands
@@ -30,6 +33,20 @@ SETTINGS = {
 
 start = functools.partial(commands.start, "understanding")
 finish = functools.partial(commands.finish, "understanding")
+
+
+def finish_here(command, *arguments, folder):
+    """Runs a command in a folder to its end, in this process."""
+    main = importlib.import_module(f"apps.understanding.{command}").main
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        main([str(argument) for argument in arguments])
+    return commands.Result(0, out.getvalue(), err.getvalue(), folder, "understanding")
+
 
 GOOD, BAD = ("lovely", "great", "fine"), ("awful", "dull", "poor")
 THINGS = ("soup", "film", "room", "bus", "song", "view", "book")
@@ -73,7 +90,7 @@ def rows(task, count, seed=0):
     return list(found.values())
 
 
-def write(task, folder, train=23, validation=3, test=5):
+def write(task, folder, train=23, validation=3, test=3):
     """A data set in the open layout."""
     made = iter(rows(task, train + validation + test))
     for split, count in {"train": train, "validation": validation, "test": test}.items():

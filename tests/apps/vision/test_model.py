@@ -1,14 +1,12 @@
-"""The classifier: its parts as numbers, every mechanism, other sizes, and learning by heart."""
+"""The classifier that a configuration describes: its parts, and learning by heart."""
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-import layers
 from apps.vision import model
 from apps.vision.config import Config
-from pipelines.commands.mechanisms import MECHANISMS
 from pipelines.images import backbones
 from pipelines.training import optimizer
 
@@ -56,180 +54,38 @@ FORMS = {
 }
 
 
-class TestForms:
-    @pytest.mark.parametrize("channels", [1, 3])
-    @pytest.mark.parametrize("form", FORMS)
-    def test_logits_and_the_weights_behind_them(self, form, channels):
-        _, classifier = build(channels, **FORMS[form])
-        randomise(classifier)
-        pixels = pictures(channels)
-        logits, weights = to_numpy(classifier(pixels, return_attention_scores=True))
-        tokens = 9 + (form == "token")
-        assert classifier.grid == (3, 3)
-        assert logits.shape == (B, CLASSES) and logits.dtype == "float32"
-        assert [block.shape for block in weights["blocks"]] == [(B, 2, tokens, tokens)] * 2
-        assert weights["pooling"].shape == (B, tokens) and classifier.length == tokens
-        for rows in (*weights["blocks"], weights["pooling"]):
-            np.testing.assert_allclose(rows.sum(-1), 1, atol=1e-5)
-        np.testing.assert_allclose(to_numpy(classifier(pixels)), logits, atol=1e-5)
-        assert (np.abs(logits - logits[::-1]).max(-1)[[0, 2]] > 1e-4).all()
-
-    @pytest.mark.parametrize("form", FORMS)
-    def test_the_head_sees_the_tokens_that_pooling_tells(self, form):
-        _, classifier = build(**FORMS[form])
-        randomise(classifier)
-        x = np.random.default_rng(2).normal(size=(B, 9 + (form == "token"), 16)).astype("float32")
-        vector, parts = to_numpy(classifier._gather(ops.convert_to_tensor(x)))
-        np.testing.assert_allclose(vector, np.einsum("bt,btd->bd", parts, x), atol=1e-5)
-        if form == "token":
-            np.testing.assert_array_equal(vector, x[:, 0])
-        if form == "mean":
-            np.testing.assert_allclose(vector, x.mean(axis=1), atol=1e-6)
-
-    @pytest.mark.parametrize("form", FORMS)
-    def test_gradients_reach_every_weight(self, form):
-        _, classifier = build(**FORMS[form])
-        compiled(classifier, learning_rate=0.1, run_eagerly=True)
-        before = [to_numpy(weight) for weight in classifier.trainable_weights]
-        classifier.train_on_batch(pictures(), np.arange(B))
-        for weight, old in zip(classifier.trainable_weights, before, strict=True):
-            assert (to_numpy(weight) != old).any(), weight.path
-
-    @pytest.mark.parametrize("form", FORMS)
-    def test_saved_and_loaded_it_is_the_same(self, form, tmp_path):
-        _, classifier = build(**FORMS[form], stochastic_depth=0.2, dropout=0.1)
-        randomise(classifier)
-        classifier.save(tmp_path / "model.keras")
-        loaded = keras.saving.load_model(tmp_path / "model.keras")
-        pixels = pictures()
-        np.testing.assert_allclose(
-            to_numpy(loaded(pixels)), to_numpy(classifier(pixels)), atol=1e-6
-        )
-        configs = [each.get_config() for each in (loaded, classifier)]
-        assert [config.pop("tokenizer")["class_name"] for config in configs] == ["Sequential"] * 2
-        assert configs[0] == configs[1]
-        rates = [block.stochastic_depth for block in loaded.blocks]
-        assert rates == [0.0, 0.2]
-
-    def test_half_precision_keeps_weights_and_logits_in_float32(self):
-        keras.config.set_dtype_policy("mixed_bfloat16")
-        try:
-            _, classifier = build()
-            logits, weights = classifier(pictures(), return_attention_scores=True)
-        finally:
-            keras.config.set_dtype_policy("float32")
-        assert keras.backend.standardize_dtype(logits.dtype) == "float32"
-        assert keras.backend.standardize_dtype(weights["blocks"][0].dtype) == "bfloat16"
-        assert {weight.dtype for weight in classifier.trainable_weights} == {"float32"}
-
-    @pytest.mark.parametrize("form", FORMS)
-    def test_half_precision_is_that_of_the_model_and_not_of_who_loads_it(self, form, tmp_path):
-        keras.config.set_dtype_policy("mixed_bfloat16")
-        try:
-            _, classifier = build(**FORMS[form])
-        finally:
-            keras.config.set_dtype_policy("float32")
-        randomise(classifier).save(tmp_path / "model.keras")
-        loaded = keras.saving.load_model(tmp_path / "model.keras")
-        hollow = keras.Model | keras.layers.InputLayer  # They compute nothing of their own.
-        found = [
-            [
-                (type(layer), layer.dtype_policy.name)
-                for layer in each._flatten_layers()
-                if not isinstance(layer, hollow)
-            ]
-            for each in (loaded, classifier)
-        ]
-        assert found[0] == found[1]
-        whole = {"head": "float32"}
-        for layer in (*loaded.blocks, loaded.positions, loaded.norm, loaded.head):
-            assert layer.dtype_policy.name == whole.get(layer.name, "mixed_bfloat16")
-        pixels = pictures()
-        np.testing.assert_array_equal(to_numpy(loaded(pixels)), to_numpy(classifier(pixels)))
-
-    def test_sizes_are_those_of_the_papers(self):
-        """DeiT-Ti has 5.7 million parameters (Touvron et al. 2021), CCT-7/3x1 3.76 (Hassani)."""
-        config = Config(model="vit", size="tiny", image_size=224, patch_size=16)
-        assert model.build(config, 3, 1000).count_params() == pytest.approx(5.7e6, rel=0.01)
-        config = Config(model="compact", size="small", image_size=32, convolutions=1)
-        assert model.build(config, 3, 10).count_params() == pytest.approx(3.76e6, rel=0.03)
-
-    def test_pixels_of_grey_pictures_are_scaled(self):
-        _, classifier = build(1)
-        embedding = classifier.tokenizer.layers[1]
-        assert isinstance(embedding, layers.PatchEmbedding)
-        pixels = np.full((1, 12, 12, 1), 255, "float32")
-        cells = to_numpy(classifier.tokenizer(pixels))
-        kernel, bias = embedding.get_weights()
-        np.testing.assert_allclose(cells[0, 0, 0], kernel.sum(axis=0) + bias, atol=1e-5)
+@pytest.mark.parametrize("form", FORMS)
+def test_it_is_built_as_configured(form):
+    settings = {**FORMS[form], "stochastic_depth": 0.2, "dropout": 0.1, "mlp_ratio": 3.0}
+    config, classifier = build(**settings, attention="luong_general")
+    found = classifier.get_config()
+    tokenizers = {"compact": "convolutional_tokenizer"}
+    assert classifier.tokenizer.name == tokenizers.get(form, "patch_tokenizer")
+    assert (classifier.grid, classifier.tokenizer.output_shape[3]) == ((3, 3), 16)
+    assert (found["classes"], found["depth"], found["num_heads"]) == (CLASSES, 2, 2)
+    assert (found["mlp_dim"], found["attention"]) == (48, "luong_general")
+    assert (found["stochastic_depth"], found["dropout"]) == (0.2, 0.1)
+    assert found["layer_scale"] == FORMS[form].get("layer_scale")
+    assert (found["pool"], found["positions"]) == (config.resolved.pool, config.resolved.positions)
 
 
-class TestMechanisms:
-    @pytest.mark.parametrize("attention", MECHANISMS)
-    def test_each_looks_and_learns(self, attention):
-        _, classifier = build(attention=attention, depth=1)
-        _, weights = to_numpy(classifier(pictures(), return_attention_scores=True))
-        heads = 1 if attention.startswith(("additive", "luong")) else 2
-        (block,) = weights["blocks"]
-        assert block.shape == (B, heads, 10, 10)
-        np.testing.assert_allclose(block.sum(-1), 1, atol=1e-4)
-        expected = type(layers.get(attention, dim=16, num_heads=2))
-        assert type(classifier.blocks[0].self_attention) is expected
-        compiled(classifier, run_eagerly=True)
-        assert np.isfinite(classifier.train_on_batch(pictures(), np.arange(B)))
-
-    def test_the_configuration_names_all(self):
-        assert list(MECHANISMS) == layers.mechanisms()
-
-    def test_local_sees_two_rows_up_and_down_and_the_class_token_all(self):
-        _, classifier = build(attention="local", image_size=48, depth=1)
-        weights = to_numpy(classifier(pictures(size=48), return_attention_scores=True))[1]
-        seen = weights["blocks"][0][0, 0] > 0
-        assert seen[0].all() and seen[:, 0].all()
-        rows = seen[1 + 5 * 12 + 3, 1:].reshape(12, 12).any(axis=1)
-        np.testing.assert_array_equal(np.flatnonzero(rows), [3, 4, 5, 6, 7])
+def test_another_size_starts_where_a_trained_one_ended():
+    _, small = build()
+    randomise(small)
+    _, large = build(image_size=24, trained=small)
+    kernels = [each.blocks[1].mlp_hidden.kernel for each in (small, large)]
+    np.testing.assert_array_equal(*map(to_numpy, kernels))
+    assert large.grid == (6, 6)
+    with pytest.raises(ValueError, match="another model"):
+        build(trained=small, depth=3)
 
 
-class TestOtherSizes:
-    @pytest.mark.parametrize("form", FORMS)
-    def test_weights_are_carried_over_and_positions_resized(self, form):
-        _, small = build(**FORMS[form])
-        randomise(small)
-        _, large = build(**FORMS[form], image_size=24, trained=small)
-        assert large.grid == (6, 6)
-        for old, new in zip(small.weights, large.weights, strict=True):
-            if not new.path.endswith("positions/positions"):
-                np.testing.assert_array_equal(to_numpy(new), to_numpy(old))
-        if small.positions_kind == "learned":
-            token = int(form == "token")
-            old, new = to_numpy(small.positions.positions), to_numpy(large.positions.positions)
-            np.testing.assert_array_equal(new[:token], old[:token])
-            expected = layers.resize_positions(old[token:], (3, 3), (6, 6))
-            np.testing.assert_allclose(new[token:], to_numpy(expected), atol=1e-6)
-        assert to_numpy(large(pictures(size=24))).shape == (B, CLASSES)
-
-    def test_of_the_same_size_it_is_the_same(self):
-        _, first = build()
-        randomise(first)
-        _, second = build(trained=first)
-        pixels = pictures()
-        np.testing.assert_allclose(to_numpy(second(pixels)), to_numpy(first(pixels)), atol=1e-6)
-
-    def test_other_classes_get_a_new_head(self):
-        config, first = build()
-        second = model.build(config, 3, CLASSES + 2, trained=first)
-        assert to_numpy(second(pictures())).shape == (B, CLASSES + 2)
-        pairs = zip(first.blocks[1].weights, second.blocks[1].weights, strict=True)
-        assert all((to_numpy(a) == to_numpy(b)).all() for a, b in pairs)
-
-    def test_another_model_is_refused(self):
-        _, first = build()
-        with pytest.raises(ValueError, match=r"another model"):
-            build(trained=first, mlp_ratio=3.0)
-        with pytest.raises(ValueError, match=r"another model"):
-            build(trained=first, depth=3)
-        with pytest.raises(ValueError, match=r"another model"):
-            build(trained=first, pool="mean")
+def test_sizes_are_those_of_the_papers():
+    """DeiT-Ti has 5.7 million parameters (Touvron et al. 2021), CCT-7/3x1 3.76 (Hassani)."""
+    config = Config(model="vit", size="tiny", image_size=224, patch_size=16)
+    assert model.build(config, 3, 1000).count_params() == pytest.approx(5.7e6, rel=0.01)
+    config = Config(model="compact", size="small", image_size=32, convolutions=1)
+    assert model.build(config, 3, 10).count_params() == pytest.approx(3.76e6, rel=0.03)
 
 
 class TestBackbone:

@@ -18,7 +18,7 @@ from tests.layers import reference
 from tests.layers.backend import BACKEND, compiled_with_xla, gradients, randomise, to_numpy
 from tests.layers.decoding import DIM, VOCABULARY, DecoderPromises
 from tests.layers.decoding import build as build_decoder
-from tests.layers.models.test_attention_rnn import (
+from tests.layers.recurrent_loop import (
     CELLS,
     INPUT_DIM,
     MEMORY_DIM,

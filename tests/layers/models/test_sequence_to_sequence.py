@@ -243,6 +243,23 @@ def test_coverage_is_a_loss_of_training_alone(name, copies):
     assert unweighted.losses == []
 
 
+@cases
+def test_coverage_is_switched_for_the_loss_and_the_attention_together(name, copies):
+    model, inputs = build(name, copies), data(copies)
+    covering = [x for x in model.decoder.attention_layers() if isinstance(x, CoverageAttention)]
+    assert len(covering) == (name == "coverage")
+    whole, number = to_numpy(model(inputs)), len(model.trainable_weights)
+    model.set_coverage(0.0)
+    assert len(model.trainable_weights) == number - len(covering)
+    assert (np.abs(to_numpy(model(inputs)) - whole).max() > 1e-4) == bool(covering)
+    model(inputs, training=True)
+    assert not model.losses
+    model.set_coverage(0.5)
+    assert (model.coverage_weight, len(model.trainable_weights)) == (0.5, number)
+    model(inputs, training=True)
+    assert len(model.losses) == 1
+
+
 # State
 
 

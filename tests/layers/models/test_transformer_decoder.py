@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-import layers
 from layers import TransformerDecoder
+from layers.registry import MECHANISMS
 from tests.layers.backend import to_numpy
 from tests.layers.decoding import (
     DIM,
@@ -35,7 +35,9 @@ def maker(cross_attention, num_layers=2):
 
 
 class TestEveryMechanism(DecoderPromises):
-    @pytest.fixture(params=sorted(set(layers.mechanisms()) - {"local", "block_sparse"}))
+    @pytest.fixture(
+        params=[name for name, known in MECHANISMS.items() if not known.self_attention_only]
+    )
     def make(self, request):
         return maker(request.param, num_layers=1)
 

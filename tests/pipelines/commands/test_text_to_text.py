@@ -44,7 +44,7 @@ def test_heads_do_not_fit_the_recurrent_decoder(mechanism):
     elif mechanism not in SELF_ATTENTION_ONLY:
         assert complaint(model="rnn", attention=mechanism) == (
             f"--attention {mechanism} has heads, which --model rnn cannot use; "
-            "take additive or luong_*, or --model transformer"
+            f"take {', '.join(SINGLE_HEAD)}, or --model transformer"
         )
 
 
@@ -110,3 +110,12 @@ def test_a_finished_run_is_decoded_by_fields_of_its_own():
         assert field.type == own[field.name] | None, field.name
     assert complaint(decoding, beams=0) == "--beams must be at least 1, not 0"
     assert complaint(decoding, max_target=2) == "--max-target must be at least 3, not 2"
+
+
+def test_the_architecture_is_the_model_alone():
+    config = Options(model="rnn", dim=10, encoder_layers=3, word_dropout=0.5, max_source=7)
+    found = config.architecture
+    assert found["attention"] == "additive"
+    expected = {"model": "rnn", "dim": 10, "encoder_layers": 3, "word_dropout": 0.5}
+    assert found.items() >= {**expected, "max_source": 7, "max_target": 32}.items()
+    assert not found.keys() & {"epochs", "beams", "vocabulary_size", "dataset"}

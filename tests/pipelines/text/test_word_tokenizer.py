@@ -75,6 +75,7 @@ class TestSources:
         (ids,) = self.tokenizer.encode_sources(["a x b y x x"], 4)
         assert ids == [5, 6 + 1, 4, END]
         assert self.tokenizer.encode_sources(["a x b"], 4) == [[5, 6 + 1, 4, END]]
+        assert self.tokenizer.encode_sources(["x " * 999])[0] == [*[6] * 999, END]
 
     def test_targets_take_the_ids_of_their_source(self):
         sources, targets = self.tokenizer.encode_pairs(

@@ -1,0 +1,215 @@
+"""Sentiment: the label of a text, or any number of labels."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from apps.understanding.tasks import inputs, shared
+from apps.understanding.tasks.task import Reading, Task
+from apps.understanding.tasks.text_classifier import TextClassifier
+from pipelines.commands.errors import UserError
+from pipelines.data import json_lines, labels, split_files, tables
+from pipelines.decoding.result import Alternative
+from pipelines.maps.text_maps import TextMap
+from pipelines.metrics import classification
+
+COLUMNS = {"text": ("text", "sentence", "review"), "label": ("label", "sentiment", "class")}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Classified(Reading):
+    """The label of a text.
+
+    Attributes:
+        label: The label; of a model with several for each text, the list of those that are more
+            probable than not.
+        score: The probability of the label; of several, that of exactly these.
+        alternatives: The other labels, and the probability of each.
+        probabilities: The probability of each label.
+    """
+
+    label: str | list[str]
+    probabilities: Mapping[str, float] = field(repr=False)
+
+    @property
+    def text(self):
+        """The text that was read."""
+        return self.row["text"]
+
+    @property
+    def found(self):
+        if isinstance(self.label, str):
+            return {"label": self.label, "probability": round(self.score, 4)}
+        each = [round(self.probabilities[name], 4) for name in self.label]
+        return {"label": self.label, "probability": each}
+
+    @property
+    def line(self):
+        probability = self.found["probability"]
+        if isinstance(self.label, str):
+            return f"{self.label}\t{probability:.3f}"
+        return json.dumps(dict(zip(self.label, probability, strict=True)))
+
+
+class Sentiment(Task):
+    """Attention pooling and a softmax over labels, or a sigmoid for each."""
+
+    NAME = "sentiment"
+    FIELDS: ClassVar = {"text": str, "label": str}
+    FEATURES: ClassVar = {
+        "text": ("text", "sentence", "review", "description"),
+        "label": ("label", "intent_name"),
+    }
+    INPUTS = ("text",)
+    READING = Classified
+    MONITOR = "accuracy"
+
+    def read(self, wanted):
+        readers = {".jsonl": _read_lines, ".csv": _read_table, ".tsv": _read_table}
+        splits = split_files.read_splits(
+            self.locate(), readers, wanted, label="label", content="text"
+        )
+        for split, rows in splits.items():
+            if not self.config.multi_label and any(isinstance(row["label"], list) for row in rows):
+                raise UserError(
+                    f"some label of {split} is a list: --multi-label gives a text any number of "
+                    "labels"
+                )
+        return splits
+
+    def row(self, given):
+        return inputs.text_row(given.strip()) if isinstance(given, str) else given
+
+    def texts(self, row):
+        return [row["text"]]
+
+    def names(self, rows):
+        return [name for row in rows for name in _several(row["label"])]
+
+    def classes(self, rows):
+        names = sorted(set(self.names(rows)))
+        if len(names) < 2:
+            raise UserError(f"training needs at least two labels; there is {len(names)}")
+        return names
+
+    def encode(self, rows, tokenizer, classes):
+        """`Examples`, and for each row how many tokens it has, of which the first are encoded."""
+        index = {name: number for number, name in enumerate(classes)}
+        tokens, targets, shapes, counts = [], [], [], []
+        for row in rows:
+            ids, spans = tokenizer.encode(row["text"])
+            counts.append(len(ids))
+            ids, spans = ids[: self.room], spans[: self.room]
+            tokens.append(shared.framed(ids, tokenizer))
+            shapes.append([0, *shared.shapes(row["text"], spans), 0])
+            target = np.zeros(len(classes), "float32")
+            for name in _several(row.get("label", [])):
+                if name in index:
+                    target[index[name]] = 1
+            targets.append(target)
+        features, padding = {"tokens": tokens, "labels": targets}, {"labels": 0}
+        padding["tokens"] = tokenizer.pad
+        return shared.examples(features, padding, tokenizer, shapes), counts
+
+    @property
+    def room(self):
+        """The tokens of a text that the model sees, between start and end."""
+        return self.config.max_length - 2
+
+    def network(self, encoder, classes, **shared):
+        return TextClassifier(
+            encoder,
+            len(classes),
+            multi_label=self.config.multi_label,
+            label_smoothing=self.config.label_smoothing,
+            **shared,
+        )
+
+    def readings(self, rows, encoded, outputs, reader):
+        _, counts = encoded
+        logits = np.stack(outputs).astype("float64")
+        choose = self._choose_several if self.config.multi_label else self._choose_one
+        return [
+            {**choose(reader.classes, each), "truncated": count > self.room}
+            for each, count in zip(logits, counts, strict=True)
+        ]
+
+    @staticmethod
+    def _choose_one(classes, logits):
+        exponents = np.exp(logits - logits.max())
+        probabilities = exponents / exponents.sum()
+        ranked = _ranked(classes, probabilities)
+        return {
+            "label": ranked[0].text,
+            "score": ranked[0].score,
+            "alternatives": tuple(ranked[1:]),
+            "probabilities": dict(ranked),
+        }
+
+    @staticmethod
+    def _choose_several(classes, logits):
+        probabilities = 1 / (1 + np.exp(-logits))
+        chosen = probabilities > 0.5
+        label = [name for name, has in zip(classes, chosen, strict=True) if has]
+        ranked = _ranked(classes, probabilities)
+        return {
+            "label": label,
+            "score": float(np.prod(np.where(chosen, probabilities, 1 - probabilities))),
+            "alternatives": tuple(other for other in ranked if other.text not in label),
+            "probabilities": dict(ranked),
+        }
+
+    def look(self, rows, encoded, weights):
+        """Of each text the weights of its tokens, `(S,)`."""
+        examples, _ = encoded
+        return [
+            each[1 : length - 1] for each, length in zip(weights, examples.lengths, strict=True)
+        ]
+
+    def map(self, reading, weights, tokenizer):
+        text = reading.text
+        spans, words = tokenizer.encode(text)[1][: len(weights)], shared.word_spans(text)
+        one = isinstance(reading.label, str)
+        probability = f" {reading.found['probability']:.0%}" if one else ""
+        return TextMap(
+            words=tuple(text[start:end] for start, end in words),
+            weights=shared.per_word(weights[None], spans, words)[0],
+            title=f"{_shown(reading.label)}{probability}",
+            reference=_shown(reading.row["label"]) if "label" in reading.row else "",
+        )
+
+    def score(self, readings, rows):
+        return classification.score_labels(*_labels(readings, rows))
+
+    def class_scores(self, readings, rows):
+        return classification.label_scores(*_labels(readings, rows))
+
+
+def _read_lines(path):
+    return json_lines.read(path, {"text": str}, labels.complaint)
+
+
+def _read_table(path):
+    return tables.read(path, COLUMNS)
+
+
+def _several(label):
+    return label if isinstance(label, list) else [label]
+
+
+def _ranked(classes, probabilities):
+    """Labels and their probabilities, the most probable first."""
+    order = np.argsort(-probabilities, kind="stable")
+    return [Alternative(classes[i], float(probabilities[i])) for i in order]
+
+
+def _shown(label):
+    return label if isinstance(label, str) else ", ".join(label) or "none"
+
+
+def _labels(readings, rows):
+    """Those of rows, and those that were found."""
+    return [row["label"] for row in rows], [reading.label for reading in readings]

@@ -1,0 +1,7 @@
+from apps.summarization.inference import Summarizer
+from tests.apps.old_runs import assert_answers_as_before
+
+
+def test_a_run_of_before_answers_as_before(tmp_path):
+    run = ("summarization", "summarization")
+    assert_answers_as_before(*run, Summarizer, "inputs/documents.jsonl", tmp_path)

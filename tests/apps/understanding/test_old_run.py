@@ -1,0 +1,13 @@
+import pytest
+
+from apps.understanding.inference import Reader
+from tests.apps.old_runs import assert_answers_as_before
+
+
+@pytest.mark.parametrize(
+    ("task", "inputs"),
+    [("sentiment", "texts.txt"), ("ner", "texts.txt"), ("qa", "questions.jsonl")],
+)
+def test_a_run_of_before_answers_as_before(task, inputs, tmp_path):
+    name = f"understanding_{task}"
+    assert_answers_as_before("understanding", name, Reader, f"inputs/{inputs}", tmp_path)
