@@ -38,6 +38,8 @@ def compile_with(captioner, steps=1, learning_rate=0.01, **options):
         loss=token_loss.TokenCrossentropy(),
         **{"jit_compile": keras.backend.backend() == "jax", **options},
     )
+    # Else TensorFlow traces the first step twice.
+    captioner.optimizer.build(captioner.trainable_variables)
 
 
 def make_generator(captioner, config):
