@@ -35,67 +35,67 @@ train-% evaluate-% predict-%: export KERAS_BACKEND = $(BACKEND)
 
 setup: $(READY) ## Install into .venv (GPU=1: CUDA builds; BACKEND=jax|torch: that backend too)
 
-train-captioning: $(READY) ## Train, evaluate, draw maps (DATASET=, NAME=, ARGS="--decoder transformer")
+train-captioning: $(READY) ## Train, evaluate, write attention maps (DATASET=, NAME=, ARGS="--decoder transformer")
 	$(PYTHON) -m apps.captioning.train $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
 
-evaluate-captioning: $(READY) ## Score a run on its test split (RUN=runs/captioning/latest, ARGS=)
+evaluate-captioning: $(READY) ## Evaluate a run on its test split (RUN=runs/captioning/latest, ARGS=)
 	$(PYTHON) -m apps.captioning.evaluate --run "$(RUN)" $(ARGS)
 
-predict-captioning: $(READY) ## Caption a picture or a folder of them (INPUT=, RUN=, ARGS=)
+predict-captioning: $(READY) ## Caption an image or a folder of images (INPUT=, RUN=, ARGS=)
 	$(if $(INPUT),,$(error INPUT is missing: make predict-captioning INPUT=photo.jpg))
 	$(PYTHON) -m apps.captioning.predict --run "$(RUN)" --input "$(INPUT)" $(ARGS)
 
-train-vision: $(READY) ## Train, evaluate, draw maps (DATASET=, NAME=, ARGS="--attention linear")
+train-vision: $(READY) ## Train, evaluate, write attention maps (DATASET=, NAME=, ARGS="--attention linear")
 	$(PYTHON) -m apps.vision.train $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
 
-evaluate-vision: $(READY) ## Score a run on its test split (RUN=runs/vision/latest, ARGS=)
+evaluate-vision: $(READY) ## Evaluate a run on its test split (RUN=runs/vision/latest, ARGS=)
 	$(PYTHON) -m apps.vision.evaluate --run "$(RUN)" $(ARGS)
 
-predict-vision: $(READY) ## Name what a picture or a folder of them shows (INPUT=, RUN=, ARGS=)
+predict-vision: $(READY) ## Classify an image or a folder of images (INPUT=, RUN=, ARGS=)
 	$(if $(INPUT),,$(error INPUT is missing: make predict-vision INPUT=photo.jpg))
 	$(PYTHON) -m apps.vision.predict --run "$(RUN)" --input "$(INPUT)" $(ARGS)
 
-train-translation: $(READY) ## Train, evaluate, draw maps (DATASET=, NAME=, ARGS="--source-file a.en --target-file a.de")
+train-translation: $(READY) ## Train, evaluate, write attention maps (DATASET=, NAME=, ARGS="--source-file a.en --target-file a.de")
 	$(PYTHON) -m apps.translation.train $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
 
-evaluate-translation: $(READY) ## Score a run on its test split (RUN=runs/translation/latest, ARGS=)
+evaluate-translation: $(READY) ## Evaluate a run on its test split (RUN=runs/translation/latest, ARGS=)
 	$(PYTHON) -m apps.translation.evaluate --run "$(RUN)" $(ARGS)
 
 predict-translation: $(READY) ## Translate a text, a file line by line, or standard input (INPUT=, RUN=, ARGS=)
 	@$(PYTHON) -m apps.translation.predict --run "$(RUN)" $(if $(INPUT),--input "$(INPUT)") $(ARGS)
 
-train-summarization: $(READY) ## Train, evaluate, draw maps (DATASET=, NAME=, ARGS="--model transformer")
+train-summarization: $(READY) ## Train, evaluate, write attention maps (DATASET=, NAME=, ARGS="--model transformer")
 	$(PYTHON) -m apps.summarization.train $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
 
-evaluate-summarization: $(READY) ## Score a run on its test split (RUN=runs/summarization/latest, ARGS=)
+evaluate-summarization: $(READY) ## Evaluate a run on its test split (RUN=runs/summarization/latest, ARGS=)
 	$(PYTHON) -m apps.summarization.evaluate --run "$(RUN)" $(ARGS)
 
 predict-summarization: $(READY) ## Summarize a text, a file, or standard input (INPUT=, RUN=, ARGS=)
 	@$(PYTHON) -m apps.summarization.predict --run "$(RUN)" $(if $(INPUT),--input "$(INPUT)") $(ARGS)
 
-train-speech: $(READY) ## Train, evaluate, draw maps (DATASET=, NAME=, ARGS="--decoder rnn")
+train-speech: $(READY) ## Train, evaluate, write attention maps (DATASET=, NAME=, ARGS="--decoder rnn")
 	$(PYTHON) -m apps.speech.train $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
 
-evaluate-speech: $(READY) ## Score a run on its test split (RUN=runs/speech/latest, ARGS=)
+evaluate-speech: $(READY) ## Evaluate a run on its test split (RUN=runs/speech/latest, ARGS=)
 	$(PYTHON) -m apps.speech.evaluate --run "$(RUN)" $(ARGS)
 
-predict-speech: $(READY) ## Transcribe a sound or a folder of them (INPUT=, RUN=, ARGS=)
+predict-speech: $(READY) ## Transcribe an audio file or a folder of them (INPUT=, RUN=, ARGS=)
 	$(if $(INPUT),,$(error INPUT is missing: make predict-speech INPUT=recording.wav))
 	@$(PYTHON) -m apps.speech.predict --run "$(RUN)" --input "$(INPUT)" $(ARGS)
 
-train-understanding: $(READY) ## Train, evaluate, draw maps (TASK=sentiment|ner|qa, DATASET=, NAME=, ARGS=)
+train-understanding: $(READY) ## Train, evaluate, write attention maps (TASK=sentiment|ner|qa, DATASET=, NAME=, ARGS=)
 	$(PYTHON) -m apps.understanding.train $(if $(TASK),--task "$(TASK)") $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
 
-evaluate-understanding: $(READY) ## Score a run on its test split (RUN=runs/understanding/latest, ARGS=)
+evaluate-understanding: $(READY) ## Evaluate a run on its test split (RUN=runs/understanding/latest, ARGS=)
 	$(PYTHON) -m apps.understanding.evaluate --run "$(RUN)" $(ARGS)
 
-predict-understanding: $(READY) ## Label, tag or answer (INPUT=text, file, or standard input, QUESTION=, RUN=, ARGS=)
+predict-understanding: $(READY) ## Classify texts, tag entities or answer a question (INPUT=text, file, or standard input, QUESTION=, RUN=, ARGS=)
 	@$(PYTHON) -m apps.understanding.predict --run "$(RUN)" $(if $(INPUT),--input "$(INPUT)") $(if $(QUESTION),--question "$(QUESTION)") $(ARGS)
 
 test: $(BASE) ## Run the fast tests on TensorFlow
 	KERAS_BACKEND=tensorflow $(PYTEST) -m "not slow" tests
 
-test-all: $(VENV)/.installed-jax $(VENV)/.installed-torch ## Run every test, the slow ones too; those of the layers on JAX and PyTorch as well
+test-all: $(VENV)/.installed-jax $(VENV)/.installed-torch ## Run all tests, including slow ones, and the layer tests on JAX and PyTorch
 	KERAS_BACKEND=tensorflow $(PYTEST) tests
 	KERAS_BACKEND=jax $(PYTEST) tests/layers
 	KERAS_BACKEND=torch $(PYTEST) tests/layers
@@ -107,26 +107,26 @@ test-backends: $(VENV)/.installed-jax $(VENV)/.installed-torch ## Run layers and
 	KERAS_BACKEND=jax $(PYTEST) -m "not slow" -k backends tests/apps
 	KERAS_BACKEND=torch $(PYTEST) -m "not slow" -k backends tests/apps
 
-bench: $(READY) $(VENV)/.installed-torch ## Time and memory of the layers, beside Keras's and PyTorch's (ARGS=)
+bench: $(READY) $(VENV)/.installed-torch ## Measure time and memory of the layers, against Keras and PyTorch (ARGS=)
 	$(PYTHON) -m benchmarks.layers --backend $(BACKEND) $(ARGS)
 
-bench-vision: $(READY) $(VENV)/.installed-torch ## Training of a Vision Transformer, beside KerasHub's and PyTorch's (ARGS=)
+bench-vision: $(READY) $(VENV)/.installed-torch ## Measure training of a Vision Transformer, against KerasHub and PyTorch (ARGS=)
 	$(PYTHON) -m benchmarks.vision $(ARGS)
 
-bench-decoding: $(READY) $(VENV)/.installed-benchmarks ## Decoding with a Transformer, beside Hugging Face's (ARGS=)
+bench-decoding: $(READY) $(VENV)/.installed-benchmarks ## Measure decoding with a Transformer, against Hugging Face (ARGS=)
 	$(PYTHON) -m benchmarks.decoding $(ARGS)
 
-bench-log-mel: $(READY) ## Log-mel spectrograms in tf.data, beside librosa's (ARGS=)
+bench-log-mel: $(READY) ## Measure log-mel spectrograms in tf.data, against librosa (ARGS=)
 	$(PYTHON) -m benchmarks.log_mel $(ARGS)
 
-bench-whisper: $(READY) ## Decoding with a pretrained Whisper, beside a plain loop (DATASET=folder, ARGS="--preset FOLDER")
+bench-whisper: $(READY) ## Measure decoding with a pretrained Whisper, against a plain greedy loop (DATASET=folder, ARGS="--preset FOLDER")
 	$(PYTHON) -m benchmarks.whisper $(if $(DATASET),--dataset "$(DATASET)") $(ARGS)
 
 lint: $(BASE) ## Check style and formatting
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 
-format: $(BASE) ## Repair style and formatting
+format: $(BASE) ## Fix style and formatting
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
 

@@ -90,7 +90,7 @@ _TABLE = [
 MECHANISMS = {mechanism.name: mechanism for mechanism in _TABLE}
 
 # What the field calls them too; `get` answers with the name that it takes.
-_ALSO_CALLED = {
+ALIASES = {
     "bahdanau": "additive",
     "dot": "luong_dot",
     "general": "luong_general",
@@ -126,7 +126,7 @@ def get(name, /, dim=256, num_heads=8, **options):
         ValueError: if the name is unknown, with the known ones and the nearest.
     """
     if name not in MECHANISMS:
-        names = {**_ALSO_CALLED, **{known: known for known in MECHANISMS}}
+        names = {**ALIASES, **{known: known for known in MECHANISMS}}
         nearest = difflib.get_close_matches(str(name), names, n=1, cutoff=0.0)[0]
         raise ValueError(
             f"Unknown attention mechanism {name!r}; did you mean {names[nearest]!r}? "

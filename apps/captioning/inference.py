@@ -13,7 +13,7 @@ from apps.captioning.config import Config
 from pipelines.builtin import scenes
 from pipelines.commands import runs
 from pipelines.commands.terminal import console
-from pipelines.decoding.generation import Generators
+from pipelines.decoding.generator_cache import Generators
 from pipelines.decoding.result import Alternative, Result
 from pipelines.images import backbones, image_files
 from pipelines.maps.attention_maps import AttentionMap, attention_maps

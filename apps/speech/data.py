@@ -1,14 +1,16 @@
 """From a data set's name to utterances and their transcripts."""
 
-import functools
 import itertools
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from pipelines.audio import audio_files, utterances, whisper
-from pipelines.audio.log_mel import FRAME_SECONDS
+import numpy as np
+
+from pipelines.audio import log_mel, whisper
+from pipelines.audio import utterances as utterance_batches
 from pipelines.audio.mel_store import MelStore
+from pipelines.audio.recordings import Recordings, report_unreadable
 from pipelines.builtin import spoken_numbers
 from pipelines.commands.errors import UserError
 from pipelines.commands.terminal import console
@@ -51,22 +53,48 @@ def read(config, wanted=sources.SPLITS):
     }
 
 
-@dataclass(frozen=True)
-class Sounds:
-    """Utterances whose sound can be read.
+@dataclass(frozen=True, eq=False)
+class Utterances:
+    """Lines and their audio.
 
     Attributes:
-        rows: Their lines.
-        store: Their log-mel spectrograms, at one speed or several.
+        rows: The lines, with `file_name` and perhaps `text`.
+        recordings: Their audio.
+        frames: `(N, speeds)`, the frames of each at each of its speeds; `None` before it is read.
+        store: Their log-mel spectrograms at these speeds, where they are kept on disk.
     """
 
     rows: list
-    store: MelStore
+    recordings: Recordings
+    frames: np.ndarray | None = None
+    store: MelStore | None = None
+
+    @classmethod
+    def of(cls, inputs, **memory):
+        """Utterances of paths, arrays of samples, or lines with `file_name`; see `Recordings`."""
+        rows, sources = [], []
+        for each in inputs:
+            is_path = isinstance(each, str | Path)
+            row = each if isinstance(each, dict) else {"file_name": str(each) if is_path else ""}
+            rows.append(row)
+            sources.append(each if isinstance(each, np.ndarray) else row["file_name"])
+        return cls(rows, Recordings(sources, **memory))
+
+    def readable(self):
+        """Those whose audio can be read, and for each other one a `UserError`."""
+        counts = self.recordings.scan()
+        kept = [i for i, count in enumerate(counts) if isinstance(count, int)]
+        frames = np.array([log_mel.frames(counts[i]) for i in kept]).reshape(-1, 1)
+        recordings = self.recordings.select(kept)
+        return (
+            Utterances([self.rows[i] for i in kept], recordings, frames),
+            {i: count for i, count in enumerate(counts) if isinstance(count, UserError)},
+        )
 
     @property
     def seconds(self):
         """How long each one lasts at each of its speeds, `(N, speeds)`."""
-        return self.store.frames.reshape(len(self.rows), -1) * FRAME_SECONDS
+        return self.frames * log_mel.FRAME_SECONDS
 
     def hours(self, tokens):
         """How long those that have tokens last in all, at their slowest speed."""
@@ -74,33 +102,34 @@ class Sounds:
         return float(self.seconds[chosen].max(axis=1).sum()) / 3600
 
     def heard_by(self, front_end):
-        """What the front end of a recognizer takes for them, in order, at the first speed."""
+        """What a front end takes for them, in order, at the first speed."""
         if front_end.takes_samples:
-            return _Samples([row["file_name"] for row in self.rows])
+            return self.recordings
+        if self.store is None:
+            return [front_end.read(samples) for samples in self.recordings]
         return [self.store[i] for i in range(0, len(self.store), len(self.store.speeds))]
 
 
-class _Samples(Sequence):
-    """The samples of sounds, read when they are asked for."""
-
-    def __init__(self, files):
-        self._files = files
-        self._read = functools.lru_cache(1)(
-            audio_files.read
-        )  # A long one is asked for piece by piece.
-
-    def __len__(self):
-        return len(self._files)
-
-    def __getitem__(self, number):
-        return self._read(self._files[number])
-
-
 def listen(rows, config, training=False):
-    """The spectrograms of some lines, computed once; see `MelStore`."""
-    speeds = SPEEDS if training and config.speed_perturbation else (1.0,)
-    store = MelStore([row["file_name"] for row in rows], speeds)
-    return Sounds([rows[i] for i in store.kept], store)
+    """The utterances of lines whose audio can be read; a message counts the others.
+
+    Spectrograms are computed once, see `MelStore`. A Whisper takes samples in their place.
+    """
+    if config.whisper is None:
+        speeds = SPEEDS if training and config.speed_perturbation else (1.0,)
+        store = MelStore([row["file_name"] for row in rows], speeds)
+        found = Utterances.of([rows[i] for i in store.kept])
+        return replace(found, frames=store.frames.reshape(-1, len(speeds)), store=store)
+    # Training reads in an order of its own, through tf.data.
+    found, errors = Utterances.of(rows, **({"kept": 0} if training else {})).readable()
+    report_unreadable([rows[i]["file_name"] for i in errors], len(rows))
+    return found
+
+
+def limit_pieces(utterances, config):
+    """The configuration with pieces not much longer than what a model of our own is trained on."""
+    longest = MARGIN * float(utterances.seconds.max())
+    return replace(config, max_seconds=min(config.max_seconds, longest))
 
 
 def train_tokenizer(rows, config):
@@ -119,37 +148,37 @@ def train_language_model(rows, tokenizer, config):
     )
 
 
-def encode(sounds, tokenizer, front_end, config):
+def encode(utterances, tokenizer, front_end, config):
     """The transcripts of utterances as ids, from start to end.
 
     What is longer than a piece of the front end, or has a text that is too long for it, has `None`
     in place of ids; a message counts it.
     """
-    encoded = tokenizer.encode([row["text"] for row in sounds.rows])
+    encoded = tokenizer.encode([row["text"] for row in utterances.rows])
     fits = [
         max(seconds) <= front_end.max_seconds and _fits(ids, min(seconds), config)
-        for ids, seconds in zip(encoded, sounds.seconds, strict=True)
+        for ids, seconds in zip(encoded, utterances.seconds, strict=True)
     ]
-    _report(sounds, fits, config)
+    _report(utterances, fits, config)
     return [ids if fit else None for ids, fit in zip(encoded, fits, strict=True)]
 
 
-def training_batches(sounds, tokens, front_end, config):
+def training_batches(utterances, tokens, front_end, config):
     """Endless `Batches` of utterances that have tokens, see `encode`."""
     if config.whisper is None:
-        return _own_batches(sounds, tokens, front_end, config)
-    return _whisper_batches(sounds, tokens, front_end, config)
+        return _own_batches(utterances, tokens, front_end, config)
+    return _whisper_batches(utterances, tokens, front_end, config)
 
 
-def _own_batches(sounds, tokens, front_end, config):
-    augmentation = utterances.Augmentation(
+def _own_batches(utterances, tokens, front_end, config):
+    augmentation = utterance_batches.Augmentation(
         noise_db=NOISE_DB if config.noise else None,
         time_masks=config.time_masks,
         frequency_masks=config.frequency_masks,
         time_warp=config.time_warp,
     )
-    batches = utterances.training_batches(
-        sounds.store,
+    batches = utterance_batches.training_batches(
+        utterances.store,
         tokens,
         front_end.normalization,
         config.seconds_per_batch,
@@ -163,10 +192,10 @@ def _own_batches(sounds, tokens, front_end, config):
     return batches._replace(dataset=batches.dataset.map(of_heads))
 
 
-def _whisper_batches(sounds, tokens, front_end, config):
+def _whisper_batches(utterances, tokens, front_end, config):
     kept = [number for number, ids in enumerate(tokens) if ids is not None]
     return whisper.training_batches(
-        [sounds.rows[number]["file_name"] for number in kept],
+        [utterances.rows[number]["file_name"] for number in kept],
         [tokens[number] for number in kept],
         front_end.extractor,
         max(int(config.seconds_per_batch / front_end.max_seconds), 1),
@@ -174,7 +203,7 @@ def _whisper_batches(sounds, tokens, front_end, config):
     )
 
 
-def _report(sounds, fits, config):
+def _report(utterances, fits, config):
     """Tells of the utterances that do not fit."""
     if not any(fits):
         raise UserError(
@@ -183,7 +212,7 @@ def _report(sounds, fits, config):
             "too short for CTC to write their text"
         )
     if not all(fits):
-        first = sounds.rows[fits.index(False)]["file_name"]
+        first = utterances.rows[fits.index(False)]["file_name"]
         console.print(
             f"{fits.count(False):,} of {len(fits):,} training utterances are too long, or too "
             f"short for their text: skipped, the first is {first}"
@@ -198,5 +227,5 @@ def _fits(ids, seconds, config):
     if config.ctc_weight == 0:
         return True
     repeats = sum(a == b for a, b in itertools.pairwise(content))
-    positions = -(-round(seconds / FRAME_SECONDS) // 4)
+    positions = -(-round(seconds / log_mel.FRAME_SECONDS) // 4)
     return len(content) + repeats <= positions

@@ -1,4 +1,6 @@
-"""The recognizer that a configuration describes."""
+"""The network that a configuration describes, and what it is trained for."""
+
+import keras
 
 from layers import (
     LocationSensitiveAttention,
@@ -8,6 +10,8 @@ from layers import (
     TransformerDecoder,
 )
 from pipelines.audio.log_mel import NUMBER_OF_BINS
+from pipelines.training.ctc_loss import CtcLoss
+from pipelines.training.token_loss import TokenCrossentropy
 
 
 def build(config, vocabulary_size):
@@ -37,7 +41,7 @@ def _decoder(config, vocabulary_size):
     if config.decoder == "none":
         return None
     if config.decoder == "rnn":
-        attention = config.listening
+        attention = config.mechanism
         if attention == "location_sensitive":
             attention = LocationSensitiveAttention(config.dim // 2)
         return RecurrentDecoder(
@@ -54,8 +58,26 @@ def _decoder(config, vocabulary_size):
         num_layers=config.decoder_layers,
         num_heads=config.num_heads,
         mlp_dim=config.mlp_dim,
-        cross_attention=config.listening,
+        cross_attention=config.mechanism,
         max_length=config.max_target,
         dropout=config.dropout,
         word_dropout=config.word_dropout,
     )
+
+
+def objective(config):
+    """The arguments of `compile` for the outputs that there are; a Whisper has but one."""
+    attention = TokenCrossentropy(config.label_smoothing)
+    if config.whisper is not None:
+        return {"loss": attention}
+    losses = {
+        "ctc": (CtcLoss(), config.ctc_weight),
+        "attention": (attention, 1 - config.ctc_weight),
+    }
+    # XLA cannot compile TensorFlow's CTC.
+    interpreted = "ctc" in config.heads and keras.backend.backend() == "tensorflow"
+    return {
+        "loss": {name: losses[name][0] for name in config.heads},
+        "loss_weights": {name: losses[name][1] for name in config.heads},
+        "jit_compile": False if interpreted else "auto",
+    }

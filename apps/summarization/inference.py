@@ -7,7 +7,7 @@ from apps.summarization import data, maps
 from apps.summarization.config import Config
 from pipelines.commands import runs
 from pipelines.commands.terminal import console
-from pipelines.decoding.generated_text import TextGenerator, as_rows
+from pipelines.decoding.text_generator import TextGenerator, as_rows
 from pipelines.metrics import attention_health, rouge
 
 

@@ -21,7 +21,7 @@ def main(arguments, config, documents):
     """
     from apps.summarization import maps
     from apps.summarization.inference import Summarizer
-    from pipelines.decoding.generated_text import print_lines
+    from pipelines.decoding.text_generator import print_lines
 
     summarizer = Summarizer.load(arguments.run, config)
     output = runs.make_folder(arguments.output or Path(arguments.run) / "predictions")

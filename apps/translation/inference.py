@@ -8,7 +8,7 @@ from apps.translation.config import Config
 from pipelines.builtin.dates import month_pointing
 from pipelines.commands import runs
 from pipelines.commands.terminal import console
-from pipelines.decoding.generated_text import TextGenerator, as_rows
+from pipelines.decoding.text_generator import TextGenerator, as_rows
 from pipelines.metrics import attention_health, translation_scores
 from pipelines.text.tokenizer import Tokenizer
 

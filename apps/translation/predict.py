@@ -21,7 +21,7 @@ def main(arguments, config, lines):
     """
     from apps.translation import maps
     from apps.translation.inference import Translator
-    from pipelines.decoding.generated_text import print_lines
+    from pipelines.decoding.text_generator import print_lines
 
     translator = Translator.load(arguments.run, config)
     output = runs.make_folder(arguments.output or Path(arguments.run) / "predictions")

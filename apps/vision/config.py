@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from pipelines.commands import options
+from pipelines.commands import options, runs
+from pipelines.commands.errors import UserError
 from pipelines.commands.mechanisms import MECHANISMS
 from pipelines.commands.ranges import above, at_least, within
 
@@ -190,6 +191,31 @@ class Config(Data, Model, Training, options.Run):
                 f"--image-size {self.image_size} must be a multiple of "
                 f"--patch-size {self.patch_size}"
             )
+
+
+def started_model(config):
+    """What `--start` gives a configuration where no flag does: its model."""
+    if config.start is None:
+        return {}
+    started = runs.load(config.start, Config)
+    return {name: getattr(started, name) for name in MODEL}
+
+
+def resolve(config):
+    """The configuration of a training, its model filled in.
+
+    Raises:
+        UserError: A flag asks for other weights than `--start` has.
+    """
+    started = started_model(config)
+    for name in WEIGHTS if started else ():
+        if getattr(config, name) != started[name]:
+            flag = name.replace("_", "-")
+            raise UserError(
+                f"--{flag} {getattr(config, name)}: --start {config.start} has weights for "
+                f"--{flag} {started[name]} only"
+            )
+    return config.resolved
 
 
 @dataclass(frozen=True, kw_only=True)

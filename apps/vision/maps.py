@@ -1,17 +1,67 @@
-"""What a classifier looked at: attention block by block, and rolled out, over the picture."""
+"""The attention of a classifier over its image: block by block, and as a rollout over all."""
 
 import numpy as np
 
+from pipelines.images import image_files
+from pipelines.maps import gallery
 from pipelines.maps.attention_maps import AttentionMap
+from pipelines.maps.image_maps import ImageMap
 
-MEGABYTES = 256  # of attention weights, there at a time
+IMAGE_SIZE = 256  # Width and height of an image under a map, in pixels.
+ON_PAGE = 24
+MEGABYTES = 256  # Of attention weights, in memory at a time.
+
+
+def draw(folder, model, results, names, scores=None, pictures=8):
+    """Writes the maps of results into a folder; returns the path of their page.
+
+    Args:
+        folder: Made if it does not exist.
+        model: The `VisionTransformer` that they are of.
+        results: Of `apps.vision.inference.Classification`.
+        names: What each map is called.
+        scores: Metrics for the page.
+        pictures: How many maps are drawn as PNG files too.
+    """
+    return gallery.write(folder, image_maps(model, results), names, scores, pictures)
+
+
+def choose(wrong, most=ON_PAGE):
+    """The places of images to draw: mistakes, at most a third, and others evenly spread.
+
+    Args:
+        wrong: Whether each image of a split was mistaken, `(M,)`.
+        most: How many places at most.
+    """
+    mistakes = np.flatnonzero(wrong)[: most // 3]
+    even = np.linspace(0, len(wrong) - 1, most - len(mistakes)).astype(int)
+    return np.union1d(mistakes, even)
+
+
+def shown(result):
+    """The classes that are named beside an image, each with its probability."""
+    return result.classes[:3]
+
+
+def image_maps(model, results):
+    """The `ImageMap` of each result."""
+    found = look(model, np.stack([result.pixels for result in results]))
+    return [
+        ImageMap(
+            each,
+            image_files.load(result.image, IMAGE_SIZE),
+            result.caption,
+            classes=shown(result),
+        )
+        for each, result in zip(found, results, strict=True)
+    ]
 
 
 def look(classifier, pixels):
-    """Tells what a classifier looked at in pictures.
+    """What a classifier attended to in images.
 
-    The attention weights of a picture grow with the square of its tokens: of many pictures or
-    tokens it takes a few pictures at a time, and keeps no more than the mean over the heads.
+    The attention weights of an image grow with the square of its tokens: of many images or tokens
+    it takes a few images at a time, and keeps no more than the mean over the heads.
 
     Args:
         classifier: A `VisionTransformer`.
@@ -23,7 +73,7 @@ def look(classifier, pixels):
     from keras import ops
 
     learned, found = classifier.pool == "attention", []
-    at_once = pictures_at_once(classifier)
+    at_once = images_at_once(classifier)
     for start in range(0, len(pixels), at_once):
         batch = pixels[start : start + at_once].astype("float32")
         weights = classifier(batch, return_attention_scores=True)[1]
@@ -36,14 +86,14 @@ def look(classifier, pixels):
     return found
 
 
-def pictures_at_once(classifier, most=8):
-    """How many pictures, at least one, have weights that fit into `MEGABYTES`."""
+def images_at_once(classifier, most=8):
+    """How many images, at least one, have weights that fit into `MEGABYTES`."""
     weights = classifier.depth * classifier.num_heads * classifier.length**2
     return min(max(int(MEGABYTES * 2**20 / (4 * weights)), 1), most)
 
 
 def maps_of(blocks, pooling, grid, pooled_by_attention=False):
-    """The maps of one picture.
+    """The map of one image.
 
     The vector that the head sees is gathered from the last block's tokens, by `pooling`: the class
     token alone, all evenly, or as learned attention has it. A map is how much of what these tokens

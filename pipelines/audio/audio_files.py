@@ -1,4 +1,4 @@
-"""Sounds: any file that libsndfile reads, to samples of one channel at one rate."""
+"""Audio: any file that libsndfile reads, to samples of one channel at one rate."""
 
 import contextlib
 import struct
@@ -24,7 +24,7 @@ _UNKNOWN_FORMAT = (1, 7)  # codes of libsndfile
 
 
 def read(source: str | Path | BinaryIO, rate: float = RATE) -> np.ndarray:
-    """Reads a sound in any format that libsndfile knows: WAV, FLAC, MP3, OGG and more.
+    """Reads audio in any format that libsndfile knows: WAV, FLAC, MP3, OGG and more.
 
     Channels are averaged, and other rates resampled. What goes beyond -1 to 1, as floats may, is
     scaled down as a whole, so that nothing is clipped.
@@ -37,7 +37,7 @@ def read(source: str | Path | BinaryIO, rate: float = RATE) -> np.ndarray:
         Samples `(n,)`, float32, -1 to 1; at least one.
 
     Raises:
-        UserError: The file is missing, empty, damaged or not a sound, or has no samples.
+        UserError: The file is missing, empty, damaged or no audio, or has no samples.
     """
     with _errors(source):
         samples, own_rate = _decode(source)
@@ -59,7 +59,7 @@ def write(path: str | Path, samples: np.ndarray, rate: int = RATE) -> None:
 
 
 def find(path: str | Path) -> list[Path]:
-    """Returns the sound itself, or all files of a folder that look like sounds.
+    """Returns the audio file itself, or all files of a folder that look like audio.
 
     Raises:
         UserError: There is none, or the name of one is not in UTF-8.
@@ -68,10 +68,10 @@ def find(path: str | Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise UserError(f"there is no sound or folder {path}")
+        raise UserError(f"there is no audio file or folder {path}")
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in ENDINGS)
     if not files:
-        raise UserError(f"there is no sound in {path}")
+        raise UserError(f"there is no audio file in {path}")
     for file in files:
         check_utf8(file)
     return files
@@ -116,11 +116,11 @@ def _check_wav(source) -> None:
 @contextlib.contextmanager
 def _errors(source) -> Iterator[None]:
     """Turns whatever reading raises into one clear line."""
-    name = source if isinstance(source, str | Path) else getattr(source, "name", "the sound")
+    name = source if isinstance(source, str | Path) else getattr(source, "name", "the stream")
     try:
         yield
     except Exception as error:  # The decoders raise whatever a damaged file makes them raise.
-        raise UserError(f"cannot read {name} as a sound: {_reason(error, source)}") from error
+        raise UserError(f"cannot read {name} as audio: {_reason(error, source)}") from error
 
 
 def _reason(error: Exception, source) -> str:

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from pipelines.audio import audio_files
 from pipelines.audio.log_mel import NUMBER_OF_BINS, log_mel
+from pipelines.audio.recordings import report_unreadable
 from pipelines.commands.errors import UserError
-from pipelines.commands.terminal import console
 from pipelines.data import buckets
 from pipelines.data.cache import RowCache, file_key, gather, root
 
@@ -68,7 +68,7 @@ class MelStore(Sequence):
         places, rows = index.rows(keys, compute, "computing spectrograms")
         rows = rows.reshape(len(files), len(self.speeds))
         readable = (rows >= 0).all(axis=1)
-        _report(files, readable)
+        report_unreadable([files[i] for i in np.flatnonzero(~readable)], len(files))
         self.kept = np.flatnonzero(readable)
         self._starts, self.frames = gather(places, rows[readable].ravel()).T
         self._data = _open(path, int((self._starts + self.frames).max()))
@@ -138,16 +138,3 @@ def _open(path: Path, length: int) -> np.ndarray:
     if held < length:
         raise UserError(f"{path} was cut or removed: remove the folder {path.parent} too")
     return np.memmap(path, _DTYPE, mode="r", shape=(held, NUMBER_OF_BINS))
-
-
-def _report(files, readable: np.ndarray) -> None:
-    """Tells of the sounds that are left out."""
-    unreadable = np.flatnonzero(~readable)
-    if len(unreadable) == len(files):
-        first = f", the first is {files[0]}" if len(files) else ""
-        raise UserError(f"none of the {len(files)} sounds can be read{first}")
-    if len(unreadable):
-        console.print(
-            f"{len(unreadable)} of {len(files)} sounds cannot be read: skipped, "
-            f"the first is {files[unreadable[0]]}"
-        )

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pipelines.commands.errors import UserError, check_utf8, hint
+from pipelines.commands.mechanisms import ALIASES
 from pipelines.commands.options import GROUPS, owner
 
 Config = TypeVar("Config")
@@ -55,9 +56,11 @@ def parse(
         UserError: For an unknown flag, naming the nearest known one, a value that does not fit, or
             one that is not in UTF-8.
     """
-    for argument in sys.argv[1:] if argv is None else argv:
+    argv = list(sys.argv[1:] if argv is None else argv)
+    for argument in argv:
         check_utf8(argument)
     flags = _flags(config_class, presets, open_preset is not None)
+    argv = _with_truth(argv, flags.values())
     values = _read(config_class, flags, {}, argv, prog)
     base: dict[str, object] = {}
     if presets and values["preset"] is not None:
@@ -131,6 +134,8 @@ class _Flag:
         return self.name, annotation, dataclasses.field(default=default)
 
     def _metavar(self) -> str:
+        if self.kind is bool:
+            return "| --no-" + self.name.replace("_", "-")
         if self.choices:
             chosen = f"{{{','.join(self.choices)}}}"
             return f"{chosen}|NAME|FOLDER" if self.open else chosen
@@ -160,6 +165,23 @@ def _flags(config_class, presets, is_open) -> dict[str, _Flag]:
             getattr(source, "WHERE_NONE", ""),
         )
     return found
+
+
+def _with_truth(argv, flags) -> list[str]:
+    """The arguments with `--flag` and `--no-flag` spelled out where a flag need not be given.
+
+    Elsewhere tyro takes both as they are; where None is a third value, it wants a word.
+    """
+    spelled = {}
+    for flag in flags:
+        if flag.kind is bool and flag.optional:
+            yes, no = flag.spellings
+            spelled |= {yes: [yes, "True"], no: [yes, "False"]}
+    words = []
+    for word, following in zip(argv, [*argv[1:], ""], strict=False):
+        given = following in ("True", "False", "None")
+        words += [word] if given else spelled.get(word, [word])
+    return words
 
 
 def _without_none(kind) -> tuple[Any, bool]:
@@ -235,9 +257,9 @@ def _reject(flags: Mapping[str, _Flag], event) -> None:
         raise UserError(f"{needed} is missing; --help lists every flag")
     if hasattr(event, "choices"):
         choices = flags[flag.removeprefix("--").replace("-", "_")].choices
-        raise UserError(
-            f"{flag} takes {', '.join(choices)}, not '{event.value}'{hint(event.value, choices)}"
-        )
+        meant = ALIASES.get(event.value.lower())
+        nearest = f"; did you mean {meant}?" if meant in choices else hint(event.value, choices)
+        raise UserError(f"{flag} takes {', '.join(choices)}, not '{event.value}'{nearest}")
     if message := getattr(event, "message", None):
         if flag is None:
             raise UserError(message)

@@ -20,3 +20,5 @@ SELF_ATTENTION_ONLY = tuple(known.name for known in _TABLE if known.self_attenti
 """What no decoder can look at a source with."""
 TAKING_POSITION = tuple(known.name for known in _TABLE if known.takes_position)
 """The multi-head family, whose scores can depend on distances."""
+ALIASES = _REGISTRY.ALIASES
+"""Other names that the field has for them, each with the name that flags take."""

@@ -146,7 +146,7 @@ def speech_map(
     """What a recognizer heard, as a map.
 
     Args:
-        heard: a `pipelines.decoding.recognizer.Heard`.
+        heard: a `pipelines.decoding.transcriber.Heard`.
         tokenizer: whose ids its tokens are.
         log_mel: `(F, M)`.
         reference: what was said.

@@ -13,7 +13,7 @@ from apps.captioning import data, model
 from apps.captioning.config import Config
 from apps.captioning.inference import Captioner
 from pipelines.builtin import scenes
-from pipelines.decoding.generation import Generators
+from pipelines.decoding.generator_cache import Generators
 from pipelines.training import optimizer, token_loss
 from tests.apps.captioning import tiny
 

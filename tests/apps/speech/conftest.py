@@ -9,8 +9,14 @@ from tests.apps.speech import tiny  # noqa: E402
 
 @pytest.fixture(scope="session")
 def tones_folder(tmp_path_factory):
-    """A few melodies in the open layout."""
-    return tiny.write_tones(tmp_path_factory.mktemp("tones"))
+    """A few melodies in the open layout; two more to train on lack a text or their audio."""
+    folder = tiny.write_tones(tmp_path_factory.mktemp("tones"))
+    (folder / "broken.flac").write_bytes(b"fLaC")
+    rows = tiny.read_lines(folder / "train.jsonl")
+    rows.insert(3, {"file_name": "train_0.flac", "text": " "})
+    rows.insert(5, {"file_name": "broken.flac", "text": "do"})
+    tiny.write_lines(folder / "train.jsonl", rows)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +26,14 @@ def trained(tones_folder, tmp_path_factory):
     result = tiny.finish("train", *settings, folder=tmp_path_factory.mktemp("work"))
     assert result.status == 0, result.err
     return result
+
+
+@pytest.fixture(scope="session")
+def recognizer(trained):
+    """That run, opened once."""
+    from apps.speech.inference import Recognizer
+
+    return Recognizer.load(trained.run)
 
 
 @pytest.fixture

@@ -1,42 +1,96 @@
 """Flags, what they resolve to, and that --help needs no TensorFlow."""
 
+import json
+import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
+from pathlib import Path
 
 import pytest
 
-from apps.speech.config import PRESETS, Config, check_pretrained, pretrained
+from apps.speech.config import PRESETS, Config, Evaluation, Prediction, configure, find, pretrained
+from pipelines.commands import flags
 from pipelines.commands.errors import UserError
 from tests.apps.commands import ROOT
 
+COMMANDS = {"train": Config, "evaluate": Evaluation, "predict": Prediction}
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
-def test_help_is_light(command):
-    code = (
-        f"import sys; sys.argv = ['x', '--help']\nimport apps.speech.{command} as command\n"
-        "try:\n    command.main()\nexcept SystemExit as exit:\n    assert not exit.code\n"
-        "assert not {'tensorflow', 'keras', 'librosa', 'matplotlib'} & set(sys.modules)\n"
-    )
+HELP = """
+import sys
+from apps.speech import {command}
+try:
+    {command}.main(["--help"])
+finally:
+    slow = ("tensorflow", "keras", "numpy", "librosa", "matplotlib", "tokenizers")
+    print("imported", *(name for name in slow if name in sys.modules))
+"""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_light_and_documents_every_field(command):
     result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", HELP.format(command=command)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
+        capture_output=True,
+        text=True,
     )
-    assert result.returncode == 0, result.stderr
-    assert "--decode" in result.stdout
+    assert (result.returncode, result.stderr) == (0, "")
+    *text, imported = result.stdout.splitlines()
+    assert imported == "imported"
+    words = " ".join(text).replace(",", " ").split()
+    for field in fields(COMMANDS[command]):
+        assert f"--{field.name.replace('_', '-')}" in words, field.name
 
 
-def test_the_way_of_listening_follows_the_decoder():
-    assert Config().listening == "multi_head"
-    assert Config(decoder="rnn").listening == "location_sensitive"
-    assert Config(decoder="rnn", attention="additive").listening == "additive"
+def test_a_configuration_survives_json():
+    config = Config(decoder="rnn", attention="luong_general", name="c", max_train=3)
+    assert Config(**json.loads(json.dumps(asdict(config)))) == config
+
+
+def test_a_preset_is_overridden_by_flags():
+    def parse(*words):
+        return flags.parse(Config, words, presets=PRESETS, open_preset=pretrained)
+
+    assert parse("--preset", "an4", "--epochs", "2") == replace(
+        PRESETS["an4"], preset="an4", epochs=2
+    )
+    assert parse("--preset", "whisper_tiny_en", "--epochs", "2") == replace(
+        pretrained("whisper_tiny_en"), epochs=2
+    )
+
+
+def test_decoding_replaces_what_it_is_given():
+    config = Config(dataset="a", beams=3, data_dir="c")
+    given = Prediction(run="x", input="y", decode="ctc", beams=4, normalize=True)
+    expected = replace(config, decode="ctc", beams=4, normalize=True)
+    assert flags.override(config, given) == expected
+    assert flags.override(config, Evaluation(dataset="b")) == replace(config, dataset="b")
+
+
+def test_the_attention_follows_the_decoder():
+    assert Config().mechanism == "multi_head"
+    assert Config(decoder="rnn").mechanism == "location_sensitive"
+    assert Config(decoder="rnn", attention="additive").mechanism == "additive"
+
+
+def test_after_an_epoch_there_is_no_beam():
+    for given, quick in [
+        ({}, {"beams": 1}),
+        ({"decode": "ctc_beam"}, {"beams": 1, "decode": "ctc", "language_model_weight": 0.0}),
+    ]:
+        config = Config(**given)
+        assert config.quick == quick
+        assert replace(config, **quick).beams == 1
+    assert replace(Config(decode="ctc_beam", language_model_weight=0.5), **quick).method == "ctc"
 
 
 def test_decoding_is_by_what_a_model_has():
-    assert Config().decoding == "joint"
-    assert Config(ctc_weight=0.0).decoding == "attention"
-    assert Config(decoder="none").decoding == "ctc"
-    assert Config(decode="ctc").decoding == "ctc"
-    assert Config(decoder="none", decode="ctc_beam").decoding == "ctc_beam"
+    assert Config().method == "joint"
+    assert Config(ctc_weight=0.0).method == "attention"
+    assert Config(decoder="none").method == "ctc"
+    assert Config(decode="ctc").method == "ctc"
+    assert Config(decoder="none", decode="ctc_beam").method == "ctc_beam"
 
 
 @pytest.mark.parametrize(
@@ -78,8 +132,24 @@ def test_presets_are_configurations():
 
 def test_a_pretrained_whisper():
     config = pretrained("whisper_tiny_en")
-    assert (config.whisper, config.decoding) == ("whisper_tiny_en", "attention")
+    assert (config.whisper, config.method) == ("whisper_tiny_en", "attention")
     assert config.normalize and config.beams == 1
-    check_pretrained(config)
-    with pytest.raises(UserError, match="--ctc-weight is of no use"):
-        check_pretrained(replace(config, ctc_weight=0.5))
+    assert find("whisper_tiny_en") == config
+    for given in ({"ctc_weight": 0.5}, {"dim": 8}, {"units": "word"}, {"noise": True}):
+        flag = next(iter(given)).replace("_", "-")
+        with pytest.raises(ValueError, match=f"--{flag} is of no use to the pretrained Whisper"):
+            replace(config, **given)
+    with pytest.raises(UserError, match="unknown preset 'an5'"):
+        pretrained("an5")
+
+
+def test_a_preset_takes_the_place_of_a_run():
+    arguments = Evaluation(preset="kaggle://a/whisper/keras/tiny", beams=2, run="none")
+    assert configure(arguments) == replace(pretrained(arguments.preset), beams=2)
+    assert arguments.folder == Path("runs/speech/pretrained-a_whisper_keras_tiny")
+    assert Prediction(input="a", preset="../a/tiny").folder.name == "pretrained-tiny"
+    assert Evaluation(run="runs/speech/a").folder == Path("runs/speech/a")
+    with pytest.raises(UserError, match="there is no run none"):
+        configure(Evaluation(run="none"))
+    with pytest.raises(UserError, match="there is no run none"):
+        find("none")

@@ -1,17 +1,26 @@
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
 from apps.speech import data
-from apps.speech.config import Config
+from apps.speech.config import Config, pretrained
+from pipelines.audio import audio_files
+from pipelines.audio.front_ends import LogMels, WhisperMels
+from pipelines.audio.log_mel import log_mel
 from pipelines.builtin import spoken_numbers
 from pipelines.commands.errors import UserError
 from pipelines.data import sources
 from tests.apps.speech import tiny
 
-FULL = {"train": 23, "validation": 3, "test": 5}
+
+class Extractor:
+    num_samples = 48_000
+
+
+FULL = {"train": 23, "validation": 3, "test": 3}
 
 
 @pytest.fixture
@@ -41,7 +50,7 @@ class TestRead:
 
     def test_what_is_wanted_alone_is_read(self, folder):
         (folder / "train.jsonl").write_text("no JSON")
-        assert counts(data.read(Config(dataset=str(folder)), ("test",))) == {"test": 5}
+        assert counts(data.read(Config(dataset=str(folder)), ("test",))) == {"test": 3}
 
     def test_missing_splits_are_cut_from_train(self, folder, capsys):
         texts = {row["text"] for row in tiny.read_lines(folder / "train.jsonl")}
@@ -82,24 +91,7 @@ class TestRead:
             data.read(Config(dataset=str(folder)))
         assert str(caught.value) == f"{path}:2: field 'text' has an empty text"
 
-    @pytest.mark.parametrize(
-        ("line", "message"),
-        [
-            ('{"file_name": "a.flac"', "not JSON"),
-            ('{"file_name": "a.flac"}', "field 'text' is missing"),
-            ('{"text": "one"}', "field 'file_name' is missing"),
-            ('{"file_name": "a.flac", "text": ["one"]}', "must be a text, not a list"),
-            ('{"file_name": "", "text": "one"}', "field 'file_name' has an empty text"),
-        ],
-    )
-    def test_a_bad_line(self, folder, line, message):
-        path = folder / "train.jsonl"
-        path.write_text(f'{{"file_name": "train_0.flac", "text": "do"}}\n{line}\n')
-        with pytest.raises(UserError) as caught:
-            data.read(Config(dataset=str(folder)))
-        assert str(caught.value).startswith(f"{path}:2: ") and message in str(caught.value)
-
-    def test_no_sound_is_there(self, folder):
+    def test_no_audio_is_there(self, folder):
         for path in folder.glob("test_*.flac"):
             path.unlink()
         with pytest.raises(UserError, match=r"none of the files .* not even .*test_0\.flac"):
@@ -112,6 +104,59 @@ class TestRead:
         assert counts(rows) == FULL
         made = tmp_path / "datasets" / f"spoken-numbers-{spoken_numbers.VERSION}"
         assert rows["test"][0]["file_name"] == str(made / "test_0.flac")
+
+
+class TestUtterances:
+    def test_spectrograms_of_a_model_of_our_own_and_samples_of_a_whisper(self, folder):
+        rows = data.read(Config(dataset=str(folder)), ("test",))["test"]
+        (folder / "test_1.flac").write_bytes(b"no audio")
+        kept = [row for row in rows if not row["file_name"].endswith("test_1.flac")]
+        for config in (Config(), pretrained("whisper_tiny_en")):
+            found = data.listen(rows, config)
+            assert found.rows == kept
+            samples = [audio_files.read(row["file_name"]) for row in kept]
+            np.testing.assert_allclose(
+                found.seconds[:, 0], [(1 + len(each) // 160) / 100 for each in samples]
+            )
+            assert (found.store is None) == (config.whisper is not None)
+            heard = found.heard_by(LogMels(None, 30.0))
+            for mel, each in zip(heard, samples, strict=True):
+                np.testing.assert_allclose(mel, log_mel(each), atol=0.02)  # A store has 16 bits.
+            for found_, each in zip(found.recordings, samples, strict=True):
+                np.testing.assert_array_equal(found_, each)
+
+    def test_a_whisper_computes_no_spectrograms(self, folder, monkeypatch):
+        monkeypatch.setattr(data, "MelStore", None)
+        rows = data.read(Config(dataset=str(folder)), ("test",))["test"]
+        found = data.listen(rows, pretrained("whisper_tiny_en"))
+        assert found.heard_by(WhisperMels(Extractor(), 30.0)) is found.recordings
+        assert found.hours([[1], None, None]) == pytest.approx(found.seconds[0, 0] / 3600)
+
+    def test_training_hears_all_speeds(self, folder):
+        rows = data.read(Config(dataset=str(folder)), ("validation",))["validation"]
+        config = Config(speed_perturbation=True)
+        found = data.listen(rows, config, training=True)
+        assert found.seconds.shape == (3, 3)
+        ratios = found.seconds / found.seconds[:, 1:2]
+        np.testing.assert_allclose(ratios, np.tile([1 / 0.9, 1, 1 / 1.1], (3, 1)), rtol=0.03)
+        assert len(found.heard_by(LogMels(None, 30.0))) == 3
+        limited = data.limit_pieces(found, config)
+        assert limited.max_seconds == pytest.approx(1.25 * found.seconds.max())
+        assert data.limit_pieces(found, replace(config, max_seconds=0.5)).max_seconds == 0.5
+
+    def test_paths_arrays_and_lines(self, folder):
+        samples = tiny.sing(["do"])[0]
+        path = folder / "test_0.flac"
+        inputs = [path, str(path), samples, {"file_name": str(path), "text": "a"}]
+        found = data.Utterances.of(inputs)
+        path = str(path)
+        assert found.rows == [
+            *(2 * [{"file_name": path}]),
+            {"file_name": ""},
+            {"file_name": path, "text": "a"},
+        ]
+        assert found.recordings[2] is samples
+        assert found.recordings[0] is found.recordings[1] is found.recordings[3]
 
 
 TEXTS = {"librispeech": "MISTER QUILTER", "speech_commands": "no", "ljspeech": "in ten years"}

@@ -32,6 +32,8 @@ def history(run):
 class TestRun:
     def test_the_terminal_shows_the_run_and_nothing_else(self, trained):
         assert trained.err == ""
+        assert "1 of 25 lines have an empty 'text'" in trained.out
+        assert "1 of 24 audio files cannot be read: skipped, the first is" in trained.out
         line = r"23 training utterances, 0\.0 hours, \d+ units, [\d,]+ parameters, run runs/speech"
         assert re.search(line, trained.out)
         for epoch in (1, 2):
@@ -58,7 +60,9 @@ class TestRun:
     def test_the_configuration_is_the_resolved_one(self, trained, tones_folder):
         found = read_json(trained.run / "config.json")
         sounds = (
-            tones_folder / row["file_name"] for row in tiny.read_lines(tones_folder / "train.jsonl")
+            tones_folder / row["file_name"]
+            for row in tiny.read_lines(tones_folder / "train.jsonl")
+            if row["file_name"] != "broken.flac"
         )
         longest = max(soundfile.info(sound).duration for sound in sounds)
         assert found.pop("max_seconds") == pytest.approx(1.25 * longest, abs=0.02)
@@ -75,7 +79,7 @@ class TestRun:
     def test_the_report(self, trained, tones_folder):
         report = read_json(trained.run / "metrics.json")
         assert (report["dataset"], report["split"]) == (str(tones_folder), "test")
-        assert report["examples"] == 5
+        assert report["examples"] == 3
         assert list(report["metrics"]) == METRICS
         assert report["metrics"]["attention_on_padding"] == 0
 
@@ -95,7 +99,7 @@ class TestRun:
         shown = [line for line in lines if line["transcript"]]
         assert len(maps) in (len(shown), len(lines))
         page = (folder / "index.html").read_text("utf-8")
-        assert all(f"test_{number}.flac" in page for number in range(5))
+        assert all(f"test_{number}.flac" in page for number in range(3))
         assert not re.search(r"(src|href)=\W*https?:", page)
 
 
@@ -108,16 +112,13 @@ class TestEvaluate:
         assert after["metrics"] == {k: pytest.approx(v) for k, v in before["metrics"].items()}
         assert (copied / "maps" / "index.html").is_file()
 
-    @pytest.mark.parametrize("decode", ["attention", "ctc", "ctc_beam"])
-    def test_every_way_of_decoding(self, copied, decode):
-        model = {}
-        if decode == "ctc_beam":
-            model = {"language_model_weight": 0.3, "language_model_bonus": 0.5}
-        evaluate.main(tiny.flags(run=copied, decode=decode, split="validation", **model))
+    def test_another_split_and_another_way_of_decoding(self, copied):
+        decode = {"decode": "ctc_beam", "language_model_weight": 0.3, "language_model_bonus": 0.5}
+        evaluate.main(tiny.flags(run=copied, split="validation", **decode))
         report = read_json(copied / "metrics.json")
         assert (report["split"], report["examples"]) == ("validation", 3)
-        expected = METRICS if decode == "attention" else RATES
-        assert list(report["metrics"]) == expected
+        assert list(report["metrics"]) == RATES
+        assert len(tiny.read_lines(copied / "transcripts_validation.jsonl")) == 3
 
 
 @pytest.mark.slow

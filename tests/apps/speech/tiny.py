@@ -65,10 +65,10 @@ def melodies(count, seed=0, longest=6):
     return list(found)
 
 
-def write_tones(folder, train=23, validation=3, test=5):
+def write_tones(folder, train=23, validation=3, test=3):
     """A data set in the open layout."""
     counts = {"train": train, "validation": validation, "test": test}
-    words = iter(melodies(sum(counts.values())))
+    words = iter(melodies(sum(counts.values()), longest=3))
     for split, count in counts.items():
         rows = []
         for number in range(count):

@@ -7,7 +7,7 @@ import pytest
 
 from apps.summarization.config import Config
 from apps.summarization.inference import Summarizer
-from pipelines.decoding.generated_text import GeneratedText
+from pipelines.decoding.text_generator import GeneratedText
 from pipelines.maps import attention_maps
 from pipelines.metrics import rouge
 from pipelines.text.tokenizer import END
@@ -55,10 +55,11 @@ def test_decoding_is_chosen_when_loading_or_asking(trained, summarizer, lines):
 
 
 @pytest.mark.slow
-def test_sampling_follows_its_seed(summarizer, lines):
+def test_sampling_follows_its_seed(trained, lines):
     def sampled(seed):
         settings = {"decode": "sample", "top_p": 1.0, "temperature": 9.0, "seed": seed}
-        return summarizer.predict(lines[0]["document"], **settings)[0].text
+        summarizer = Summarizer.load(trained.run, **settings)
+        return summarizer.predict(lines[0]["document"])[0].text
 
     assert sampled(1) == sampled(1) != sampled(2)
 

@@ -10,7 +10,7 @@ from apps.summarization import data, model
 from apps.summarization.config import Config
 from apps.summarization.inference import Summarizer
 from layers import coverage_loss
-from pipelines.decoding.generation import Generators
+from pipelines.decoding.generator_cache import Generators
 from pipelines.text import token_batches
 from pipelines.text.tokenizer import pad
 from pipelines.text.word_tokenizer import WordTokenizer

@@ -27,6 +27,7 @@ class TestBadInput(BadInput):
     tfds = ("ted_hrlr_translat", "ted_hrlr_translate")
     wrong_flags = (
         ("train", "--attention aditive", "--attention takes .*; did you mean additive"),
+        ("train", "--attention Bahdanau", "--attention takes .*; did you mean additive"),
         ("train", "--model rnn --attention multi_head", "--attention multi_head has heads"),
         ("train", "--attention local", "--attention local is self-attention"),
         ("train", "--model rnn --encoder-attention local", "--encoder-attention is that"),

@@ -11,7 +11,7 @@ from apps.translation import data, model
 from apps.translation.config import Config
 from apps.translation.inference import Translator
 from pipelines.commands.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
-from pipelines.decoding.generation import Generators
+from pipelines.decoding.generator_cache import Generators
 from pipelines.metrics.attention_health import attention_health
 from pipelines.training import optimizer, token_loss
 from tests.apps.translation import tiny

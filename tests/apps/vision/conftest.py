@@ -18,6 +18,14 @@ def trained(tmp_path_factory):
     return result
 
 
+@pytest.fixture(scope="session")
+def classifier(trained):
+    """The run, opened once for all tests that only ask it."""
+    from apps.vision.inference import Classifier
+
+    return Classifier.load(trained.run)
+
+
 @pytest.fixture
 def copied(trained, tmp_path):
     """The run alone, as it comes to another machine."""

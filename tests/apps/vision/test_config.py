@@ -1,55 +1,31 @@
 import json
-import os
-import subprocess
-import sys
-from dataclasses import asdict, fields, replace
+import re
+from dataclasses import asdict, replace
 
 import pytest
 
 import layers
-from apps.vision.config import PRESETS, SIZES, Config, Evaluation, Prediction
-from pipelines.commands import flags
+from apps.vision.config import (
+    PRESETS,
+    SIZES,
+    Config,
+    Evaluation,
+    Prediction,
+    resolve,
+    started_model,
+)
+from pipelines.commands import flags, runs
+from pipelines.commands.errors import UserError
 from pipelines.commands.mechanisms import MECHANISMS
-from tests.apps.commands import ROOT
+from tests.apps.contract import Help
 
-COMMANDS = {"train": Config, "evaluate": Evaluation, "predict": Prediction}
 
-HELP = """
-import sys
-from apps.vision import {command}
-try:
-    {command}.main(["--help"])
-finally:
-    slow = ("tensorflow", "keras", "jax", "torch", "numpy", "PIL", "sklearn", "matplotlib")
-    print("imported", *(name for name in slow if name in sys.modules))
-"""
+class TestHelp(Help):
+    application = "vision"
 
 
 def test_the_mechanisms_are_those_of_the_layers():
     assert list(MECHANISMS) == layers.mechanisms()
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_is_quick_and_documents_every_field(command):
-    before = os.times()
-    result = subprocess.run(
-        [sys.executable, "-c", HELP.format(command=command)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
-        capture_output=True,
-        text=True,
-    )
-    after = os.times()
-    assert (result.returncode, result.stderr) == (0, "")
-    # Of the processor: a busy machine takes longer by the clock.
-    used = after.children_user + after.children_system
-    used -= before.children_user + before.children_system
-    assert used < 1.0
-    *text, imported = result.stdout.splitlines()
-    assert imported == "imported"
-    words = " ".join(text).replace(",", " ").split()
-    for field in fields(COMMANDS[command]):
-        flag = field.name.replace("_", "-")
-        assert f"--{flag}" in words, flag
 
 
 class TestSizes:
@@ -67,8 +43,8 @@ class TestSizes:
         assert (config.dim, config.depth, config.num_heads, config.pool) == (384, 3, 6, "mean")
 
     def test_a_size_given_with_a_preset_counts(self):
-        flags = ["--preset", "cifar10", "--size", "base"]
-        config = flags.parse(Config, flags, presets=PRESETS)
+        words = ["--preset", "cifar10", "--size", "base"]
+        config = flags.parse(Config, words, presets=PRESETS)
         assert config == replace(PRESETS["cifar10"], size="base")
         assert config.resolved.dim == SIZES["compact"]["base"][0]
 
@@ -83,3 +59,60 @@ def test_a_finished_run_is_used_as_it_was_configured():
     assert flags.override(config, Prediction(input="x")) == replace(config, device="auto")
     given = Evaluation(dataset="b", batch_size=5, device="gpu")
     assert flags.override(config, given) == replace(config, dataset="b", batch_size=5)
+
+
+class TestGoingOn:
+    """`--start` gives the model of another run, whose weights are taken."""
+
+    @pytest.fixture(autouse=True)
+    def started(self, monkeypatch):
+        """The configuration of the run "a"."""
+        vit = {"model": "vit", "patch_size": 6, "pool": "mean", "positions": "sinusoidal"}
+        vit |= {"size": "tiny", "attention": "local", "dropout": 0.2, "layer_scale": 0.1}
+        started = Config(image_size=48, learning_rate=0.1, **vit).resolved
+        monkeypatch.setattr(runs, "load", lambda folder, kind: {"a": started}[folder])
+        return started
+
+    def parse(self, *words):
+        config = flags.parse(Config, words, presets=PRESETS, defaults=started_model)
+        return resolve(config)
+
+    def test_flags_that_are_not_given_are_those_of_the_started_run(self, started):
+        words = "--start a --image-size 96 --dropout 0 --preset cifar10"
+        expected = replace(
+            PRESETS["cifar10"],
+            start="a",
+            image_size=96,
+            dropout=0.0,
+            dim=192,
+            depth=12,
+            num_heads=3,
+            mlp_ratio=4.0,
+            convolutions=1,
+            **{
+                name: getattr(started, name)
+                for name in ("model", "patch_size", "pool", "positions", "size", "attention")
+            },
+            layer_scale=0.1,
+        )
+        assert self.parse(*words.split()) == expected
+        with pytest.raises(UserError, match="--image-size 97 must be a multiple of --patch-size 6"):
+            self.parse("--start", "a", "--image-size", "97")
+
+    @pytest.mark.parametrize(
+        ("flag", "message"),
+        [
+            ("--dim 384", "--dim 384: --start a has weights for --dim 192 only"),
+            ("--pool token", "--pool token: --start a has weights for --pool mean only"),
+            ("--positions learned", "--positions learned: .* for --positions sinusoidal only"),
+            ("--model compact", "--model compact: .* for --model vit only"),
+            ("--patch-size 4", "--patch-size 4: .* for --patch-size 6 only"),
+        ],
+    )
+    def test_other_weights_are_refused(self, flag, message):
+        with pytest.raises(UserError) as error:
+            self.parse("--start", "a", *flag.split())
+        assert re.match(message, str(error.value))
+
+    def test_a_new_model_is_that_of_the_flags(self):
+        assert self.parse("--dim", "32") == Config(dim=32).resolved

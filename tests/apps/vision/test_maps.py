@@ -58,7 +58,7 @@ def test_a_token_that_attends_to_itself_alone_gives_an_empty_map():
 
 
 @pytest.mark.parametrize("pool", ["token", "mean", "attention"])
-def test_backends_look_at_pictures(pool):
+def test_backends_look_at_images(pool):
     config = Config(image_size=8, patch_size=2, dim=16, depth=2, num_heads=2, pool=pool)
     classifier = model.build(config, 1, 3)
     pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), "uint8")
@@ -74,16 +74,38 @@ def test_backends_look_at_pictures(pool):
     np.testing.assert_allclose(found[4].weights, expected.weights, atol=1e-5)
 
 
-def test_the_more_tokens_the_fewer_pictures_at_a_time(monkeypatch):
+def test_the_more_tokens_the_fewer_images_at_a_time(monkeypatch):
     config = Config(model="vit", image_size=8, patch_size=2, dim=16, depth=3, num_heads=2)
     classifier = model.build(config, 1, 3)
-    assert classifier.length == 17 and maps.pictures_at_once(classifier) == 8
+    assert classifier.length == 17 and maps.images_at_once(classifier) == 8
     pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), "uint8")
     together = maps.look(classifier, pixels)
     # Weights of 4 bytes: 3 blocks of 2 heads of 17 x 17.
     monkeypatch.setattr(maps, "MEGABYTES", 2.5 * 4 * 3 * 2 * 17**2 / 2**20)
-    assert maps.pictures_at_once(classifier) == 2
+    assert maps.images_at_once(classifier) == 2
     for one, other in zip(maps.look(classifier, pixels), together, strict=True):
         np.testing.assert_allclose(one.weights, other.weights, atol=1e-5)
     monkeypatch.setattr(maps, "MEGABYTES", 0)
-    assert maps.pictures_at_once(classifier) == 1
+    assert maps.images_at_once(classifier) == 1
+
+
+def test_a_third_of_what_is_drawn_are_mistakes():
+    wrong = np.zeros(1000, bool)
+    wrong[[3, 500, *range(900, 990)]] = True
+    shown = maps.choose(wrong, most=12)
+    assert shown.tolist() == [0, 3, 142, 285, 428, 500, 570, 713, 856, 900, 901, 999]
+    assert maps.choose(np.zeros(1000, bool), most=3).tolist() == [0, 499, 999]
+    assert maps.choose(np.ones(2, bool)).tolist() == [0, 1]
+
+
+def test_the_maps_of_many_results_are_looked_up_together(classifier, monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8), "uint8")
+    results = classifier.predict(list(pixels))
+    called = []
+    look = maps.look
+    monkeypatch.setattr(maps, "look", lambda *args: called.append(len(args[1])) or look(*args))
+    together = maps.image_maps(classifier.model, results)
+    assert called == [5]
+    for found, result in zip(together, results, strict=True):
+        np.testing.assert_allclose(found.weights, result.attention.weights, atol=1e-5)
+        assert (found.caption, found.classes) == (result.caption, result.classes[:3])

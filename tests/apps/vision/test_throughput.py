@@ -15,7 +15,7 @@ BATCHES = 40
 
 
 def rate(take, batch_size):
-    """Pictures in a second of the processor's cores, after the first batches."""
+    """Images in a second of the processor's cores, after the first batches."""
     for _ in range(5):
         take()
     start = time.perf_counter()
@@ -25,7 +25,7 @@ def rate(take, batch_size):
 
 
 @pytest.mark.slow
-def test_pictures_come_at_three_times_the_rate_of_training():
+def test_images_come_at_three_times_the_rate_of_training():
     import keras
 
     config = replace(PRESETS["cifar10"], **ALL).resolved
@@ -34,7 +34,7 @@ def test_pictures_come_at_three_times_the_rate_of_training():
     pixels = np.random.default_rng(0).integers(0, 256, (count, 32, 32, 3), "uint8")
     names = [str(i) for i in range(10)]
     rows = [{"label": names[i % 10]} for i in range(count)]
-    split = data.Split(rows, [None] * count, np.arange(count), pixels)
+    split = data.Split(rows, np.arange(count), pixels)
 
     batches = data.training_batches(split, names, config).dataset
     iterator = iter(batches)
@@ -47,5 +47,5 @@ def test_pictures_come_at_three_times_the_rate_of_training():
     )
     batch = [value.numpy() for value in next(iterator)]
     consumed = rate(lambda: classifier.train_on_batch(*batch), config.batch_size)
-    print(f"{delivered:.0f} pictures/s delivered, {consumed:.0f} trained on")
+    print(f"{delivered:.0f} images/s delivered, {consumed:.0f} trained on")
     assert delivered > 3 * consumed

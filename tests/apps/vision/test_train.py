@@ -3,17 +3,16 @@
 import csv
 import re
 import shutil
-from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-from apps.vision import evaluate, train
-from apps.vision.config import PRESETS, Config
+from apps.vision import data, evaluate, train
+from apps.vision.config import Config
+from apps.vision.inference import Classifier
 from pipelines.commands import runs
-from pipelines.commands.errors import UserError
 from pipelines.maps import attention_maps
 from tests.apps.commands import flags, interrupt, read_lines, refused
 from tests.apps.vision import tiny
@@ -30,7 +29,7 @@ class TestTrain:
     def test_says_what_it_does(self, trained):
         assert trained.err == ""
         assert re.search(
-            r"64 training pictures, 8 x 8, grey, "
+            r"64 training images, 8 x 8, grey, "
             r"10 classes \(0, 1, 2, .*9\), [\d,]+ parameters, run ",
             trained.out,
         )
@@ -38,7 +37,7 @@ class TestTrain:
             "1",
             "2",
         ]
-        assert re.search(r"^ *class +precision +recall +f1 +pictures *$", trained.out, re.MULTILINE)
+        assert re.search(r"^ *class +precision +recall +f1 +images *$", trained.out, re.MULTILINE)
         assert re.search(r"^ *top_1  0\.\d{3}$", trained.out, re.MULTILINE)
 
     def test_the_run_has_all_that_it_needs(self, trained):
@@ -90,8 +89,8 @@ class TestTrain:
             assert int(row["support"]) == len(mine)
             recall = np.mean([line["predicted"] == row["name"] for line in mine])
             assert float(row["recall"]) == pytest.approx(recall, abs=1e-4)
-        with Image.open(trained.run / "confusion_test.png") as picture:
-            assert min(picture.size) > 300
+        with Image.open(trained.run / "confusion_test.png") as image:
+            assert min(image.size) > 300
 
     def test_maps(self, trained):
         maps = attention_maps.load_npz(trained.run / "maps" / "maps.npz")
@@ -110,7 +109,7 @@ class TestTrain:
 
 
 @pytest.mark.slow
-def test_it_learns_ten_pictures_by_heart(tmp_path, monkeypatch):
+def test_it_learns_ten_images_by_heart(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tiny.write_lines(tmp_path, list("abcde") * 2)
     noise = np.random.default_rng(0).integers(0, 256, (10, 8, 8), "uint8")
@@ -136,103 +135,72 @@ class TestEvaluate:
         assert runs.read_json(copied / "metrics.json") == before
         assert (copied / "maps" / "index.html").is_file()
 
-    def test_the_saved_model_is_the_best_epoch(self, copied):
-        evaluate.main(["--run", str(copied), "--split", "validation", "--batch-size", "7"])
-        report = runs.read_json(copied / "metrics.json")
-        assert (report["split"], report["examples"]) == ("validation", 180)
-        best = max(history(copied)[::-1], key=lambda row: row["val_top_1"])
-        for name, value in report["metrics"].items():
+    def test_the_saved_model_is_the_best_epoch(self, trained, classifier):
+        rows = data.read(classifier.config, wanted=("validation",))["validation"]
+        assert len(rows) == 180
+        best = max(history(trained.run)[::-1], key=lambda row: row["val_top_1"])
+        for name, value in classifier.evaluate(rows).items():
             assert value == pytest.approx(best[f"val_{name}"], abs=1e-4)
-        assert (copied / "classes_validation.csv").is_file()
 
-    def test_flipped_pictures_count_half(self, copied):
-        evaluate.main(["--run", str(copied), "--test-flip"])
-        flipped = read_lines(copied / "predictions_test.jsonl")
-        evaluate.main(["--run", str(copied)])
-        plain = read_lines(copied / "predictions_test.jsonl")
-        assert [line["file_name"] for line in flipped] == [line["file_name"] for line in plain]
-        assert flipped != plain
-
-    def test_another_data_set_in_colour(self, copied, tmp_path, monkeypatch):
-        folder = tiny.write_classes(tmp_path / "set", {"red": 3, "green": 2}, ("train", "test"))
-        for split in ("train", "test"):
+    def test_another_data_set_in_colour_with_mirrored_images(self, copied, tmp_path):
+        folder = tiny.write_classes(tmp_path, {"red": 3, "green": 2}, ("train", "validation"))
+        for split in ("train", "validation"):
             (folder / split / "red").rename(folder / split / "3")
             (folder / split / "green").rename(folder / split / "7")
-        evaluate.main(["--run", str(copied), "--dataset", str(folder)])
+        settings = {"split": "validation", "test_flip": True, "batch_size": 3}
+        evaluate.main(flags(run=copied, dataset=folder, **settings))
         report = runs.read_json(copied / "metrics.json")
-        assert (report["dataset"], report["examples"]) == (str(folder), 5)
-
-
-def test_the_mean_over_both_mirror_images(trained):
-    classifier, _ = evaluate.load(trained.run)
-    pixels = np.random.default_rng(0).uniform(0, 255, (3, 8, 8, 1)).astype("float32")
-    plain = evaluate.make_scorer(classifier)
-    both = evaluate.make_scorer(classifier, test_flip=True).predict_on_batch(pixels)
-    expected = plain.predict_on_batch(pixels) + plain.predict_on_batch(pixels[:, :, ::-1].copy())
-    np.testing.assert_allclose(both, expected / 2, atol=1e-5)
-    np.testing.assert_allclose(both.sum(axis=1), 1, atol=1e-5)
+        assert (report["dataset"], report["split"]) == (str(folder), "validation")
+        assert report["examples"] == 5
+        assert (copied / "classes_validation.csv").is_file()
+        lines = read_lines(copied / "predictions_validation.jsonl")
+        assert [line["label"] for line in lines] == ["3"] * 3 + ["7"] * 2
+        files = [folder / line["file_name"] for line in lines]
+        flipped = Classifier.load(copied).predict(files, test_flip=True)
+        assert [line["predicted"] for line in lines] == [result.label for result in flipped]
+        scores = [result.score for result in flipped]
+        assert [line["probability"] for line in lines] == pytest.approx(scores, abs=1e-4)
 
 
 class TestGoingOn:
     """`--start` takes the model of another run and its weights."""
 
-    def test_with_pictures_of_another_size(self, trained, tmp_path, monkeypatch):
+    @pytest.fixture
+    def folder(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        settings = {"max_train": 32, "epochs": 1, "learning_rate": 1e-9}
-        train.main(flags(name="on", start=trained.run, image_size=16, **settings))
-        config = runs.load(tmp_path / "runs" / "vision" / "on", Config)
-        assert (config.image_size, config.dim, config.epochs) == (16, 16, 1)
-        old, _ = evaluate.load(trained.run)
-        new, _ = evaluate.load(tmp_path / "runs" / "vision" / "on")
-        assert new.grid == (8, 8)
-        for before, after in zip(old.weights, new.weights, strict=True):
-            if "positions" not in before.path and "seed" not in before.path:
-                np.testing.assert_allclose(before, after, atol=1e-5, err_msg=before.path)
+        return tiny.write_classes(tmp_path / "set", {"red": 12, "green": 12})
 
-    def test_in_colour_it_sees_what_the_grey_one_saw(self, trained, tmp_path, monkeypatch, capsys):
-        monkeypatch.chdir(tmp_path)
-        folder = tiny.write_classes(tmp_path / "set", {"red": 12, "green": 12})
-        train.main(flags(dataset=folder, name="on", start=trained.run, epochs=1))
-        assert "20 training pictures, 8 x 8, grey, 2 classes" in capsys.readouterr().out
+    def test_with_other_images_and_classes(self, trained, classifier, folder, tmp_path, capsys):
+        settings = {"image_size": 16, "epochs": 1, "learning_rate": 1e-9}
+        train.main(flags(dataset=folder, name="on", start=trained.run, **settings))
+        # In colour it sees what the grey one saw.
+        assert "20 training images, 16 x 16, grey, 2 classes" in capsys.readouterr().out
+        going_on = Classifier.load(tmp_path / "runs" / "vision" / "on")
+        config = going_on.config
+        assert (config.image_size, config.dim, config.epochs) == (16, 16, 1)
+        assert going_on.model.grid == (8, 8)
+        pairs = zip(classifier.model.weights, going_on.model.weights, strict=True)
+        carried = [
+            (old, new)
+            for old, new in pairs
+            if not any(part in old.path for part in ("positions", "seed", "/head/"))
+        ]
+        assert len(carried) > 20
+        for old, new in carried:
+            np.testing.assert_allclose(old, new, atol=1e-5, err_msg=old.path)
 
     @pytest.mark.parametrize(
         ("flag", "message"),
         [
-            ("--dim 8", "--dim 8: --start .* has weights for --dim 16 only"),
             ("--pool mean", "--pool mean: --start .* has weights for --pool attention only"),
-            ("--positions sinusoidal", "--positions sinusoidal: .* for --positions learned only"),
-            ("--model vit", "--model vit: .* for --model compact only"),
             ("--layer-scale 0.1", r"--start .*: it has \d+ weights, not \d+: another model"),
             ("--attention additive", r"--start .*: .* another model"),
         ],
     )
-    def test_what_cannot_be_carried_over(
-        self, trained, tmp_path, monkeypatch, capsys, flag, message
-    ):
-        monkeypatch.chdir(tmp_path)
-        arguments = [*flags(name="on", start=trained.run, max_train=32), *flag.split()]
+    def test_what_cannot_be_carried_over(self, trained, folder, tmp_path, capsys, flag, message):
+        arguments = [*flags(dataset=folder, start=trained.run), *flag.split()]
         assert re.match(f"error: {message}", refused(train.main, arguments, capsys))
         assert not (tmp_path / "runs").exists()
-
-    def test_flags_that_are_not_given_are_those_of_the_started_run(self, monkeypatch):
-        vit = {"model": "vit", "patch_size": 6, "pool": "mean", "positions": "sinusoidal"}
-        vit |= {"size": "tiny", "attention": "local", "dropout": 0.2, "layer_scale": 0.1}
-        started = Config(image_size=48, learning_rate=0.1, **vit).resolved
-        monkeypatch.setattr(runs, "load", lambda folder, kind: {"a": started}[folder])
-        found = train.parse(flags(start="a", image_size=96, dropout=0, preset="cifar10"))
-        assert found == replace(
-            PRESETS["cifar10"],
-            start="a",
-            image_size=96,
-            dim=192,
-            depth=12,
-            num_heads=3,
-            mlp_ratio=4.0,
-            convolutions=1,
-            **{**vit, "dropout": 0.0},
-        )
-        with pytest.raises(UserError, match="--image-size 97 must be a multiple of --patch-size 6"):
-            train.parse(["--start", "a", "--image-size", "97"])
 
 
 @pytest.mark.slow
@@ -243,8 +211,8 @@ def test_ctrl_c_ends_training_with_one_line(tmp_path):
     assert (status, err.split()) == (130, ["interrupted"])
     run = tmp_path / "runs" / "vision" / "tiny"
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
-    classifier, names = evaluate.load(run)
-    assert classifier.grid == (4, 4) and len(names) == 10
+    classifier = Classifier.load(run)
+    assert classifier.model.grid == (4, 4) and len(classifier.names) == 10
     assert len(history(run)) >= 2
 
 
@@ -262,13 +230,14 @@ def test_half_precision_scores_the_same_when_loaded(tmp_path, monkeypatch):
     evaluate.main(["--run", str(run)])
     assert runs.read_json(run / "metrics.json") == before
     assert read_lines(run / "predictions_test.jsonl") == lines
-    classifier, _ = evaluate.load(run)
-    assert {block.compute_dtype for block in classifier.blocks} == {"bfloat16"}
+    blocks = Classifier.load(run).model.blocks
+    assert {block.compute_dtype for block in blocks} == {"bfloat16"}
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    settings = {**tiny.SETTINGS, "max_train": 128, "learning_rate": 1e20}
+    settings = {**tiny.SETTINGS, "depth": 1, "max_train": 128, "learning_rate": 1e20}
     line = refused(train.main, flags(name="far", **settings), capsys)
     assert line.startswith("error: training diverged: the loss of epoch 1 is ")
     assert line.endswith("; no epoch was saved. Try a smaller --learning-rate")
@@ -278,7 +247,7 @@ def test_a_vit_of_another_mechanism_in_colour_through_the_whole_command(tmp_path
     monkeypatch.chdir(tmp_path)
     folder = tiny.write_classes(tmp_path / "set", {"red": 12, "green": 12, "blue": 1})
     settings = {**tiny.SETTINGS, "model": "vit", "attention": "additive", "pool": "mean"}
-    settings |= {"epochs": 1, "ema": 0, "flip": True, "cutmix": 1.0}
+    settings |= {"depth": 1, "epochs": 1, "ema": 0, "flip": True, "cutmix": 1.0}
     train.main(flags(dataset=folder, name="other", **settings))
     run = tmp_path / "runs" / "vision" / "other"
     assert runs.read_json(run / "labels.json") == ["blue", "green", "red"]

@@ -1,11 +1,11 @@
-"""A classifier small enough for tests, its commands, and pictures to feed it."""
+"""A classifier small enough for tests, its commands, and images to feed it."""
 
 import functools
-import json
 
 from PIL import Image
 
 from tests.apps import commands
+from tests.apps.commands import write_lines as write_rows
 
 SETTINGS = {
     "dim": 16,
@@ -25,23 +25,23 @@ finish = functools.partial(commands.finish, "vision")
 
 
 def write_classes(folder, counts, splits=("train",), size=8, mode="RGB"):
-    """A folder per class of plain pictures, each of its colour and a little different."""
+    """A folder per class of plain images, each of its colour and a little different."""
     for split in splits:
         for label, count in counts.items():
             (folder / split / label).mkdir(parents=True)
             for number in range(count):
                 colour = tuple(value + number for value in COLOURS[label])
-                picture = Image.new("RGB", (size, size), colour).convert(mode)
-                picture.save(folder / split / label / f"{number}.png")
+                image = Image.new("RGB", (size, size), colour).convert(mode)
+                image.save(folder / split / label / f"{number}.png")
     return folder
 
 
 def write_lines(folder, labels, split="train"):
-    """The open layout: grey pictures, each of a level of its own."""
+    """The open layout: grey images, each of a level of its own."""
     rows = []
     for number, label in enumerate(labels):
         name = f"{split}-{number}.png"
         Image.new("L", (8, 8), 10 * number).save(folder / name)
-        rows.append(json.dumps({"file_name": name, "label": label}) + "\n")
-    (folder / f"{split}.jsonl").write_text("".join(rows), "utf-8")
+        rows.append({"file_name": name, "label": label})
+    write_rows(folder / f"{split}.jsonl", rows)
     return folder

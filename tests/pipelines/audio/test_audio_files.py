@@ -103,7 +103,7 @@ class TestRead:
         samples = tone(440, 16000)
         samples[5] = bad
         path = saved(tmp_path / "a.wav", samples, subtype="FLOAT")
-        with pytest.raises(UserError, match=r"a\.wav as a sound: some samples are not finite"):
+        with pytest.raises(UserError, match=r"a\.wav as audio: some samples are not finite"):
             audio_files.read(path)
 
     def test_numbers_too_large_for_float32(self, tmp_path):
@@ -113,7 +113,7 @@ class TestRead:
 
     def test_no_samples(self, tmp_path):
         path = saved(tmp_path / "a.wav", np.zeros(0))
-        with pytest.raises(UserError, match=r"cannot read .*a\.wav as a sound: .*no samples"):
+        with pytest.raises(UserError, match=r"cannot read .*a\.wav as audio: .*no samples"):
             audio_files.read(path)
 
     @pytest.mark.parametrize("ending", ["wav", "flac", "mp3", "ogg"])
@@ -127,7 +127,7 @@ class TestRead:
     def test_no_sound(self, tmp_path, ending, content, reason):
         path = tmp_path / f"a.{ending}"
         path.write_bytes(content)
-        with pytest.raises(UserError, match=rf"cannot read .*a\.{ending} as a sound: {reason}"):
+        with pytest.raises(UserError, match=rf"cannot read .*a\.{ending} as audio: {reason}"):
             audio_files.read(path)
 
     @pytest.mark.parametrize("ending", ["flac", "mp3"])
@@ -148,15 +148,15 @@ class TestRead:
         assert len(audio_files.read(path)) == 3500
 
     def test_missing(self, tmp_path):
-        with pytest.raises(UserError, match=r"none\.wav as a sound: no such file or directory"):
+        with pytest.raises(UserError, match=r"none\.wav as audio: no such file or directory"):
             audio_files.read(tmp_path / "none.wav")
-        with pytest.raises(UserError, match="as a sound: is a directory"):
+        with pytest.raises(UserError, match="as audio: is a directory"):
             audio_files.read(tmp_path)
         with pytest.raises(UserError, match="cannot read"):
             audio_files.read(tmp_path / "a\0b.wav")
 
     def test_an_open_file_without_a_sound(self):
-        with pytest.raises(UserError, match="cannot read the sound as a sound: the file is empty"):
+        with pytest.raises(UserError, match="cannot read the stream as audio: the file is empty"):
             audio_files.read(io.BytesIO())
 
 
@@ -184,7 +184,7 @@ class TestFind:
         assert audio_files.find(str(tmp_path / "notes.txt")) == [tmp_path / "notes.txt"]
 
     def test_nothing(self, tmp_path):
-        with pytest.raises(UserError, match="there is no sound in"):
+        with pytest.raises(UserError, match="there is no audio file in"):
             audio_files.find(tmp_path)
-        with pytest.raises(UserError, match=r"there is no sound or folder .*/none"):
+        with pytest.raises(UserError, match=r"there is no audio file or folder .*/none"):
             audio_files.find(tmp_path / "none")

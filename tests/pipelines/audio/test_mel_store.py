@@ -114,7 +114,7 @@ class TestMelStore:
         files[3].unlink()
         store = MelStore(files, (1.0, 0.9), folder)
         assert store.kept.tolist() == [0, 2, 4] and len(store) == 6
-        assert f"2 of 5 sounds cannot be read: skipped, the first is {files[1]}\n" in (
+        assert f"2 of 5 audio files cannot be read: skipped, the first is {files[1]}\n" in (
             capsys.readouterr().out
         )
         for entry, number in enumerate([0, 0, 2, 2, 4, 4]):
@@ -125,9 +125,9 @@ class TestMelStore:
     def test_none_can_be_read(self, files, folder):
         for file in files:
             file.write_text("no sound")
-        with pytest.raises(UserError, match=r"none of the 5 sounds .* the first is .*0\.wav"):
+        with pytest.raises(UserError, match=r"none of the 5 audio files .* the first is .*0\.wav"):
             MelStore(files, cache_dir=folder)
-        with pytest.raises(UserError, match=r"none of the 0 sounds can be read$"):
+        with pytest.raises(UserError, match=r"none of the 0 audio files can be read$"):
             MelStore([], cache_dir=folder)
 
     def test_what_was_computed_before_an_interruption_stays(

@@ -248,3 +248,28 @@ def test_a_later_command_overrides_what_it_gives():
 def test_what_overrides_must_fit(capsys):
     line = error_line(capsys, flags.override, Config(), Later(epochs=0))
     assert line == "--epochs must be positive, not 0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switched:
+    """Uses a finished run."""
+
+    average: bool | None = None
+    """Evaluate the mean of the weights."""
+    limit: int | None = None
+    """Use so many examples."""
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", Switched()),
+        ("--average", Switched(average=True)),
+        ("--no-average --limit 3", Switched(average=False, limit=3)),
+        ("--limit 3 --average", Switched(average=True, limit=3)),
+        ("--average False", Switched(average=False)),
+        ("--average True --limit 3", Switched(average=True, limit=3)),
+    ],
+)
+def test_a_boolean_that_need_not_be_given(words, expected):
+    assert flags.parse(Switched, words.split()) == expected

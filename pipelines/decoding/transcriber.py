@@ -26,6 +26,10 @@ class Heard:
         token_words: `(T,)`, the index of the word that each is part of, or -1.
         weights: `(T, S)`, attention weights of each token; `None` without a decoder.
         log_probs: `(S, V + 1)`, log-probabilities of CTC; `None` without it.
+        score: What the text was ranked by: with greedy CTC the log-probability of its path, with
+            beam search its score there. The sum over the pieces of an utterance.
+        alternatives: Further texts of beam search and their scores, the best first; none of an
+            utterance in pieces.
     """
 
     text: str
@@ -34,6 +38,8 @@ class Heard:
     token_words: np.ndarray
     weights: np.ndarray | None
     log_probs: np.ndarray | None
+    score: float = 0.0
+    alternatives: tuple[tuple[str, float], ...] = ()
 
 
 class Listener(keras.Model):
@@ -48,7 +54,7 @@ class Listener(keras.Model):
         return self.model.listen(inputs)
 
 
-class Recognizer:
+class Transcriber:
     """Decodes a speech model in one of several ways.
 
     Args:
@@ -63,6 +69,7 @@ class Recognizer:
         language_model: An n-gram model for "ctc_beam", or `None`.
         language_model_weight: Weight of its log-probabilities.
         language_model_bonus: Insertion bonus per unit, to offset its bias to short texts.
+        alternatives: How many further texts of beam search to return; less than `beams`.
     """
 
     def __init__(
@@ -78,6 +85,7 @@ class Recognizer:
         language_model=None,
         language_model_weight=0.0,
         language_model_bonus=0.0,
+        alternatives=0,
     ):
         self.model = model
         self.tokenizer = tokenizer
@@ -87,6 +95,7 @@ class Recognizer:
         self.language_model = language_model
         self.language_model_weight = language_model_weight
         self.language_model_bonus = language_model_bonus
+        self.alternatives = alternatives
         self.listener = None if getattr(model, "ctc_head", None) is None else Listener(model)
         self.generator = None
         if method in ("attention", "joint"):
@@ -97,6 +106,7 @@ class Recognizer:
                 method="beam" if beams > 1 else "greedy",
                 beams=beams,
                 length_penalty=length_penalty,
+                alternatives=alternatives,
             )
 
     def transcribe(
@@ -147,24 +157,26 @@ class Recognizer:
             every = self.listener.predict_on_batch(inputs)
             log_probs = [every[i, :count] for i, count in enumerate(positions)]
         if self.generator is None:
-            outputs = [(self._search(each), None) for each in log_probs]
+            outputs = [self._search(each) for each in log_probs]
         else:
             outputs = list(_sequences(self.generator.predict_on_batch(inputs), positions))
         return [self._heard(*output, each) for output, each in zip(outputs, log_probs, strict=True)]
 
     def _search(self, log_probs):
+        """Ids, no weights, the score, and the ids and scores of alternatives: by CTC alone."""
         if self.method == "ctc":
-            return ctc_decoding.greedy(log_probs[None])[0]
-        found = ctc_decoding.prefix_beam(
+            score = log_probs[:, ctc_decoding.FIRST :].max(-1).sum()
+            return ctc_decoding.greedy(log_probs[None])[0], None, score, []
+        (ids, score), *others = ctc_decoding.prefix_beam(
             log_probs,
             beams=self.beams,
             language_model=self.language_model,
             weight=self.language_model_weight,
             bonus=self.language_model_bonus,
         )
-        return found[0][0]
+        return ids, None, score, others[: self.alternatives]
 
-    def _heard(self, tokens, weights, log_probs):
+    def _heard(self, tokens, weights, score, others, log_probs):
         ids = np.asarray(tokens, "int32")
         words, positions = self.tokenizer.words(ids)
         spans = _spans(ids, weights, log_probs)
@@ -179,17 +191,25 @@ class Recognizer:
             token_words=token_words,
             weights=weights,
             log_probs=log_probs,
+            score=float(score),
+            alternatives=tuple((self.tokenizer.decode(ids), float(each)) for ids, each in others),
         )
 
 
 def _sequences(decoded, positions):
-    """Ids and weights of each utterance, cut to what there is of them."""
-    for tokens, weights, count in zip(
-        decoded["tokens"], decoded["weights"], positions, strict=False
-    ):
-        ends = np.flatnonzero(tokens == END)
-        length = ends[0] if len(ends) else len(tokens)
-        yield tokens[:length], weights[:length, :count]
+    """Ids, weights, score and alternatives of each utterance, cut to what there is of them."""
+    none = [()] * len(positions)
+    others = decoded.get("alternatives", none), decoded.get("alternative_scores", none)
+    for row, count in enumerate(positions):
+        ids = _before_end(decoded["tokens"][row])
+        pairs = zip(others[0][row], others[1][row], strict=True)
+        alternatives = [(_before_end(other), score) for other, score in pairs if score > -np.inf]
+        yield ids, decoded["weights"][row, : len(ids), :count], decoded["score"][row], alternatives
+
+
+def _before_end(tokens):
+    ends = np.flatnonzero(tokens == END)
+    return tokens[: ends[0] if len(ends) else len(tokens)]
 
 
 def _spans(ids, weights, log_probs):
@@ -239,6 +259,7 @@ def _join(parts):
         token_words=np.concatenate(token_words),
         weights=None,
         log_probs=None,
+        score=sum(piece.score for piece in heard),
     )
     if heard[0].log_probs is not None:
         whole = replace(whole, log_probs=np.concatenate([piece.log_probs for piece in heard]))

@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from pipelines.commands import text_to_text
-from pipelines.decoding.generated_text import GeneratedText, TextGenerator, as_rows, print_lines
+from pipelines.decoding.text_generator import GeneratedText, TextGenerator, as_rows, print_lines
 from pipelines.text.tokenizer import END, Tokenizer
 from pipelines.text.word_tokenizer import UNKNOWN, WordTokenizer
 

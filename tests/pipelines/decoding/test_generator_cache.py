@@ -1,7 +1,7 @@
 from dataclasses import dataclass, replace
 
 from pipelines.commands import options
-from pipelines.decoding.generation import Generators
+from pipelines.decoding.generator_cache import Generators
 
 
 @dataclass(frozen=True, kw_only=True)

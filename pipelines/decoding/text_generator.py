@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipelines.decoding import text_decoding
-from pipelines.decoding.generation import Generators
+from pipelines.decoding.generator_cache import Generators
 from pipelines.decoding.result import Alternative, Result
 from pipelines.text.tokenizer import cut
 
