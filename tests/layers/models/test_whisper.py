@@ -281,7 +281,7 @@ LOAD = """
 import sys
 import layers
 import keras, numpy as np
-from pipelines.decoding import Generator
+from pipelines.decoding.generator import Generator
 data = np.load(sys.argv[2])
 model = keras.saving.load_model(sys.argv[1])
 inputs = {"features": data["features"], "tokens": data["tokens"]}
