@@ -74,10 +74,11 @@ class Utterances:
         """Utterances of paths, arrays of samples, or lines with `file_name`; see `Recordings`."""
         rows, sources = [], []
         for each in inputs:
-            is_path = isinstance(each, str | Path)
-            row = each if isinstance(each, dict) else {"file_name": str(each) if is_path else ""}
-            rows.append(row)
-            sources.append(each if isinstance(each, np.ndarray) else row["file_name"])
+            if isinstance(each, str | Path):
+                each = {"file_name": str(each)}
+            is_row = isinstance(each, dict)
+            rows.append(each if is_row else {"file_name": ""})
+            sources.append(each["file_name"] if is_row else each)
         return cls(rows, Recordings(sources, **memory))
 
     def readable(self):

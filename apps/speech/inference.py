@@ -5,8 +5,6 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 import layers
 from apps.speech import config as configuration
 from apps.speech import data, maps
@@ -124,9 +122,8 @@ class Recognizer:
             UserError: A file is missing or is no audio.
         """
         config = dataclasses.replace(self.config, **decoding)
-        alone = isinstance(inputs, str | Path | dict)
-        alone = alone or (isinstance(inputs, np.ndarray) and inputs.ndim == 1)
         if not isinstance(inputs, data.Utterances):
+            alone = isinstance(inputs, str | Path | dict) or getattr(inputs, "ndim", 0) == 1
             inputs = data.Utterances.of([inputs] if alone else inputs)
         if alternatives is None:
             alternatives = config.beams - 1 if config.method != "ctc" else 0
