@@ -38,7 +38,7 @@ def pytest_xdist_make_scheduler(config, log):
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             path = Path(nodeid.partition("::")[0])
-            return str(path.parent if path.is_relative_to("tests/apps") else path)
+            return "/".join(path.parts[:3]) if path.is_relative_to("tests/apps") else str(path)
 
     return Scheduling(config, log)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-import apps.captioning.model  # noqa: F401
+import layers  # noqa: F401
 from apps.captioning import data, maps
 from apps.captioning.config import Config
 from pipelines.builtin import scenes
@@ -177,7 +177,7 @@ class Captioner:
         """Captions images and compares with the captions that people wrote.
 
         Args:
-            rows: Of `data.read`, or a `data.Split` that is open already.
+            rows: Images with their `captions`, as of `data.read`, or an opened `data.Split`.
             report: A `pipelines.commands.runs.Report` to write metrics, captions and maps to.
             **decoding: Fields of the configuration to replace.
 
@@ -187,7 +187,7 @@ class Captioner:
         config = dataclasses.replace(self.config, **decoding)
         split = rows
         if not isinstance(rows, data.Split):
-            split = data.open_split(rows, config, backbone=self.backbone)
+            split = data.open_split(image_files.as_rows(rows), config, backbone=self.backbone)
         results = self._describe(split, config)
         texts = [result.text for result in results]
         metrics = captions.score(texts, split.references)

@@ -32,7 +32,7 @@ def main(arguments, config, rows):
         print("" if row is None else next(lines))
     if cut := sum(result.truncated for result in results):
         room = config.max_length - 2
-        print(f"{cut:,} of {len(results):,} texts cut to {room} tokens", file=sys.stderr)
+        print(f"{cut:,} of {len(results):,} texts truncated to {room} tokens", file=sys.stderr)
     print(f"attention maps: {maps.draw(output, reader, results)}", file=sys.stderr)
 
 

@@ -136,4 +136,4 @@ def print_lines(results, inputs, max_source):
         print(" ".join(result.text.split()))
     if cut_short := sum(result.truncated for result in results):
         whole = f"{cut_short:,} of {len(results):,} {inputs}"
-        print(f"{whole} cut to {max_source} tokens", file=sys.stderr)
+        print(f"{whole} truncated to {max_source} tokens", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Pictures: any file that Pillow reads, to pixels of one size."""
+"""Images: any file that Pillow reads, to pixels of one size."""
 
 import contextlib
 import itertools
@@ -26,10 +26,10 @@ Source = str | Path | BinaryIO | np.ndarray
 
 
 def load(source: Source, size: int, channels: int = 3) -> np.ndarray:
-    """Reads a picture in any format and mode that Pillow knows.
+    """Reads an image in any format and mode that Pillow knows.
 
-    The EXIF orientation is applied, deep greys are scaled to 8 bits, a transparent picture is laid
-    over white, and of an animation the first frame is taken. The whole picture is kept: its aspect
+    The EXIF orientation is applied, deep greys are scaled to 8 bits, a transparent image is laid
+    over white, and of an animation the first frame is taken. The whole image is kept: its aspect
     ratio is not, so that places in it stay places in the result.
 
     Args:
@@ -41,33 +41,33 @@ def load(source: Source, size: int, channels: int = 3) -> np.ndarray:
         Pixels `(size, size, channels)`, uint8.
 
     Raises:
-        UserError: The file is missing, empty, damaged or not a picture.
+        UserError: The file is missing, empty, damaged or not an image.
     """
     try:
-        with _open(source) as picture:
+        with _open(source) as image:
             # A large JPEG is decoded at a half, quarter or eighth of its size: much faster.
-            picture.draft(None, (2 * size, 2 * size))
-            _turn_upright(picture)
-            picture = _to_rgb(picture).convert("L" if channels == 1 else "RGB")
-            picture = picture.resize((size, size), Image.Resampling.BILINEAR)
-            return np.asarray(picture).reshape(size, size, channels)
+            image.draft(None, (2 * size, 2 * size))
+            _turn_upright(image)
+            image = _to_rgb(image).convert("L" if channels == 1 else "RGB")
+            image = image.resize((size, size), Image.Resampling.BILINEAR)
+            return np.asarray(image).reshape(size, size, channels)
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them raise.
         reason = _reason(error, source)
         raise UserError(f"cannot read {_name(source)} as an image: {reason}") from error
 
 
 def dimensions(file: str | Path) -> tuple[int, int]:
-    """Returns width and height of a picture, as `load` turns it, from its header alone."""
-    with Image.open(file) as picture:
-        _turn_upright(picture)
-        return picture.size
+    """Returns width and height of an image, as `load` turns it, from its header alone."""
+    with Image.open(file) as image:
+        _turn_upright(image)
+        return image.size
 
 
 def count_channels(files: Iterable[str | Path]) -> int:
-    """Returns 1 if all pictures that can be read are kept as grey ones, else 3."""
+    """Returns 1 if all images that can be read are kept as grey ones, else 3."""
     for file in files:
-        with contextlib.suppress(Exception), Image.open(file) as picture:
-            if picture.mode not in _GREY_MODES and not picture.mode.startswith("I;"):
+        with contextlib.suppress(Exception), Image.open(file) as image:
+            if image.mode not in _GREY_MODES and not image.mode.startswith("I;"):
                 return 3
     return 1
 
@@ -79,7 +79,7 @@ def endings() -> set[str]:
 
 
 def find(path: str | Path) -> list[Path]:
-    """Returns the picture itself, or all files of a folder that look like pictures.
+    """Returns the image itself, or all files of a folder that look like images.
 
     Raises:
         UserError: There is none, or the name of one is not in UTF-8.
@@ -99,10 +99,10 @@ def find(path: str | Path) -> list[Path]:
 
 
 def as_rows(inputs) -> list[dict]:
-    """Returns pictures as rows of a data set, each with what `load` reads as its `path`.
+    """Returns images as rows of a data set, each with what `load` reads as its `path`.
 
     Args:
-        inputs: Pictures, or rows with a `path` or at least a `file_name`. One alone is taken too.
+        inputs: Images, or rows with a `path` or at least a `file_name`. One alone is taken too.
     """
     alone = isinstance(inputs, str | Path | Mapping) or getattr(inputs, "ndim", None) in (2, 3)
     return [
@@ -118,22 +118,22 @@ def batches(
     channels: int = 3,
     skipped: list[tuple[int, UserError]] | None = None,
 ) -> Iterator[tuple[list[int], np.ndarray]]:
-    """Reads pictures in threads, ahead of whoever takes them.
+    """Reads images in threads, ahead of whoever takes them.
 
     Args:
         sources: What to read, as for `load`.
         size: Width and height of the results.
-        batch_size: Pictures in a batch; the last one has what is left.
+        batch_size: Images in a batch; the last one has what is left.
         channels: As for `load`.
-        skipped: Takes position and error of each picture that cannot be read. Without it, the
+        skipped: Takes position and error of each image that cannot be read. Without it, the
             first of them is an error.
 
     Yields:
-        Positions in `sources` and the pixels there, uint8 `(b, size, size, channels)`; pictures
+        Positions in `sources` and the pixels there, uint8 `(b, size, size, channels)`; images
         that cannot be read are left out.
 
     Raises:
-        UserError: A picture cannot be read, and there is no `skipped`.
+        UserError: An image cannot be read, and there is no `skipped`.
     """
 
     def kept():
@@ -158,7 +158,7 @@ def cached_pixels(
     cache_dir: str | Path | None = None,
     channels: int = 3,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Reads pictures once and keeps their pixels on disk.
+    """Reads images once and keeps their pixels on disk.
 
     Args:
         files: The files to read.
@@ -201,7 +201,7 @@ def readable(files: Sequence[str | Path], rows: np.ndarray) -> np.ndarray:
 def _in_threads(
     sources: Iterable[Source], size: int, channels: int, ahead: int
 ) -> Iterator[np.ndarray | UserError]:
-    """Yields the pixels of each picture in order, the error of an unreadable one."""
+    """Yields the pixels of each image in order, the error of an unreadable one."""
 
     def read(source: Source) -> np.ndarray | UserError:
         try:
@@ -233,29 +233,29 @@ def _name(source: Source) -> str | Path:
     return source if isinstance(source, str | Path) else getattr(source, "name", "the image")
 
 
-def _turn_upright(picture: Image.Image) -> None:
-    # Many a camera writes EXIF data that cannot be parsed; its picture is good all the same.
+def _turn_upright(image: Image.Image) -> None:
+    # Many a camera writes EXIF data that cannot be parsed; its image is good all the same.
     with contextlib.suppress(Exception):
-        ImageOps.exif_transpose(picture, in_place=True)
+        ImageOps.exif_transpose(image, in_place=True)
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
-        return Image.fromarray(_to_8_bits(np.asarray(picture))).convert("RGB")
-    if picture.mode == "LAB":
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        return Image.fromarray(_to_8_bits(np.asarray(image))).convert("RGB")
+    if image.mode == "LAB":
         lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(picture, lab, rgb, outputMode="RGB")
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        return Image.alpha_composite(white, picture).convert("RGB")
-    return picture.convert("RGB")
+        return ImageCms.profileToProfile(image, lab, rgb, outputMode="RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
 
 
 def _to_8_bits(grey: np.ndarray) -> np.ndarray:
     """Scales greys of any depth to 0..255, by the range that their type and values tell.
 
-    16-bit values go by their type, so a dark picture stays dark. Wider types carry any range: 0 to
+    16-bit values go by their type, so a dark image stays dark. Wider types carry any range: 0 to
     1 (floats), 0 to 255 and 0 to 65535 are taken as such, any other from its least to its greatest.
     """
     low, high = 0.0, 65535.0

@@ -21,7 +21,7 @@ HELP = """
 import sys
 from apps.{application} import {command}
 slow = ("tensorflow", "keras", "jax", "torch", "numpy", "sacrebleu", "rouge_score", "nltk", "babel",
-        "tokenizers", "librosa", "jiwer", "sklearn", "PIL")
+        "tokenizers", "librosa", "jiwer", "sklearn", "PIL", "matplotlib")
 try:
     {command}.main(["--help"])
 finally:

@@ -4,7 +4,9 @@ import contextlib
 import importlib
 import io
 import json
+import re
 import shutil
+import textwrap
 
 import pytest
 
@@ -56,3 +58,25 @@ def assert_answers_as_before(application, name, inference, inputs, folder):
             words = [[word, round(start, 2), round(end, 2)] for word, start, end in result.words]
             assert words == answer["words"]
         assert result.attention.weights.min() >= 0
+
+
+def assert_example_runs(application, name, inference, folder):
+    """The example in the class's docstring runs as it stands, and draws a map.
+
+    Args:
+        application: Name of the application.
+        name: Name of the old run that is the latest.
+        inference: The application's class.
+        folder: Where to work.
+    """
+    latest = shutil.copytree(RUNS / name, folder / "runs" / application / "latest")
+    for suffix, wanted in ((".png", "photo.jpg"), (".wav", "recording.wav")):
+        for found in sorted((latest / "inputs").glob(f"*{suffix}"))[:1]:
+            shutil.copy(found, folder / wanted)
+    (example,) = re.findall(r"```python\n(.*?)```", inference.__doc__, re.DOTALL)
+    out = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out):
+        exec(textwrap.dedent(example), {inference.__name__: inference})
+    assert out.getvalue().strip()
+    (saved,) = folder.glob("map.*")
+    assert saved.stat().st_size > 1000

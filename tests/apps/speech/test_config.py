@@ -1,10 +1,7 @@
 """Flags, what they resolve to, and that --help needs no TensorFlow."""
 
 import json
-import os
-import subprocess
-import sys
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -12,35 +9,11 @@ import pytest
 from apps.speech.config import PRESETS, Config, Evaluation, Prediction, configure, find, pretrained
 from pipelines.commands import flags
 from pipelines.commands.errors import UserError
-from tests.apps.commands import ROOT
-
-COMMANDS = {"train": Config, "evaluate": Evaluation, "predict": Prediction}
-
-HELP = """
-import sys
-from apps.speech import {command}
-try:
-    {command}.main(["--help"])
-finally:
-    slow = ("tensorflow", "keras", "numpy", "librosa", "matplotlib", "tokenizers")
-    print("imported", *(name for name in slow if name in sys.modules))
-"""
+from tests.apps.contract import Help
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_is_light_and_documents_every_field(command):
-    result = subprocess.run(
-        [sys.executable, "-c", HELP.format(command=command)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
-        capture_output=True,
-        text=True,
-    )
-    assert (result.returncode, result.stderr) == (0, "")
-    *text, imported = result.stdout.splitlines()
-    assert imported == "imported"
-    words = " ".join(text).replace(",", " ").split()
-    for field in fields(COMMANDS[command]):
-        assert f"--{field.name.replace('_', '-')}" in words, field.name
+class TestHelp(Help):
+    application = "speech"
 
 
 def test_a_configuration_survives_json():

@@ -47,7 +47,7 @@ def learn(steps=150, learning_rate=5e-3, **flags):
     inputs = {"features": features, "frames": frames, "tokens": tokens[:, :-1]}
     labels = {name: labels[name] for name in network.heads}
     batches = tf.data.Dataset.from_tensors((inputs, labels)).repeat()
-    network.fit(batches, steps_per_epoch=steps, verbose=0)
+    network.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
     front_end = LogMels(scale, config.max_seconds)
     return Recognizer(network, units, front_end, config), samples, texts
 

@@ -136,7 +136,7 @@ def test_ctrl_c_ends_training_with_one_line(tones_folder, tmp_path):
         {"encoder": "lstm", "decoder": "rnn", "speed_perturbation": True, "noise": True},
         {"decoder": "none", "position": "relative", "time_masks": 1, "time_warp": 2},
         {"encoder": "transformer", "ctc_weight": 0.0, "units": "character", "ema": 0.9},
-        {"precision": "bfloat16"},
+        {"precision": "bfloat16", "steps_per_execution": 3},
         {"precision": "float16"},
     ],
     ids=["lstm-rnn", "ctc", "attention", "bfloat16", "float16"],

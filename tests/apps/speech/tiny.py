@@ -32,6 +32,7 @@ SETTINGS = {
     "beams": 2,
     "seconds_per_batch": 8.0,
     "epochs": 2,
+    "steps_per_execution": 1,  # Each is traced anew.
     "warmup_steps": 2,
     "learning_rate": 0.01,
     "speed_perturbation": False,
@@ -56,24 +57,29 @@ def sing(words, seconds=0.2):
     return np.concatenate(parts).astype("float32"), starts
 
 
-def melodies(count, seed=0, longest=6):
+def melodies(count, seed=0, shortest=2, longest=6):
     """Lists of notes, no two the same."""
     rng, found = np.random.default_rng(seed), {}
     while len(found) < count:
-        melody = tuple(rng.choice(list(NOTES), rng.integers(2, longest + 1)).tolist())
+        melody = tuple(rng.choice(list(NOTES), rng.integers(shortest, longest + 1)).tolist())
         found[melody] = None
     return list(found)
 
 
 def write_tones(folder, train=23, validation=3, test=3):
-    """A data set in the open layout."""
+    """A data set in the open layout.
+
+    All lengths differ a little, so that batches are padded, and have one shape: each further one is
+    a computation that is traced anew.
+    """
     counts = {"train": train, "validation": validation, "test": test}
-    words = iter(melodies(sum(counts.values()), longest=3))
+    words = iter(melodies(sum(counts.values()), shortest=3, longest=3))
     for split, count in counts.items():
         rows = []
         for number in range(count):
             melody, name = next(words), f"{split}_{number}.flac"
-            soundfile.write(folder / name, sing(melody)[0], RATE)
+            samples = np.pad(sing(melody)[0], (0, number % 5 * RATE // 100))
+            soundfile.write(folder / name, samples, RATE)
             rows.append({"file_name": name, "text": " ".join(melody)})
         write_lines(folder / f"{split}.jsonl", rows)
     return folder

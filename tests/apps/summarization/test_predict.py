@@ -65,7 +65,7 @@ def test_as_many_lines_as_documents(trained, summarize, tmp_path):
     tiny.write_lines(path, rows)
     out, said, folder = summarize(path)
     assert len(out) == len(rows)
-    assert said == ["2 of 8 documents cut to 40 tokens"]
+    assert said == ["2 of 8 documents truncated to 40 tokens"]
     assert out[:4] == [lines[0]["generated"], "", lines[1]["generated"], ""]
     assert out[6] == out[7]
     maps = attention_maps.load_npz(folder / "maps.npz")

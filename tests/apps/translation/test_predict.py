@@ -67,7 +67,7 @@ def test_any_script_and_any_length_is_a_line(translate, tmp_path):
     path.write_text("\n".join(lines), "utf-8")
     out, err = translate(path)
     assert len(out) == len(lines) and all(out)
-    assert err[0] == "1 of 6 lines cut to 64 tokens"
+    assert err[0] == "1 of 6 lines truncated to 64 tokens"
     assert err[1:] == [f"attention maps: {tmp_path / 'maps' / 'index.html'}"]
     page = (tmp_path / "maps" / "index.html").read_text("utf-8")
     for line in lines[:2]:

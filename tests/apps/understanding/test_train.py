@@ -118,7 +118,7 @@ class TestPredict:
         asked = tiny.flags(run=run, input=tmp_path / "lines.txt")
         result = tiny.finish("predict", *asked, folder=tmp_path)
         page = run / "predictions" / "index.html"
-        said = ["1 of 2 texts cut to 94 tokens", f"attention maps: {page}"]
+        said = ["1 of 2 texts truncated to 94 tokens", f"attention maps: {page}"]
         assert (result.status, result.err.splitlines()) == (0, said)
         lines = result.out.splitlines()
         assert len(lines) == 3 and lines[1] == "" and page.is_file()

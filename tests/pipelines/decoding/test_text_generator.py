@@ -124,4 +124,4 @@ def test_each_text_is_one_line_and_what_was_cut_is_said(capsys):
     print_lines([make("a\n b\u2028c"), make("")], "documents", 40)
     assert capsys.readouterr() == ("a b c\n\n", "")
     print_lines([make("a", truncated=True)] * 1_000 + [make("b")] * 2, "documents", 40)
-    assert capsys.readouterr().err == "1,000 of 1,002 documents cut to 40 tokens\n"
+    assert capsys.readouterr().err == "1,000 of 1,002 documents truncated to 40 tokens\n"
