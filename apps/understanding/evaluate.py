@@ -13,10 +13,10 @@ def main(arguments, config):
     from apps.understanding import data
     from apps.understanding.inference import Reader
 
-    reader, split, wanted = Reader.load(arguments.run, config), arguments.split, ()
-    if reader.task.has_baseline and arguments.dataset is None:
-        wanted = ("train",)
-    splits = data.read(config, (*wanted, split))
+    reader, split = Reader.load(arguments.run, config), arguments.split
+    # A baseline is made of the training rows of the run, not of another data set.
+    with_training = reader.task.has_baseline and arguments.dataset is None
+    splits = data.read(config, ("train", split) if with_training else (split,))
     reader.task.report_unknown(splits[split], split, reader.classes)
     report = runs.Report(Path(arguments.run), config.dataset, split)
     reader.evaluate(splits[split], report, training=splits.get("train"))

@@ -1,4 +1,4 @@
-"""The tasks by name: whatever differs between them is in this folder, and chosen here alone."""
+"""The tasks by name; whatever differs between them is in this folder."""
 
 from apps.understanding.tasks.ner import EntityRecognition
 from apps.understanding.tasks.qa import QuestionAnswering
