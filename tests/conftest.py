@@ -1,11 +1,21 @@
 """A quiet, hermetic environment for every test and for the commands that tests start."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from pipelines.commands.mechanisms import MECHANISMS
+
 ROOT = Path(__file__).parent.parent
+# Cases of one test that `make test` runs, and of one that each mechanism has to pass.
+MOST_CASES, MOST_OF_A_MECHANISM = 3, 2
+# Learning takes long: one of each family is enough for `make test`.
+LEARNING = re.compile(
+    r"test_learns_three_sequences_by_heart\[(?!transformer-multi_head|recurrent-additive)|"
+    r"::TestMechanisms::test_training_lowers_the_loss\[(?!additive|multi_head|local)"
+)
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -44,11 +54,41 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_collection_modifyitems(items):
-    """On TensorFlow, what applications prove for the other backends is slow.
+    """Marks as slow what `make test` leaves to `make test-all`, besides what is marked in place.
 
-    There the commands train, save and load the same models.
+    On TensorFlow that is what applications prove for the other backends: there the commands train,
+    save and load the same models. And of a test of layers or pipelines with many cases, those
+    between the ones that are spread evenly over them.
     """
     if os.environ["KERAS_BACKEND"] == "tensorflow":
         for item in items:
             if "backends" in item.name and (ROOT / "tests" / "apps") in item.path.parents:
                 item.add_marker(pytest.mark.slow)
+    groups = {}
+    for item in items:
+        if LEARNING.search(item.nodeid):
+            item.add_marker(pytest.mark.slow)
+        in_samples = item.path.relative_to(ROOT).parts[1] in ("layers", "pipelines")
+        if in_samples and item.get_closest_marker("slow") is None:
+            groups.setdefault((item.path, item.originalname, item.cls, mechanism(item)), []).append(
+                item
+            )
+    for (*_, name), cases in groups.items():
+        fast = spread(len(cases), MOST_CASES if name is None else MOST_OF_A_MECHANISM)
+        for number, item in enumerate(cases):
+            if number not in fast:
+                item.add_marker(pytest.mark.slow)
+
+
+def mechanism(item):
+    """The name of the attention mechanism that a case is about, if it is one of the registry."""
+    values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    names = (getattr(value, "name", value) for value in values)
+    return next((name for name in names if isinstance(name, str) and name in MECHANISMS), None)
+
+
+def spread(count, most):
+    """So many numbers below `count`, evenly, the first and the last among them."""
+    if count <= most:
+        return range(count)
+    return {round(place * (count - 1) / (most - 1)) for place in range(most)}

@@ -112,18 +112,14 @@ class _Flag:
     @property
     def choices(self) -> list[str]:
         """The values it takes, in the order of `--help`; none where it takes any of a type."""
-        return [
-            str(choice)
-            for choice in typing.get_args(self.kind)
-            if typing.get_origin(self.kind) is Literal and choice is not None
-        ]
+        return [str(choice) for choice in _literals(self.kind) if choice is not None]
 
     def field(self, default: Any) -> tuple[str, Any, Any]:
         """What `make_dataclass` is to make of it."""
         import tyro
 
         options: dict[str, Any] = {"help": self.help}
-        if self.optional or self.choices:
+        if self.optional or typing.get_origin(self.kind) is Literal:
             options["metavar"] = self._metavar()
         if default is None:
             options["help_behavior_hint"] = self.where_none
@@ -182,6 +178,13 @@ def _with_truth(argv, flags) -> list[str]:
         given = following in ("True", "False", "None")
         words += [word] if given else spelled.get(word, [word])
     return words
+
+
+def _literals(kind) -> list[Any]:
+    """The values of a `Literal`, or of those within a type such as `tuple[Literal[...], ...]`."""
+    if typing.get_origin(kind) is Literal:
+        return list(typing.get_args(kind))
+    return [value for part in typing.get_args(kind) for value in _literals(part)]
 
 
 def _without_none(kind) -> tuple[Any, bool]:

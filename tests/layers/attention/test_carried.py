@@ -142,6 +142,7 @@ for path in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_all_load_in_a_fresh_process(tmp_path):
     paths = []
     for name in LAYERS:

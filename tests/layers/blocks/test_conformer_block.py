@@ -264,6 +264,7 @@ def test_xla_equals_eager():
         close(one, other)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss():
     keras.utils.set_random_seed(0)
     x = keras.Input((T, D))

@@ -328,6 +328,7 @@ def test_gradients_equal_those_of_the_steps_taken_singly(input_feeding):
         assert expected.any()
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_with_dropout_in_cell_and_attention():
     keras.utils.set_random_seed(0)
     layer = AttentionRNN(

@@ -366,6 +366,7 @@ def repetition(weights):
     return ops.mean(ops.sum(ops.minimum(weights, before), axis=-1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", [AdditiveAttention, CoverageAttention])
 def test_coverage_lets_attention_learn_not_to_repeat_itself(attention):
     """Queries that are all alike repeat themselves, unless they know what was said before."""

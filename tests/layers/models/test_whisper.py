@@ -293,13 +293,8 @@ print("loaded", model.count_params())
 """
 
 
-@pytest.mark.parametrize(
-    "backend",
-    [
-        pytest.param(name, marks=() if name == BACKEND else pytest.mark.slow)
-        for name in ("tensorflow", "jax", "torch")
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_a_saved_model_decodes_alike_in_a_fresh_process_on_any_backend(backend, tmp_path):
     if backend != BACKEND and importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
