@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(items):
     """Marks as slow what `make test` leaves to `make test-all`, besides what is marked in place.
 
     On TensorFlow that is what applications prove for the other backends: there the commands train,
-    save and load the same models. And of a test of layers or pipelines with many cases, those
+    save and load the same models. And of a test of the layers with many cases, those
     between the ones that are spread evenly over them.
     """
     if os.environ["KERAS_BACKEND"] == "tensorflow":
@@ -68,8 +68,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if LEARNING.search(item.nodeid):
             item.add_marker(pytest.mark.slow)
-        in_samples = item.path.relative_to(ROOT).parts[1] in ("layers", "pipelines")
-        if in_samples and item.get_closest_marker("slow") is None:
+        of_layers = item.path.relative_to(ROOT).parts[1] == "layers"
+        if of_layers and item.get_closest_marker("slow") is None:
             groups.setdefault((item.path, item.originalname, item.cls, mechanism(item)), []).append(
                 item
             )

@@ -1,6 +1,7 @@
 """What may import what, read from the source of every module."""
 
 import ast
+import functools
 import sys
 from collections import Counter
 from pathlib import Path
@@ -23,6 +24,7 @@ FOLDERS = ("layers", "pipelines", "apps", "benchmarks", "tests")
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 
 
+@functools.cache
 def imported(path):
     """The absolute names that a module imports, as written: `apps.captioning.model`."""
     names = set()
@@ -39,12 +41,13 @@ def module_of(path):
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+@functools.cache
 def dependencies():
     """For each module the modules it imports, inside functions too; packages stand for no one."""
     modules = {module_of(path): path for path in SOURCES if path.name != "__init__.py"}
     found = {}
     for name, path in modules.items():
-        names = imported(path)
+        names = set(imported(path))
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.level:
                 base = ".".join(name.split(".")[: -node.level])

@@ -265,6 +265,7 @@ def test_an_interrupted_run_ends_with_one_line_and_keeps_what_it_has(tmp_path):
     assert (tmp_path / "layers.md").is_file() and (tmp_path / "layers.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_worker_that_fails_says_why_and_ends():
     slow, broken = (workers.Worker(name, CONFIG, torch=False) for name in ("luong_dot", "nobody"))
     with pytest.raises(workers.WorkerError, match=r"^over 0.001 s$"):
