@@ -195,6 +195,7 @@ SHORT = {**tiny.SETTINGS, "epochs": 1, "flip": True, "max_train": 16}
 
 
 class TestBackbone:
+    @pytest.mark.slow
     def test_frozen(self, network, scenes_folder, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         backbone = shutil.copy(network, tmp_path / "pretrained.keras")

@@ -92,6 +92,7 @@ def tuned(preset, tones_folder, tmp_path_factory):
     return folder / "runs/speech/tiny"
 
 
+@pytest.mark.slow
 def test_training_leaves_a_run_like_any_other(tuned, preset, tones_folder, elsewhere, capsys):
     expected = {"config.json", "model.keras", "tokenizer.json", "audio_converter.json", "maps"}
     expected |= {"history.csv", "metrics.json", "transcripts_test.jsonl", "tensorboard"}

@@ -123,6 +123,7 @@ class TestRun:
 
 
 class TestEvaluate:
+    @pytest.mark.slow
     def test_gives_the_same_numbers_in_another_process(self, trained, copied):
         before = read_json(trained.run / "metrics.json")
         (copied / "translations_test.jsonl").unlink()
