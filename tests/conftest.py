@@ -1,5 +1,6 @@
 """A quiet, hermetic environment for every test and for the commands that tests start."""
 
+import gc
 import os
 import re
 from pathlib import Path
@@ -10,12 +11,16 @@ from pipelines.commands.mechanisms import MECHANISMS
 
 ROOT = Path(__file__).parent.parent
 # Cases of one test that `make test` runs, and of one that each mechanism has to pass.
-MOST_CASES, MOST_OF_A_MECHANISM = 3, 2
-# Learning takes long: one of each family is enough for `make test`.
-LEARNING = re.compile(
-    r"test_learns_three_sequences_by_heart\[(?!transformer-multi_head|recurrent-additive)|"
-    r"::TestMechanisms::test_training_lowers_the_loss\[(?!additive|multi_head|local)"
+MOST_CASES, MOST_OF_A_MECHANISM = 2, 2
+# What takes long of whole models. On TensorFlow the commands of the applications train, compile,
+# save and load the same ones; `make test-backends` proves it here on JAX and PyTorch.
+MODELS = re.compile(
+    r"tests/layers/(models|blocks|aligned)/.*"
+    r"(train|learn|saved_model|comes_back|from_a_file|files_of|xla|compile|fit_)"
 )
+
+# The graphs of TensorFlow are many objects that stay: looking through them for garbage takes time.
+gc.set_threshold(50_000, 20, 100)
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -56,18 +61,17 @@ def pytest_xdist_make_scheduler(config, log):
 def pytest_collection_modifyitems(items):
     """Marks as slow what `make test` leaves to `make test-all`, besides what is marked in place.
 
-    On TensorFlow that is what applications prove for the other backends: there the commands train,
-    save and load the same models. And of a test of the layers with many cases, those
+    On TensorFlow that is what models and applications prove for the other backends, as the commands
+    train, save and load the same models there. And of a test of the layers with many cases, those
     between the ones that are spread evenly over them.
     """
     if os.environ["KERAS_BACKEND"] == "tensorflow":
         for item in items:
-            if "backends" in item.name and (ROOT / "tests" / "apps") in item.path.parents:
+            of_apps = "backends" in item.name and (ROOT / "tests" / "apps") in item.path.parents
+            if of_apps or MODELS.search(item.nodeid):
                 item.add_marker(pytest.mark.slow)
     groups = {}
     for item in items:
-        if LEARNING.search(item.nodeid):
-            item.add_marker(pytest.mark.slow)
         of_layers = item.path.relative_to(ROOT).parts[1] == "layers"
         if of_layers and item.get_closest_marker("slow") is None:
             groups.setdefault((item.path, item.originalname, item.cls, mechanism(item)), []).append(

@@ -25,10 +25,16 @@ SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*
 
 
 @functools.cache
+def tree(path):
+    """The syntax of a module."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
 def imported(path):
     """The absolute names that a module imports, as written: `apps.captioning.model`."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -48,7 +54,7 @@ def dependencies():
     found = {}
     for name, path in modules.items():
         names = set(imported(path))
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.ImportFrom) and node.level:
                 base = ".".join(name.split(".")[: -node.level])
                 target = f"{base}.{node.module}" if node.module else base

@@ -216,6 +216,7 @@ def test_help_is_quick_and_imports_no_tensorflow():
     assert time.perf_counter() - started < 5
 
 
+@pytest.mark.slow
 def test_a_small_run(tmp_path, capsys):
     (tmp_path / "layers.md").write_text("of an earlier run")
     names = ["luong_dot", *(["torch dot product"] if HAS_TORCH else [])]

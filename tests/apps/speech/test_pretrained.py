@@ -114,6 +114,7 @@ def test_training_leaves_a_run_like_any_other(tuned, preset, tones_folder, elsew
     assert text == line["transcript"]
 
 
+@pytest.mark.slow
 def test_the_weights_are_those_of_the_preset_but_for_what_training_changed(tuned, pretrained):
     before, after = pretrained.model, Recognizer.load(tuned).model
     changed = {

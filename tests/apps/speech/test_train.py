@@ -104,6 +104,7 @@ class TestRun:
 
 
 class TestEvaluate:
+    @pytest.mark.slow
     def test_gives_the_same_numbers_again(self, trained, copied):
         before = read_json(trained.run / "metrics.json")
         shutil.rmtree(copied / "maps")

@@ -26,6 +26,7 @@ def translate(trained, tmp_path, capfd):
     return translate
 
 
+@pytest.mark.slow
 def test_from_the_command_line_by_a_pipe(copied, tmp_path):
     process = tiny.start("predict", "--run", copied, "--input", DATE, folder=tmp_path)
     out, err = process.communicate(timeout=300)

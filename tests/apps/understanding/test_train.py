@@ -112,7 +112,6 @@ def test_another_set_needs_no_training_split_and_its_labels_are_compared(copied,
 
 
 class TestPredict:
-    @pytest.mark.slow
     def test_a_label_for_each_line_in_another_process(self, copied, tmp_path):
         (tmp_path / "lines.txt").write_text(f"The soup was lovely .\n\nA 🙂 {'bus ' * 200}\n")
         run = copied("sentiment")

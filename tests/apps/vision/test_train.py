@@ -170,6 +170,7 @@ class TestGoingOn:
         monkeypatch.chdir(tmp_path)
         return tiny.write_classes(tmp_path / "set", {"red": 12, "green": 12})
 
+    @pytest.mark.slow
     def test_with_other_images_and_classes(self, trained, classifier, folder, tmp_path, capsys):
         settings = {"image_size": 16, "epochs": 1, "learning_rate": 1e-9}
         train.main(flags(dataset=folder, name="on", start=trained.run, **settings))

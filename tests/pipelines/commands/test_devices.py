@@ -24,6 +24,7 @@ def test_a_failed_import_shows_what_was_caught(capfd):
         assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_a_training_run_writes_nothing_to_standard_error(tmp_path):
     done = run_python(
         f"""
