@@ -17,6 +17,7 @@ MOST_CASES, MOST_OF_A_MECHANISM = 2, 2
 MODELS = re.compile(
     r"tests/layers/(models|blocks|aligned)/.*"
     r"(train|learn|saved_model|comes_back|from_a_file|files_of|xla|compile|fit_)"
+    r"|::TestMechanisms::test_training_lowers_the_loss\[(?!additive|multi_head)"
 )
 
 # The graphs of TensorFlow are many objects that stay: looking through them for garbage takes time.

@@ -75,6 +75,7 @@ def test_any_script_and_any_length_is_a_line(translate, tmp_path):
         assert line.split()[0] in page
 
 
+@pytest.mark.slow
 def test_sampling_follows_its_seed(translate):
     def sampled(seed):
         options = {"decode": "sample", "top_p": 1.0, "temperature": 5.0, "seed": seed}

@@ -184,7 +184,8 @@ def test_other_models_through_the_commands(folders, tmp_path, flags):
     assert (result.status, result.err) == (0, "")
 
 
-@pytest.mark.parametrize("task", ["sentiment", pytest.param("ner", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["sentiment", "ner"])
 def test_a_backbone_is_fine_tuned_and_comes_back(folders, tmp_path, monkeypatch, task):
     preset = tiny.write_preset(tmp_path / "preset")
     settings = {**tiny.SETTINGS, "epochs": 1, "backbone": preset, "max_length": 64}

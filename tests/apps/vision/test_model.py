@@ -124,7 +124,10 @@ class TestBackbone:
 
 @pytest.mark.parametrize(
     "form",
-    [pytest.param(f, marks=pytest.mark.slow) if f in ("mean", "attention") else f for f in FORMS],
+    [
+        pytest.param(f, marks=pytest.mark.slow) if f in ("mean", "attention", "token") else f
+        for f in FORMS
+    ],
 )
 def test_ten_images_are_learnt_by_heart(form):
     keras.utils.set_random_seed(0)

@@ -142,6 +142,7 @@ class TestEvaluate:
         for name, value in classifier.evaluate(rows).items():
             assert value == pytest.approx(best[f"val_{name}"], abs=1e-4)
 
+    @pytest.mark.slow
     def test_another_data_set_in_colour_with_mirrored_images(self, copied, tmp_path):
         folder = tiny.write_classes(tmp_path, {"red": 3, "green": 2}, ("train", "validation"))
         for split in ("train", "validation"):

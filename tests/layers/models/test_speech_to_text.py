@@ -133,7 +133,7 @@ def test_steps_say_what_the_whole_pass_says(decoder):
         close(step_weights, weights[:, index], 1e-4)
 
 
-@pytest.mark.parametrize("decoder", ["transformer", "rnn"])
+@pytest.mark.parametrize("decoder", [pytest.param("transformer", marks=pytest.mark.slow), "rnn"])
 def test_a_beam_decodes_each_utterance_as_it_does_alone(decoder):
     generator = Generator(build(decoder), 6, method="beam", beams=3)
     inputs = {key: data()[key] for key in ("features", "frames")}

@@ -193,6 +193,7 @@ def test_nothing_is_forbidden_unless_it_is_said():
     close(to_numpy(logits), to_numpy(model(inputs))[:, 0])
 
 
+@pytest.mark.slow
 def test_beam_search_keeps_the_best_of_all_sequences():
     model, features = build(), data()["features"]
     generator = Generator(model, 2, method="beam", beams=V * V, length_penalty=0.0)

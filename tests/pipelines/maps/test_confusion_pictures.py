@@ -23,7 +23,9 @@ def test_the_most_frequent_confusions_come_first():
     assert confusions(np.eye(3, dtype=int), 9) == []
 
 
-@pytest.mark.parametrize("classes", [1, 2, 10, 100, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "classes", [1, 2, 10, *(pytest.param(n, marks=pytest.mark.slow) for n in (100, 200))]
+)
 def test_any_number_of_classes(classes, tmp_path, caplog):
     matrix = np.random.default_rng(0).integers(0, 3, (classes, classes))
     names = [f"$cat_{i}$ 小さな 犬 with a long name"[: 5 + i % 30] for i in range(classes)]
