@@ -43,7 +43,9 @@ def learn(steps=150, learning_rate=5e-3, **flags):
     labels = {"ctc": pad([each[1:-1] for each in ids], 6), "attention": tokens[:, 1:]}
     objective = model.objective(replace(config, label_smoothing=0.0))
     optimizer_ = optimizer.make_optimizer(learning_rate, steps, 10)
-    network.compile(optimizer_, steps_per_execution=10, **objective)
+    # Fewer returns to Python, which PyTorch does not have.
+    at_once = 1 if keras.backend.backend() == "torch" else 10
+    network.compile(optimizer_, steps_per_execution=at_once, **objective)
     inputs = {"features": features, "frames": frames, "tokens": tokens[:, :-1]}
     labels = {name: labels[name] for name in network.heads}
     batches = tf.data.Dataset.from_tensors((inputs, labels)).repeat()
