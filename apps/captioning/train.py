@@ -26,7 +26,7 @@ def main(config):
 
     run.create(captioner, f"{len(training.rows):,} training images", f"{tokens:,} tokens")
     if config.learns_concepts_first:
-        learn_concepts(network, training, groups, config)
+        learn_concepts(run, network, data.concept_batches(training, groups, config))
     loss = TokenCrossentropy(config.label_smoothing)
     fitting.compile_model(network, config, batches, loss=loss)
     network.fit(
@@ -42,25 +42,15 @@ def main(config):
     Captioner.load(run.folder, config).evaluate(rows["test"], report)
 
 
-def learn_concepts(network, split, groups, config):
+def learn_concepts(run, network, batches):
     """Teaches a new encoder what each cell holds, so that attention finds something to look for."""
     import layers
-    from apps.captioning import data
-    from pipelines.training import callbacks, optimizer
+    from pipelines.training import fitting
 
-    batches, epochs = data.concept_batches(split, groups, config), config.concept_epochs
+    config, epochs = run.config, run.config.concept_epochs
     detector = network.concept_detector()
-    steps = optimizer.compile_model(
-        detector, config, epochs, batches.steps, loss=layers.concept_loss
-    )
-    batch_size = batches.examples / batches.steps
-    detector.fit(
-        batches.dataset,
-        steps_per_epoch=steps,
-        epochs=epochs,
-        verbose=0,
-        callbacks=callbacks.show_progress(epochs, steps, batch_size, title="concepts"),
-    )
+    fitting.compile_model(detector, config, batches, epochs, loss=layers.concept_loss)
+    detector.fit(batches.dataset, **fitting.options(run, batches, epochs=epochs, stage="concepts"))
     # From here on its statistics stand, which the small batches of captions would only blur.
     network.encoder.freeze_statistics()
 

@@ -74,33 +74,37 @@ def compile_model(model, config, batches, epochs=None, **arguments):
     optimizer.compile_model(model, config, epochs or config.epochs, batches.steps, **arguments)
 
 
-def options(run, batches, *, score, monitor, epochs=None, stage=None):
+def options(run, batches, *, score=None, monitor=None, epochs=None, stage=None):
     """What `fit` is given besides its data.
 
     Args:
         run: The `Run`, its folder made.
         batches: The `Batches` that the model is fitted to.
         score: A function without arguments that evaluates the validation split: a dict of metrics.
+            `None` for a stage of which nothing is evaluated or saved.
         monitor: The metric that selects the best epoch, "-wer" if smaller is better.
         epochs: Of this call; by default those of the configuration.
-        stage: What to call a later stage of the same run, which has a history of its own.
+        stage: What to call another stage of the same run, which has a history of its own.
     """
     config, epochs = run.config, epochs or run.config.epochs
     steps, _ = optimizer.whole_executions(batches.steps, config.steps_per_execution)
-    return {
-        "steps_per_epoch": steps,
-        "epochs": epochs,
-        "verbose": 0,
-        "callbacks": callbacks.make_callbacks(
+    shown = {"epochs": epochs, "steps": steps, "batch_size": batches.examples / batches.steps}
+    if score is None:
+        chosen = callbacks.show_progress(**shown, title=stage or "epoch")
+    else:
+        chosen = callbacks.make_callbacks(
             run.folder,
-            epochs=epochs,
-            steps=steps,
-            batch_size=batches.examples / batches.steps,
+            **shown,
             evaluate=score,
             monitor=monitor,
             patience=config.patience,
             averaged=config.ema > 0,
             stage=stage,
             monitor_flag=hasattr(config, "monitor"),
-        ),
+        )
+    return {
+        "steps_per_epoch": steps,
+        "epochs": epochs,
+        "verbose": 0,
+        "callbacks": list(chosen),
     }

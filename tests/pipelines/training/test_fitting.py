@@ -95,6 +95,20 @@ def test_a_stage_has_a_history_of_its_own_and_epochs_of_its_own():
     assert not (run.folder / "history.csv").exists()
 
 
+def test_a_stage_that_nothing_is_evaluated_of_is_shown_and_leaves_no_file(capsys):
+    run = fitting.start("numbers", Config(epochs=5, name="one"))
+    trained, batches = Trained(), make_batches()
+    run.create(trained)
+    before = {path.name for path in run.folder.iterdir()}
+    fitting.compile_model(trained.model, run.config, batches, 2, loss="mse")
+    arguments = fitting.options(run, batches, epochs=2, stage="concepts")
+    trained.model.fit(batches.dataset, **arguments)
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split()[:2] for line in lines] == [["concepts", "1/2"], ["concepts", "2/2"]]
+    assert {path.name for path in run.folder.iterdir()} == before
+    assert trained.model.optimizer.iterations == 14
+
+
 def test_a_name_that_is_taken_is_refused_at_the_start():
     fit(Config(epochs=2, name="one"))
     with pytest.raises(UserError, match="there is a run runs/numbers/one already"):
