@@ -11,10 +11,10 @@ import pytest
 
 import layers
 from layers import registry
-from tests.layers import reference
 from tests.layers.backend import to_numpy
 from tests.layers.harness import Promises
 from tests.layers.mechanism import Mechanism
+from tests.layers.references import mechanisms as reference
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Add a mechanism")[2]

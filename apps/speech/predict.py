@@ -34,7 +34,7 @@ def main(arguments, config, files):
     if not utterances.rows:
         raise UserError("none of the audio files can be read")
     output = runs.make_folder(arguments.output or arguments.folder / "predictions")
-    results = recognizer.predict(utterances)
+    results = recognizer.predict(utterances, alternatives=0)
     for result in results:
         print(result.text if len(files) == 1 else f"{result.file_name}\t{result.text}")
     print(f"attention maps: {maps.draw(output, results)}", file=sys.stderr)

@@ -40,7 +40,8 @@ def main(config):
             monitor="-wer",
         ),
     )
-    Recognizer.load(run.folder, config).evaluate(splits["test"], run.report("test"))
+    report = run.report("test")
+    Recognizer.load(run.folder, config).evaluate(splits["test"], report)
 
 
 def _make(rows, utterances, config):

@@ -76,21 +76,22 @@ class Translator(TextGenerator):
         Returns:
             The metrics; that of the months only where the data set says where they stand.
         """
+        tokenize = dataclasses.replace(self.config, **decoding).bleu_tokenize
         results = self.predict(rows, alternatives=0, **decoding)
         texts = [result.text for result in results]
         references = [row["target"] for row in rows]
-        metrics = translation_scores.score(texts, references, self.config.bleu_tokenize)
+        metrics = translation_scores.score(texts, references, tokenize)
         if data.knows_months(rows):
             outputs = [(result.tokens, result.weights) for result in results]
             metrics["alignment_accuracy"] = month_pointing.accuracy(rows, outputs, self.tokenizer)
         metrics |= attention_health.attention_health([result.weights for result in results])
         if report is not None:
             report.write(metrics, len(rows), self.model.count_params())
-            self._write(report, results, rows)
+            self._write(report, results, rows, tokenize)
             console.print(f"maps: {maps.draw(report.folder / 'maps', results, metrics)}")
         return metrics
 
-    def _write(self, report, results, rows):
+    def _write(self, report, results, rows, tokenize):
         report.write_rows(
             "translations",
             [
@@ -99,7 +100,7 @@ class Translator(TextGenerator):
             ],
         )
         texts, references = [result.text for result in results], [row["target"] for row in rows]
-        signatures = translation_scores.signatures(texts, references, self.config.bleu_tokenize)
+        signatures = translation_scores.signatures(texts, references, tokenize)
         runs.write_json(report.folder / "signatures.json", signatures)
         for name, signature in signatures.items():
             console.print(f"{name}: {signature}")

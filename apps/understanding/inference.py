@@ -62,14 +62,8 @@ class Reader:
         config = dataclasses.replace(config or runs.load(run, Config), **decoding)
         if config.backbone is not None:
             import keras_hub  # noqa: F401
-        model, path = runs.load_model(run), Path(run) / CLASSES
-        try:
-            classes = runs.read_json(path)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} cannot be read: {error}") from error
-        if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-            raise UserError(f"{path} is no list of labels")
-        return cls(model, subwords.load(run), classes, config)
+        classes = runs.read_names(Path(run) / CLASSES)
+        return cls(runs.load_model(run), subwords.load(run), classes, config)
 
     def save_preprocessing(self, folder):
         """Writes what `load` reads besides the model."""
@@ -93,7 +87,7 @@ class Reader:
         rows = [task.row(given) for given in inputs]
         if not rows:
             return []
-        encoded = self._encode(rows)
+        encoded = self._encode(rows, task)
         found = task.readings(rows, encoded, self._outputs(self.model, encoded), self)
         return [self._reading(row, each) for row, each in zip(rows, found, strict=True)]
 
@@ -109,7 +103,7 @@ class Reader:
         if not readings:
             return []
         rows = [self.task.visible(reading.row) for reading in readings]
-        encoded = self._encode(rows)
+        encoded = self._encode(rows, self.task)
         weights = self.task.look(rows, encoded, self._outputs(self._looking, encoded))
         return [
             self.task.map(reading, each, self.tokenizer)
@@ -120,10 +114,10 @@ class Reader:
     def _looking(self):
         return Looking(self.model)
 
-    def _encode(self, rows):
+    def _encode(self, rows, task):
         """Rows as the model takes them, without their labels, tags or answers."""
-        bare = [{name: row[name] for name in self.task.INPUTS} for row in rows]
-        return self.task.encode(bare, self.tokenizer, self.classes)
+        bare = [{name: row[name] for name in task.INPUTS} for row in rows]
+        return task.encode(bare, self.tokenizer, self.classes)
 
     @staticmethod
     def _outputs(model, encoded):

@@ -37,8 +37,9 @@ def main(config):
             monitor=task.MONITOR,
         ),
     )
+    report = run.report("test")
     best = Reader.load(run.folder, config)
-    best.evaluate(splits["test"], run.report("test"), training=splits["train"])
+    best.evaluate(splits["test"], report, training=splits["train"])
 
 
 if __name__ == "__main__":

@@ -117,7 +117,8 @@ def check_labels(rows, names, what="images"):
     Raises:
         UserError: An image has a label that training does not know.
     """
-    unknown = Counter(row["label"] for row in rows if row["label"] not in set(names))
+    known = set(names)
+    unknown = Counter(row["label"] for row in rows if row["label"] not in known)
     if unknown:
         some = ", ".join(f"'{label}' ({count})" for label, count in unknown.most_common(5))
         raise UserError(

@@ -13,7 +13,6 @@ import layers  # noqa: F401
 from apps.vision import data, maps
 from apps.vision.config import Config
 from pipelines.commands import runs
-from pipelines.commands.errors import UserError
 from pipelines.commands.terminal import console
 from pipelines.decoding.result import Alternative, Result
 from pipelines.images import image_files
@@ -90,11 +89,7 @@ class Classifier:
             UserError: The folder is not a run, or a file in it is damaged.
         """
         config = dataclasses.replace(config or runs.load(run, Config), **settings)
-        path = Path(run) / NAMES
-        try:
-            names = runs.read_json(path)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} cannot be read: {error}") from error
+        names = runs.read_names(Path(run) / NAMES)
         return cls(runs.load_model(run), names, config)
 
     def save_preprocessing(self, folder):

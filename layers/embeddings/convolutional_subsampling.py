@@ -34,8 +34,6 @@ class ConvolutionalSubsampling(keras.layers.Layer):
         [Dong et al., 2018](https://doi.org/10.1109/ICASSP.2018.8462506)
     """
 
-    FACTOR = 4
-
     def __init__(self, dim, filters=32, **kwargs):
         super().__init__(**kwargs)
         self.dim = dim

@@ -10,7 +10,8 @@ import librosa
 import numpy as np
 import soundfile
 
-from pipelines.commands.errors import UserError, check_utf8, first_line
+from pipelines.commands.errors import UserError, first_line
+from pipelines.data.sources import find_media
 
 RATE = 16000
 ENDINGS = (
@@ -64,17 +65,7 @@ def find(path: str | Path) -> list[Path]:
     Raises:
         UserError: There is none, or the name of one is not in UTF-8.
     """
-    path = Path(path).expanduser()
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise UserError(f"there is no audio file or folder {path}")
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in ENDINGS)
-    if not files:
-        raise UserError(f"there is no audio file in {path}")
-    for file in files:
-        check_utf8(file)
-    return files
+    return find_media(path, ENDINGS, "audio file")
 
 
 def _decode(source) -> tuple[np.ndarray, int]:

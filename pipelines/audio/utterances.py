@@ -73,7 +73,7 @@ def training_batches(
     Args:
         store: A `MelStore`.
         tokens: For each recording of the store its ids from start to end; `None` leaves it out.
-        normalization: A `Normalization`, as `mel_store.normalization` computes it.
+        normalization: A `Normalization`, as `normalization.normalization` computes it.
         seconds_per_batch: Of audio, padding included.
         seed: Of order and augmentation.
         augment: What is changed in every utterance; `None` for nothing.

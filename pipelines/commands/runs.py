@@ -120,7 +120,7 @@ def load_model(folder):
         raise UserError(f"{path} cannot be read: it is empty or truncated")
     try:
         return keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read: {first_line(error)}") from error
 
 
@@ -201,3 +201,18 @@ def write_json_lines(path, rows):
 def read_json(path):
     """The content of a JSON file of a run."""
     return json.loads(Path(path).read_text("utf-8"))
+
+
+def read_names(path):
+    """The names of classes from a JSON file of a run.
+
+    Raises:
+        UserError: It cannot be read, or holds something else.
+    """
+    try:
+        names = read_json(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{path} is no list of labels")
+    return names

@@ -64,7 +64,8 @@ def read_lines(path: str | Path) -> list[str]:
         with open_file(path, "rb") as file:
             data = file.read().removeprefix(b"\xef\xbb\xbf")
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot read {path}: {reason}") from error
     try:
         text = data.decode()
     except UnicodeDecodeError as error:

@@ -9,10 +9,10 @@ import functools
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 
-from pipelines.commands.errors import UserError
+from pipelines.commands.errors import UserError, check_utf8
 from pipelines.commands.terminal import console
 from pipelines.data import json_lines, splits, tfds_export
 from pipelines.data.cache import disk_errors, root
@@ -154,6 +154,30 @@ def media(folder: str | Path, rows: Sequence[Mapping]) -> list[Path]:
     if paths and not any(os.path.isfile(path) for path in paths):
         raise UserError(f"none of the files that {folder} names is there, not even {paths[0]}")
     return paths
+
+
+def find_media(path: str | Path, endings: Container[str], kind: str) -> list[Path]:
+    """Returns the file itself, or all files of a folder that end like media of a kind.
+
+    Args:
+        path: A file, whatever its ending, or a folder.
+        endings: Those of the kind, such as ".png", in lower case.
+        kind: What a message calls one, such as "image".
+
+    Raises:
+        UserError: There is none, or the name of one is not in UTF-8.
+    """
+    path = Path(path).expanduser()
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise UserError(f"there is no {kind} or folder {path}")
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in endings)
+    if not files:
+        raise UserError(f"there is no {kind} in {path}")
+    for file in files:
+        check_utf8(file)
+    return files
 
 
 def _made_once(folder: Path, name: str, write: Callable[[Path], None]) -> Path:

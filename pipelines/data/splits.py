@@ -95,11 +95,12 @@ def cut_missing(
     return {split: rows[split] for split in SPLITS}
 
 
-def what_is_there(folder: Path) -> str:
+def what_is_there(folder: str | Path) -> str:
     """Tells what a folder holds instead of a data set, as the end of a message."""
+    folder = Path(folder)
     names = sorted(
         f"{path.name}/" if path.is_dir() else path.name
-        for path in folder.iterdir()
+        for path in (folder.iterdir() if folder.is_dir() else ())
         if not path.name.startswith(".")
     )
     shown = [*names[:SHOWN], "…"] if len(names) > SHOWN else names or ["nothing"]

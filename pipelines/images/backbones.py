@@ -176,7 +176,7 @@ def load(path: str | Path) -> Backbone:
             if b"keras_hub" in archive.read("config.json"):
                 import keras_hub  # noqa: F401 (registers the layers of its presets)
         return Backbone(str(path), keras.saving.load_model(path, compile=False))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read as a backbone: {first_line(error)}") from error
 
 

@@ -13,9 +13,10 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from pipelines.commands.errors import UserError, check_utf8, first_line
+from pipelines.commands.errors import UserError, first_line
 from pipelines.commands.terminal import console
 from pipelines.data.cache import RowCache, file_key, root
+from pipelines.data.sources import find_media
 
 # What Pillow warns of (a large photograph, odd EXIF data) it reads; what it cannot read, it raises.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -84,18 +85,7 @@ def find(path: str | Path) -> list[Path]:
     Raises:
         UserError: There is none, or the name of one is not in UTF-8.
     """
-    path = Path(path).expanduser()
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise UserError(f"there is no image or folder {path}")
-    known = endings()
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in known)
-    if not files:
-        raise UserError(f"there is no image in {path}")
-    for file in files:
-        check_utf8(file)
-    return files
+    return find_media(path, endings(), "image")
 
 
 def as_rows(inputs) -> list[dict]:

@@ -33,7 +33,7 @@ class SpeechMap(Drawable):
         text: the transcript.
         reference: what was said, possibly empty.
         name: the sound's, such as its file name.
-        sound: float32 samples, `audio.RATE` a second, or `None`.
+        sound: float32 samples, `audio_files.RATE` a second, or `None`.
 
     Raises:
         ValueError: if the spectrogram is empty, or names do not fit the shapes.
@@ -151,7 +151,7 @@ def speech_map(
         log_mel: `(F, M)`.
         reference: what was said.
         name: the sound's, such as its file name.
-        sound: samples, `audio.RATE` a second, for the page to play.
+        sound: samples, `audio_files.RATE` a second, for the page to play.
         seconds_per_position: what each position of the memory takes.
 
     Returns:

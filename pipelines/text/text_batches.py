@@ -84,12 +84,13 @@ def whole_batches(
     Yields:
         The rows, and the features, of which those of the rows stand first.
     """
-    order = np.argsort(-examples.lengths, kind="stable")
+    tokens = examples.lengths  # Counted anew by each look.
+    order = np.argsort(-tokens, kind="stable")
     sizes = {name: list(map(len, values)) for name, values in examples.features.items()}
     longest = {name: max(lengths, default=0) for name, lengths in sizes.items()}
     start = 0
     while start < len(order):
-        length = min(buckets.padded_length(int(examples.lengths[order[start]])), longest["tokens"])
+        length = min(buckets.padded_length(int(tokens[order[start]])), longest["tokens"])
         size = 2 ** int(np.log2(max(tokens_per_batch // max(length, 1), 1)))
         rows = order[start : start + size]
         filled = np.concatenate([rows, np.repeat(rows[-1:], size - len(rows))])

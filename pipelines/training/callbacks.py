@@ -73,10 +73,15 @@ class BestEpoch(keras.callbacks.Callback):
         return f"{line}; the training loss was still falling: try --patience {patience}{other}."
 
     def _divergence(self, epoch, loss):
-        saved = f"epoch {self.best_epoch + 1}, the best, is in {self.path}"
+        if epoch:
+            saved = f"epoch {self.best_epoch + 1}, the best, is in {self.path}"
+        elif self.path.is_file():
+            saved = f"the model of the stage before is in {self.path}"
+        else:
+            saved = "no epoch was saved"
         return (
-            f"training diverged: the loss of epoch {epoch + 1} is {loss}; "
-            f"{saved if epoch else 'no epoch was saved'}. Try a smaller --learning-rate"
+            f"training diverged: the loss of epoch {epoch + 1} is {loss}; {saved}. "
+            "Try a smaller --learning-rate"
         )
 
 

@@ -71,7 +71,18 @@ def compile_model(model, config, batches, epochs=None, **arguments):
         epochs: Of the whole schedule; by default those of the configuration.
         **arguments: Further ones of `compile`, such as `loss`.
     """
-    optimizer.compile_model(model, config, epochs or config.epochs, batches.steps, **arguments)
+    steps, at_once = optimizer.whole_executions(batches.steps, config.steps_per_execution)
+    chosen = optimizer.make_optimizer(
+        config.learning_rate,
+        (epochs or config.epochs) * steps,
+        config.warmup_steps,
+        weight_decay=config.weight_decay,
+        clip_norm=config.clip_norm,
+        ema_momentum=config.ema or None,
+    )
+    model.compile(chosen, steps_per_execution=at_once, **arguments)
+    # Else it is built inside the first step, which TensorFlow then traces twice.
+    chosen.build(model.trainable_variables)
 
 
 def options(run, batches, *, score=None, monitor=None, epochs=None, stage=None):

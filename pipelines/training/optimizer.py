@@ -1,4 +1,4 @@
-"""AdamW as every application trains with it, and the compilation of a model with it."""
+"""AdamW as every application trains with it, and how many steps it takes at once."""
 
 import keras
 
@@ -38,34 +38,6 @@ def make_optimizer(
     names = ["bias", "gamma", "beta", "scale", "embeddings", "positions", "token"]
     optimizer.exclude_from_weight_decay(var_names=names)
     return optimizer
-
-
-def compile_model(model, config, epochs, steps, **options):
-    """Compiles a model with the optimizer that a configuration describes.
-
-    Args:
-        model: A built model.
-        config: With the arguments of `make_optimizer`, `ema` and `steps_per_execution`.
-        epochs: Epochs of the whole schedule.
-        steps: Training steps per epoch.
-        options: What else `compile` is given, such as `loss`.
-
-    Returns:
-        The steps per epoch that `fit` is to be given.
-    """
-    steps, at_once = whole_executions(steps, config.steps_per_execution)
-    optimizer = make_optimizer(
-        config.learning_rate,
-        epochs * steps,
-        config.warmup_steps,
-        weight_decay=config.weight_decay,
-        clip_norm=config.clip_norm,
-        ema_momentum=config.ema or None,
-    )
-    model.compile(optimizer, steps_per_execution=at_once, **options)
-    # Else it is built inside the first step, which TensorFlow then traces twice.
-    optimizer.build(model.trainable_variables)
-    return steps
 
 
 def whole_executions(steps, steps_per_execution):

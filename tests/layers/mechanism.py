@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.layers.backend import randomise, to_numpy
-from tests.layers.reference import merge_masks
+from tests.layers.references.mechanisms import merge_masks
 
 B, T, S = 2, 5, 7
 POLICIES = ("float32", "mixed_float16", "mixed_bfloat16")

@@ -15,10 +15,10 @@ from layers import registry
 from layers.attention import local_attention
 from layers.functional import chunked_attention
 from layers.linear import linear_attention
-from tests.layers import reference
 from tests.layers.backend import BACKEND, to_numpy
 from tests.layers.harness import Promises
 from tests.layers.mechanism import B, Mechanism, S, functional_model
+from tests.layers.references import mechanisms as reference
 
 LUONG_OPTIONS = dict(score="concat", units=11, use_bias=True, scale=True, dropout=0.1, seed=3)
 PROJECTED_OPTIONS = dict(

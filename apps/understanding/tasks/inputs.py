@@ -53,6 +53,8 @@ def _questions(wanted, question):
         )
     if not question.strip():
         raise UserError("--question is empty")
+    if ".jsonl" in Path(wanted).suffixes:
+        raise UserError("--question goes with a text: the lines of a .jsonl file have their own")
     (context,) = text_input.read(wanted, by_line=False)
     return [{"context": context, "question": question}]
 

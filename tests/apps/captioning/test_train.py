@@ -14,7 +14,7 @@ from apps.captioning import data, evaluate, model, train
 from apps.captioning.config import Config
 from apps.captioning.inference import Captioner
 from pipelines.maps import attention_maps
-from pipelines.training import optimizer, token_loss
+from pipelines.training import fitting, token_loss
 from tests.apps.captioning import tiny
 from tests.apps.commands import interrupt
 
@@ -137,13 +137,14 @@ def test_a_new_network_learns_concepts_first_and_keeps_its_statistics(scenes_fol
         ]
 
     start = state()
-    train.learn_concepts(captioner, split, groups, config)
+    run = fitting.Run("captioning", config)
+    train.learn_concepts(run, captioner, data.concept_batches(split, groups, config))
     assert re.findall(r"concepts (\d)/2  loss", capsys.readouterr().out) == ["1", "2"]
     learnt = state()
     assert changed(start, learnt) == [True, True, False]
-    batches = data.training_batches(split, groups, config).dataset
-    optimizer.compile_model(captioner, config, 1, 4, loss=token_loss.TokenCrossentropy())
-    captioner.fit(batches, steps_per_epoch=4, verbose=0)
+    batches = data.training_batches(split, groups, config)._replace(steps=4)
+    fitting.compile_model(captioner, config, batches, 1, loss=token_loss.TokenCrossentropy())
+    captioner.fit(batches.dataset, steps_per_epoch=4, verbose=0)
     assert changed(learnt, state()) == [True, False, True]
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from apps.translation.inference import Translator
 from pipelines.maps import attention_maps
+from pipelines.metrics import translation_scores
 from tests.apps.old_runs import RUNS
 from tests.apps.translation import tiny
 
@@ -70,3 +71,15 @@ def test_evaluate_gives_the_metrics_of_the_report(trained, translator, dates_fol
     rows = tiny.read_lines(dates_folder / "test.jsonl")
     report = json.loads((trained.run / "metrics.json").read_text())
     assert translator.evaluate(rows) == pytest.approx(report["metrics"])
+
+
+def test_evaluate_scores_by_the_tokenizer_it_is_given(translator, dates_folder):
+    rows = tiny.read_lines(dates_folder / "test.jsonl")[:3]
+    texts = [result.text for result in translator.predict(rows)]
+    # A target that 13a reads as one word, and `char` as many: equal but for its last letter.
+    rows = [{**row, "target": f"{text}x" * 5} for row, text in zip(rows, texts, strict=True)]
+    references = [row["target"] for row in rows]
+    for tokenize in ("13a", "char"):
+        expected = translation_scores.score(texts, references, tokenize)["bleu"]
+        assert translator.evaluate(rows, bleu_tokenize=tokenize)["bleu"] == expected
+    assert expected > 0

@@ -104,6 +104,7 @@ class TestBadInput(BadInput):
             ("ner", {"input": "a", "question": "b"}, "--question goes with a run of qa; this one"),
             ("qa", {"input": "a"}, "--question is missing"),
             ("qa", {"input": "a", "question": " "}, "--question is empty"),
+            ("qa", {"input": "bad.jsonl", "question": "b"}, "--question goes with a text"),
             ("qa", {"input": "no.jsonl"}, "there is no file no.jsonl"),
             ("qa", {"input": "bad.jsonl"}, "bad.jsonl:1: field 'question' is missing"),
         ],

@@ -6,10 +6,10 @@ import pytest
 from keras import ops
 
 import layers
-from tests.layers import reference
 from tests.layers.backend import BACKEND, gradients, randomise, to_numpy
 from tests.layers.harness import Promises
 from tests.layers.mechanism import B, Mechanism, S, T, attend, close
+from tests.layers.references import mechanisms as reference
 
 MECHANISMS = [
     Mechanism(

@@ -6,9 +6,9 @@ import pytest
 from keras import ops
 
 from layers import MonotonicAttention
-from tests.layers import reference
 from tests.layers.backend import compiled_with_xla, gradients, randomise, seed_states, to_numpy
 from tests.layers.mechanism import POLICIES, TOLERANCE, attend, close
+from tests.layers.references import mechanisms as reference
 
 B, T, S, QUERY_DIM, VALUE_DIM, UNITS = 2, 5, 13, 3, 7, 11
 

@@ -5,7 +5,7 @@ import pytest
 
 from layers import AdditiveAttention
 from tests.layers.backend import randomise, to_numpy
-from tests.layers.torch_reference import assert_equals_torch
+from tests.layers.references.pytorch import assert_equals_torch
 
 B, T, S, UNITS, QUERY_DIM, VALUE_DIM = 2, 5, 7, 11, 13, 17
 

@@ -9,7 +9,6 @@ import pytest
 from keras import ops
 
 from layers import AttentionPooling
-from tests.layers import reference
 from tests.layers.backend import (
     compiled_with_xla,
     gradients,
@@ -19,6 +18,7 @@ from tests.layers.backend import (
     to_numpy,
 )
 from tests.layers.mechanism import POLICIES, close
+from tests.layers.references import mechanisms as reference
 
 B, T, D, UNITS = 2, 5, 13, 11
 MASK = np.array([[True] * 5, [True, False, True, False, False]])

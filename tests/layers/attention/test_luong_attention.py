@@ -6,9 +6,9 @@ import pytest
 from keras import ops
 
 from layers import LuongAttention
-from tests.layers import reference
 from tests.layers.backend import gradients, randomise, to_numpy
-from tests.layers.torch_reference import assert_equals_torch
+from tests.layers.references import mechanisms as reference
+from tests.layers.references.pytorch import assert_equals_torch
 
 B, T, S, UNITS, QUERY_DIM, VALUE_DIM = 2, 5, 7, 11, 13, 17
 

@@ -19,7 +19,7 @@ from tests.layers.backend import (
     to_numpy,
 )
 from tests.layers.mechanism import POLICIES, TOLERANCE
-from tests.layers.transformer_reference import numpy_conformer
+from tests.layers.references.transformer import numpy_conformer
 
 B, T, N, D, MLP, KERNEL = 2, 7, 6, 12, 17, 5
 MASK = np.array([[True] * 7, [True, True, False, True, True, False, False]])

@@ -11,6 +11,7 @@ from tests.layers.backend import (
     randomise,
     to_numpy,
 )
+from tests.layers.references.transformer import numpy_decoder, numpy_encoder
 from tests.layers.transformer_blocks import (
     MEMORY_DIM,
     MEMORY_MASK,
@@ -25,7 +26,6 @@ from tests.layers.transformer_blocks import (
     decoder,
     encoder,
 )
-from tests.layers.transformer_reference import numpy_decoder, numpy_encoder
 
 
 @pytest.mark.parametrize("name", ["additive", "multi_head"])

@@ -14,6 +14,7 @@ from tests.layers.backend import (
     implicit_mask,
     to_numpy,
 )
+from tests.layers.references.transformer import numpy_decoder
 from tests.layers.transformer_blocks import (
     MAX_LENGTH,
     MEMORY_DIM,
@@ -31,7 +32,6 @@ from tests.layers.transformer_blocks import (
     data,
     decoder,
 )
-from tests.layers.transformer_reference import numpy_decoder
 
 
 @pytest.mark.parametrize("norm_first", [True, False])

@@ -12,6 +12,7 @@ from tests.layers.backend import (
     gradients,
     to_numpy,
 )
+from tests.layers.references.transformer import gelu, numpy_encoder
 from tests.layers.transformer_blocks import (
     MLP,
     POLICIES,
@@ -24,7 +25,6 @@ from tests.layers.transformer_blocks import (
     data,
     encoder,
 )
-from tests.layers.transformer_reference import gelu, numpy_encoder
 
 
 @pytest.mark.parametrize("norm_first", [True, False])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from layers.functional.dot_product import attention_weights, group, ungroup, weighted_sum
-from tests.layers import reference
 from tests.layers.backend import to_numpy
+from tests.layers.references import mechanisms as reference
 
 B, N, T, S, H = 2, 6, 5, 7, 3
 

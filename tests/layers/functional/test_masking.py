@@ -7,8 +7,8 @@ from keras import ops
 
 from layers import AttentionMask, causal_mask, combine_masks, masked_softmax
 from layers.functional.masking import carry_mask
-from tests.layers import reference
 from tests.layers.backend import gradients, implicit_mask, to_numpy
+from tests.layers.references import mechanisms as reference
 
 B, N, T, S = 2, 3, 5, 7
 QUERIES = np.array([[True, True, True, False, True], [True, False, True, True, True]])

@@ -8,7 +8,6 @@ import pytest
 from keras import ops
 
 from layers import AdditiveAttention, AttentionRNN, MultiHeadAttention
-from tests.layers import reference
 from tests.layers.backend import (
     compiled_with_xla,
     gradients,
@@ -16,7 +15,8 @@ from tests.layers.backend import (
     randomise,
     to_numpy,
 )
-from tests.layers.recurrent_loop import (
+from tests.layers.references import mechanisms as reference
+from tests.layers.references.recurrent_loop import (
     ATTENTIONS,
     CELLS,
     INPUT_DIM,

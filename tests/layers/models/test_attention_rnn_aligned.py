@@ -14,11 +14,11 @@ from layers import (
     MonotonicAttention,
     RecurrentDecoder,
 )
-from tests.layers import reference
 from tests.layers.backend import BACKEND, compiled_with_xla, gradients, randomise, to_numpy
 from tests.layers.decoding import DIM, VOCABULARY, DecoderPromises
 from tests.layers.decoding import build as build_decoder
-from tests.layers.recurrent_loop import (
+from tests.layers.references import mechanisms as reference
+from tests.layers.references.recurrent_loop import (
     CELLS,
     INPUT_DIM,
     MEMORY_DIM,

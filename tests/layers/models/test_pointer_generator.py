@@ -9,8 +9,8 @@ import pytest
 from keras import ops
 
 from layers import CoverageAttention, PointerGenerator, RecurrentDecoder, TransformerDecoder
-from tests.layers import reference
 from tests.layers.backend import BACKEND, compiled_with_xla, gradients, randomise, to_numpy
+from tests.layers.references import mechanisms as reference
 
 B, T, S, V, D, M, UNKNOWN = 3, 5, 7, 11, 6, 13, 2
 MASK = np.array([[True] * 7, [True] * 4 + [False] * 3, [True] * 5 + [False] * 2])

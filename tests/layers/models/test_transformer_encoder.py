@@ -14,7 +14,7 @@ from tests.layers.encoding import (
     close,
     vectors,
 )
-from tests.layers.transformer_reference import normalise, numpy_encoder
+from tests.layers.references.transformer import normalise, numpy_encoder
 
 
 def maker(attention="multi_head"):

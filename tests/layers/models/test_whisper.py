@@ -17,7 +17,7 @@ from layers import Whisper
 from pipelines.decoding.generator import Generator
 from pipelines.text.tokenizer import END, PAD, START
 from tests.layers.backend import BACKEND, compiled_with_xla, gradients, randomise, to_numpy
-from tests.layers.transformer_reference import gelu, normalise, numpy_decoder, numpy_encoder
+from tests.layers.references.transformer import gelu, normalise, numpy_decoder, numpy_encoder
 
 B, F, M, S, D, V, T = 3, 13, 5, 7, 6, 11, 4
 BLANK = 9

@@ -166,6 +166,28 @@ class TestLoadModel:
             runs.load_model(folder)
 
 
+class TestNames:
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (None, r"labels\.json cannot be read: .*No such file"),
+            ('["cat",', r"labels\.json cannot be read: "),
+            ('{"0": "cat"}', r"labels\.json is no list of labels"),
+            ("[1, 2]", r"labels\.json is no list of labels"),
+        ],
+    )
+    def test_a_damaged_file(self, inside, content, message):
+        path = inside / "labels.json"
+        if content is not None:
+            path.write_text(content, "utf-8")
+        with pytest.raises(UserError, match=message):
+            runs.read_names(path)
+
+    def test_names_are_read(self, inside):
+        runs.write_json(inside / "labels.json", ["chat", "größer"])
+        assert runs.read_names(inside / "labels.json") == ["chat", "größer"]
+
+
 class TestJson:
     def test_round_trip(self, inside):
         value = {"é": [1, 2.5, None, True], "nested": {"a": "b"}}

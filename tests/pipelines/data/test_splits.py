@@ -52,6 +52,7 @@ def test_a_message_names_some_of_what_is_there(tmp_path):
         (tmp_path / name).mkdir()
     found = "Found: a/, b/, c/, d/, e/, f/, g/, h/, …. See README, 'Your own data'."
     assert splits.what_is_there(tmp_path) == found
+    assert splits.what_is_there(f"{tmp_path}/none").startswith("Found: nothing.")
 
 
 class TestLabelsThatStay:

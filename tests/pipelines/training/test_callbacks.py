@@ -147,6 +147,10 @@ class TestBestEpoch:
         )
         np.testing.assert_array_equal(saved_kernel(tmp_path), scores.kernels[0])
 
+        selection = BestEpoch(scores, "cider", tmp_path / "model.keras", patience=9)
+        with pytest.raises(UserError, match=r"epoch 1 is inf; the model of the stage before is in"):
+            selection.on_epoch_end(0, {"loss": np.inf})
+
         selection = BestEpoch(scores, "cider", tmp_path / "none.keras", patience=9)
         with pytest.raises(UserError, match="epoch 1 is inf; no epoch was saved"):
             selection.on_epoch_end(0, {"loss": np.inf})

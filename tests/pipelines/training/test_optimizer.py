@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from keras import ops
 
+from pipelines.data.buckets import Batches
+from pipelines.training import fitting
 from pipelines.training.learning_rate import warmup_cosine
-from pipelines.training.optimizer import compile_model, make_optimizer, whole_executions
+from pipelines.training.optimizer import make_optimizer, whole_executions
 
 
 class TestOptimizer:
@@ -63,12 +65,12 @@ class TestExecutions:
     def test_a_model_is_compiled_for_all_epochs_of_whole_executions(self, monkeypatch):
         class Config:
             learning_rate, warmup_steps, weight_decay, clip_norm = 0.02, 10, 0.3, 5.0
-            ema, steps_per_execution = 0.9, 8
+            epochs, ema, steps_per_execution = 2, 0.9, 8
 
         monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-        steps = compile_model(model, Config, epochs=2, steps=803, loss="mse")
-        assert (steps, model.steps_per_execution, model.loss) == (800, 8, "mse")
+        fitting.compile_model(model, Config, Batches(None, 803, 1606), loss="mse")
+        assert (model.steps_per_execution, model.loss) == (8, "mse")
         optimizer = model.optimizer
         assert (optimizer.weight_decay, optimizer.global_clipnorm) == (0.3, 5.0)
         assert (optimizer.use_ema, optimizer.ema_momentum) == (True, 0.9)
@@ -79,6 +81,7 @@ class TestExecutions:
     def test_an_epoch_is_whole_executions_where_few_steps_are_lost(self, monkeypatch):
         monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
         assert whole_executions(4203, 8) == (4200, 8)
+        assert whole_executions(803, 8) == (800, 8)
         assert whole_executions(800, 8) == (800, 8)
         assert whole_executions(799, 8) == (799, 1)
         assert whole_executions(3, 1) == (3, 1)

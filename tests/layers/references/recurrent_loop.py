@@ -4,8 +4,8 @@ import keras
 import numpy as np
 
 from layers import AdditiveAttention, AttentionRNN, LuongAttention
-from tests.layers import reference
 from tests.layers.backend import randomise
+from tests.layers.references import mechanisms as reference
 
 B, T, S, UNITS, INPUT_DIM, MEMORY_DIM = 2, 5, 7, 11, 13, 17
 

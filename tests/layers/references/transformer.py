@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 import layers
-from tests.layers import reference
+from tests.layers.references import mechanisms as reference
 
 REFERENCES = {
     layers.AdditiveAttention: reference.additive,
