@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import whisper
 from pipelines.audio import audio_files
+from pipelines.commands import flags
 from tests.pipelines.audio.test_whisper import save_preset, waveforms
 
 
@@ -18,9 +19,9 @@ def test_a_run_writes_equal_transcripts_and_its_files(tmp_path, capsys):
         rows.append({"file_name": f"{i}.wav", "text": "The sea"})
         audio_files.write(tmp_path / rows[-1]["file_name"], samples)
     (tmp_path / "test.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    flags = {"preset": preset, "dataset": tmp_path, "output": tmp_path / "out"}
-    flags = [str(x) for name, value in flags.items() for x in (f"--{name}", value)]
-    whisper.main([*flags, "--utterances", "2", "--max-tokens", "3"])
+    asked = {"preset": preset, "dataset": tmp_path, "output": tmp_path / "out"}
+    asked = [str(x) for name, value in asked.items() for x in (f"--{name}", value)]
+    whisper.main([*asked, "--utterances", "2", "--max-tokens", "3"])
     report = json.loads((tmp_path / "out" / "whisper.json").read_text())
     results = report["results"]
     assert [result["file_name"] for result in results] == ["0.wav", "1.wav"]
@@ -32,6 +33,11 @@ def test_a_run_writes_equal_transcripts_and_its_files(tmp_path, capsys):
     table = whisper.table(report)
     assert table in (tmp_path / "out" / "whisper.md").read_text()
     assert "| ours | 2 of 2 |" in table and "ours" in capsys.readouterr().out
+
+
+def test_the_preset_is_a_flag():
+    argv = ["--preset", "folder", "--dataset", "speech"]
+    assert flags.parse(whisper.Config, argv).preset == "folder"
 
 
 def test_the_table():
