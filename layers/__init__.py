@@ -4,6 +4,7 @@ Runs on TensorFlow, JAX and PyTorch. Importing the package registers every layer
 model loads without `custom_objects`.
 """
 
+from . import backends as backends  # First: without a backend Keras itself does not import.
 from . import registry
 from .aligned.coverage_attention import CoverageAttention
 from .aligned.location_sensitive_attention import LocationSensitiveAttention
@@ -12,6 +13,7 @@ from .attention.additive_attention import AdditiveAttention
 from .attention.attention_layer import AttentionLayer
 from .attention.attention_pooling import AttentionPooling
 from .attention.block_sparse_attention import BlockSparseAttention
+from .attention.grouped_query_attention import GroupedQueryAttention
 from .attention.local_attention import LocalAttention
 from .attention.luong_attention import LuongAttention
 from .attention.multi_head_attention import MultiHeadAttention
@@ -51,6 +53,8 @@ from .models.vision_transformer import VisionTransformer
 from .models.whisper import Whisper
 from .registry import get, mechanisms
 
+__version__ = "0.2.0.dev0"
+
 __all__ = [
     "AdditiveAttention",
     "AttentionLayer",
@@ -64,6 +68,7 @@ __all__ = [
     "ConvolutionalSubsampling",
     "CoverageAttention",
     "GridPositionEmbedding",
+    "GroupedQueryAttention",
     "ImageCaptioner",
     "ImageEncoder",
     "LayerScale",

@@ -1,10 +1,14 @@
 """A check that users can run on their own models."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
+from .types import Tensor
 
-def sees_the_future(function, x, tolerance=1e-4, seed=0):
+
+def sees_the_future(function: Callable, x: Tensor, tolerance: float = 1e-4, seed: int = 0) -> bool:
     """Whether outputs depend on later inputs, as they do where a causal mask is lost.
 
     A loss that is too low too soon is the only other symptom. For each position, all inputs after

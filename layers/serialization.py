@@ -1,11 +1,42 @@
 """One name for every layer, whichever package it was imported under."""
 
+import re
+from typing import Any
+
 import keras
+
+from .types import Config
 
 PACKAGE = "attention_layers"
 
 
-def register(cls=None, *, package=PACKAGE, name=None):
+class QuantizedParts:
+    """A layer whose configuration says which of its parts `quantize` changed: it loads with them.
+
+    Keras saves the dtype policy of a layer, which is not that of the layers within.
+    """
+
+    def get_config(self) -> Config:
+        config = super().get_config()
+        policy = self.dtype_policy
+        policies = keras.dtype_policies.DTypePolicyMap(getattr(policy, "default_policy", policy))
+        for layer in self._flatten_layers(include_self=False):
+            if layer.quantization_mode is not None:
+                # Loaded, it may be built before what it is a part of.
+                path = self.name + layer.path.removeprefix(self.path)
+                policies[f"(.+/)?{re.escape(path)}"] = _policy_of(layer)
+        if len(policies):
+            config["dtype"] = keras.dtype_policies.serialize(policies)
+        return config
+
+
+def _policy_of(layer):
+    policy = layer.dtype_policy
+    of_paths = isinstance(policy, keras.dtype_policies.DTypePolicyMap)
+    return policy[layer.path] if of_paths else policy
+
+
+def register(cls: Any = None, *, package: str = PACKAGE, name: str | None = None) -> Any:
     """Registers a layer as `attention_layers>ClassName`: models load without `custom_objects`.
 
     The same folder is `layers` inside the repository and `attention_layers` once installed. Should

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import layers
+
 ROOT = Path(__file__).parent.parent
 
 MODEL = """
@@ -59,7 +61,7 @@ def run(*command, cwd):
 
 def packaged_modules():
     """The files of the wheel that stand for `layers`, by their path inside it."""
-    sources = (ROOT / "layers").rglob("*.py")
+    sources = [*(ROOT / "layers").rglob("*.py"), ROOT / "layers" / "py.typed"]
     return {f"attention_layers/{path.relative_to(ROOT / 'layers').as_posix()}" for path in sources}
 
 
@@ -71,6 +73,7 @@ def test_every_folder_of_layers_is_a_package(monkeypatch):
     monkeypatch.chdir(ROOT)
     exec((ROOT / "setup.py").read_text(), {})
     folders = {Path(name).parent.as_posix().replace("/", ".") for name in packaged_modules()}
+    assert given["package_data"] == {"attention_layers": ["py.typed"]}
     assert set(given["packages"]) == folders
     assert given["package_dir"] == {"attention_layers": "layers"}
 
@@ -81,7 +84,7 @@ def wheel(tmp_path_factory):
     source = folder / "source"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "layers", source / "layers", ignore=ignored)
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "LICENSE"):
         shutil.copy(ROOT / name, source)
     build = "pip wheel --quiet --no-index --no-deps --no-build-isolation --wheel-dir . ./source"
     run(sys.executable, "-m", *build.split(), cwd=folder)
@@ -91,13 +94,20 @@ def wheel(tmp_path_factory):
 
 @pytest.mark.slow
 def test_the_wheel_holds_the_layers_alone(wheel):
-    assert re.fullmatch(r"attention_layers-\d+\.\d+\.\d+-py3-none-any\.whl", wheel.name)
+    assert wheel.name == f"attention_layers-{layers.__version__}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         (metadata,) = (name for name in names if name.endswith("METADATA"))
-        requirements = re.findall(r"^Requires-Dist: (.*)$", archive.read(metadata).decode(), re.M)
+        metadata = archive.read(metadata).decode()
+    requirements = re.findall(r"^Requires-Dist: (.*)$", metadata, re.M)
     assert {name for name in names if ".dist-info/" not in name} == packaged_modules()
-    assert requirements == ["keras>=3.13"]
+    assert requirements[0] == "keras<3.16,>=3.15"
+    extras = {"tensorflow": "2.18", "jax": "0.5", "torch": "2.6"}
+    assert requirements[1:] == [
+        f'{name}>={version}; extra == "{name}"' for name, version in extras.items()
+    ]
+    for line in ("Author: ", "Project-URL: ", "Classifier: Typing :: Typed", "# attention-layers"):
+        assert f"\n{line}" in metadata
 
 
 @pytest.mark.slow

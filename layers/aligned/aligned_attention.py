@@ -1,11 +1,15 @@
 """Additive attention that sees where the step before it looked."""
 
+from typing import Any
+
 from keras import ops
 
 from ..attention.additive_attention import AdditiveAttention
 from ..attention.scored_attention import project
-from ..functional.masking import AttentionMask, masked_softmax
+from ..checks import check_axes
+from ..functional.masking import masked_softmax
 from ..functional.step_loop import run_steps
+from ..types import Tensor
 
 
 class AlignedAttention(AdditiveAttention):
@@ -25,35 +29,44 @@ class AlignedAttention(AdditiveAttention):
 
     # To be written by a mechanism.
 
-    def initial_alignment(self, rows, key_length):
+    def initial_alignment(self, rows: int, key_length: int) -> Any:
         """The alignment before the first step, `(rows, S)`."""
         return ops.zeros((rows, key_length), dtype="float32")
 
-    def location(self, alignment):
+    def location(self, alignment: Tensor) -> Any:
         """What `alignment` `(B, K, S)` adds to the energy, `(B, K, S, units)`."""
         return 0.0
 
-    def next_alignment(self, alignment, weights):
+    def next_alignment(self, alignment: Tensor, weights: Tensor) -> Any:
         return weights
 
     # What they share.
 
-    def score(self, query, key, alignment):
+    def score(self, query: Tensor, key: Tensor, alignment: Tensor) -> Any:
         energy = project(self.query_projection, query)[:, :, None] + key[:, None]
         energy = ops.tanh(energy + self.location(alignment))
         return ops.squeeze(project(self.score_projection, energy), axis=-1)
 
-    def normalize(self, scores, alignment, mask, training):
+    def normalize(
+        self, scores: Tensor, alignment: Tensor, mask: Tensor, training: bool | None
+    ) -> Any:
         """Float32 scores to weights."""
         return masked_softmax(scores, mask)
 
-    def sample_noise(self, shape, training=None):
+    def sample_noise(self, shape: Any, training: bool | None = None) -> Any:
         """Noise for scores of `shape`, or `None`; drawn outside a loop, where a seed may change."""
         return None
 
     def attend_step(
-        self, query, memory, alignment, mask=None, training=None, dropout_mask=None, noise=None
-    ):
+        self,
+        query: Tensor,
+        memory: Any,
+        alignment: Tensor,
+        mask: Tensor | None = None,
+        training: bool | None = None,
+        dropout_mask: Tensor | None = None,
+        noise: Tensor | None = None,
+    ) -> Any:
         """One step of K queries at once that do not see each other, as candidates in a search.
 
         Args:
@@ -82,14 +95,14 @@ class AlignedAttention(AdditiveAttention):
 
     def attend(
         self,
-        query,
-        memory,
-        mask=None,
-        training=None,
-        dropout_mask=None,
-        return_attention_scores=True,
-        previous_weights=None,
-    ):
+        query: Tensor,
+        memory: Any,
+        mask: Any = None,
+        training: bool | None = None,
+        dropout_mask: Tensor | None = None,
+        return_attention_scores: bool = True,
+        previous_weights: Tensor | None = None,
+    ) -> Any:
         mask = self._merge(mask, query, memory[0])
         batch, length = ops.shape(query)[:2]
         shape = (batch, length, ops.shape(memory[0])[1])
@@ -117,24 +130,29 @@ class AlignedAttention(AdditiveAttention):
 
     def call(
         self,
-        query,
-        value,
-        key=None,
-        query_mask=None,
-        value_mask=None,
-        key_mask=None,
-        attention_mask=None,
-        use_causal_mask=False,
-        return_attention_scores=False,
-        training=None,
-        previous_weights=None,
-    ):
-        mask = AttentionMask(
+        query: Tensor,
+        value: Tensor,
+        key: Tensor | None = None,
+        query_mask: Tensor | None = None,
+        value_mask: Tensor | None = None,
+        key_mask: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        use_causal_mask: bool = False,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+        previous_weights: Tensor | None = None,
+    ) -> Any:
+        mask = self._make_mask(
+            query.shape,
+            value.shape,
             query_mask=query_mask,
             value_mask=value_mask,
             key_mask=key_mask,
             attention_mask=attention_mask,
             use_causal_mask=use_causal_mask,
         )
+        if previous_weights is not None:
+            axes = {"batch": value.shape[0], "key_length": value.shape[1]}
+            check_axes(self, "previous_weights", previous_weights.shape, **axes)
         options = {"previous_weights": previous_weights}
         return self._call(query, value, key, mask, return_attention_scores, training, **options)

@@ -1,8 +1,10 @@
-import keras
+from typing import Any
+
 from keras import ops
 
 from ..attention.scored_attention import project
 from ..serialization import register
+from ..types import Tensor
 from .aligned_attention import AlignedAttention
 
 
@@ -44,12 +46,9 @@ class CoverageAttention(AlignedAttention):
 
     def _build_projections(self, query_shape, value_shape, key_shape):
         super()._build_projections(query_shape, value_shape, key_shape)
-        self.coverage_projection = keras.layers.Dense(
-            self.units, use_bias=False, name="coverage_projection", dtype=self.dtype_policy
-        )
-        self.coverage_projection.build((None, 1))
+        self.coverage_projection = self._dense(self.units, "coverage_projection", (None, 1))
 
-    def use_coverage(self, use):
+    def use_coverage(self, use: bool) -> None:
         """Whether the score knows of the coverage, and learns from it.
 
         Without, the projection of the coverage is zero and not trained: the attention is plain
@@ -60,8 +59,8 @@ class CoverageAttention(AlignedAttention):
             kernel = self.coverage_projection.kernel
             kernel.assign(0 * kernel)
 
-    def location(self, alignment):
+    def location(self, alignment: Tensor) -> Any:
         return project(self.coverage_projection, ops.expand_dims(alignment, axis=-1))
 
-    def next_alignment(self, alignment, weights):
+    def next_alignment(self, alignment: Tensor, weights: Tensor) -> Any:
         return alignment + weights

@@ -1,8 +1,12 @@
+from typing import Any
+
 import keras
 from keras import ops
 
 from ..attention.scored_attention import project
+from ..checks import check_positive
 from ..serialization import register
+from ..types import Config, Tensor
 from .aligned_attention import AlignedAttention
 
 
@@ -51,18 +55,16 @@ class LocationSensitiveAttention(AlignedAttention):
 
     def __init__(
         self,
-        units,
-        filters=32,
-        kernel_size=31,
-        cumulative=False,
-        use_bias=True,
-        dropout=0.0,
-        seed=None,
-        **kwargs,
-    ):
-        for name, size in (("filters", filters), ("kernel_size", kernel_size)):
-            if not isinstance(size, int) or size <= 0:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={size}")
+        units: int,
+        filters: int = 32,
+        kernel_size: int = 31,
+        cumulative: bool = False,
+        use_bias: bool = True,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_positive(filters=filters, kernel_size=kernel_size)
         super().__init__(units, use_bias=use_bias, dropout=dropout, seed=seed, **kwargs)
         self.filters = filters
         self.kernel_size = kernel_size
@@ -79,21 +81,20 @@ class LocationSensitiveAttention(AlignedAttention):
             dtype=self.dtype_policy,
         )
         self.location_convolution.build((None, None, 1))
-        self.location_projection = keras.layers.Dense(
-            self.units, use_bias=False, name="location_projection", dtype=self.dtype_policy
+        self.location_projection = self._dense(
+            self.units, "location_projection", (None, self.filters)
         )
-        self.location_projection.build((None, self.filters))
 
-    def location(self, alignment):
+    def location(self, alignment: Tensor) -> Any:
         shape = ops.shape(alignment)
         features = self.location_convolution(ops.reshape(alignment, (-1, shape[-1], 1)))
         features = project(self.location_projection, features)
         return ops.reshape(features, (*shape, self.units))
 
-    def next_alignment(self, alignment, weights):
+    def next_alignment(self, alignment: Tensor, weights: Tensor) -> Any:
         return alignment + weights if self.cumulative else weights
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "filters": self.filters,

@@ -1,10 +1,16 @@
+from typing import Any
+
 import keras
 from keras import ops
 
+from ..functional.sizes import is_expression, known
+from ..functional.tables import kernel_of
 from ..serialization import register
+from ..types import Config, Tensor
 from .aligned_attention import AlignedAttention
 
 MODES = (None, "soft", "hard")
+MOST_DOUBLINGS = 20  # Of a length that is not known: as many as any memory needs.
 
 
 @register
@@ -58,15 +64,15 @@ class MonotonicAttention(AlignedAttention):
 
     def __init__(
         self,
-        units,
-        mode=None,
-        noise=1.0,
-        initial_bias=-4.0,
-        use_bias=True,
-        dropout=0.0,
-        seed=None,
-        **kwargs,
-    ):
+        units: int,
+        mode: str | None = None,
+        noise: float = 1.0,
+        initial_bias: float = -4.0,
+        use_bias: bool = True,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         if mode not in MODES:
             raise ValueError(f"`mode` must be one of {MODES}. Received: mode={mode!r}")
         if noise < 0:
@@ -93,23 +99,25 @@ class MonotonicAttention(AlignedAttention):
     def _is_soft(self, training):
         return bool(training) if self.mode is None else self.mode == "soft"
 
-    def initial_alignment(self, rows, key_length):
-        first = ops.cast(ops.arange(key_length) == 0, "float32")
+    def initial_alignment(self, rows: int, key_length: int) -> Any:
+        first = ops.cast(ops.arange(key_length, dtype="int32") == 0, "float32")
         return super().initial_alignment(rows, key_length) + first
 
-    def score(self, query, key, alignment):
+    def score(self, query: Tensor, key: Tensor, alignment: Tensor) -> Any:
         scores = ops.cast(super().score(query, key, alignment), "float32")
-        direction = ops.cast(self.score_projection.kernel, "float32")
+        direction = ops.cast(kernel_of(self.score_projection), "float32")
         norm = ops.sqrt(ops.sum(ops.square(direction)) + 1e-12)
         scale, bias = (ops.cast(x, "float32") for x in (self.score_scale, self.score_bias))
         return scores * (scale / norm) + bias
 
-    def sample_noise(self, shape, training=None):
+    def sample_noise(self, shape: Any, training: bool | None = None) -> Any:
         if not (training and self.noise and self._is_soft(training)):
             return None
         return keras.random.normal(shape, stddev=self.noise, dtype="float32", seed=self.noise_seed)
 
-    def normalize(self, scores, alignment, mask, training):
+    def normalize(
+        self, scores: Tensor, alignment: Tensor, mask: Tensor, training: bool | None
+    ) -> Any:
         if self._is_soft(training):
             # 1 - p would be 0 for scores of 17 and more.
             stop, go_on = ops.sigmoid(scores), ops.sigmoid(-scores)
@@ -120,7 +128,7 @@ class MonotonicAttention(AlignedAttention):
             stop, go_on = ops.where(mask, stop, 0.0), ops.where(mask, go_on, 1.0)
         return stop * _recurrence(go_on, alignment)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "mode": self.mode,
@@ -136,15 +144,24 @@ def _recurrence(factor, x):
     are 0 or 1, and as precise as float32 elsewhere.
     """
     length = ops.shape(x)[-1]
-    # Of a length that is known only when it runs, as many as any memory needs.
-    doublings = (length - 1).bit_length() if isinstance(length, int) else 20
     factor = _shift(factor, 1)
-    for reach in (2**i for i in range(doublings)):
-        x = x + factor * _shift(x, reach)
-        factor = factor * _shift(factor, reach)
+    if is_expression(length):
+        return ops.fori_loop(0, MOST_DOUBLINGS, lambda i, pair: _double(*pair, 2**i), (x, factor))[
+            0
+        ]
+    for i in range((length - 1).bit_length() if known(length) else MOST_DOUBLINGS):
+        x, factor = _double(x, factor, 2**i)
     return x
+
+
+def _double(x, factor, reach):
+    return x + factor * _shift(x, reach), factor * _shift(factor, reach)
 
 
 def _shift(x, by):
     """Moves the last axis to the right by `by`; zeros move in."""
-    return ops.concatenate([ops.zeros_like(x[..., :by]), x[..., :-by]], axis=-1)
+    length = ops.shape(x)[-1]
+    if not is_expression(length):
+        return ops.concatenate([ops.zeros_like(x[..., :by]), x[..., :-by]], axis=-1)
+    source = ops.arange(length, dtype="int32") - by
+    return ops.where(source >= 0, ops.take(x, ops.maximum(source, 0), axis=-1), 0.0)

@@ -1,12 +1,16 @@
-import keras
+from typing import Any
 
+from ..checks import check_positive
+from ..functional.tables import kernel_of
 from ..functional.tanh_scores import tanh_scores
+from ..initialization import InitializedParts
 from ..serialization import register
+from ..types import Config, Tensor
 from .scored_attention import ScoredAttention, project
 
 
 @register
-class AdditiveAttention(ScoredAttention):
+class AdditiveAttention(InitializedParts, ScoredAttention):
     """Additive attention of Bahdanau et al. (2015), with its projections.
 
     1. Scores `e_ij = v^T tanh(W q_i + U k_j)` (appendix A.1.2 of the paper).
@@ -22,6 +26,10 @@ class AdditiveAttention(ScoredAttention):
             never does: a constant on all scores does not change a softmax.
         dropout: Share of the weights that is dropped in training.
         seed: Seed of the dropout.
+        scale: What scores are multiplied by. With `units ** -0.5` the first steps of Adam, which
+            move all entries of `v` and of the hidden layer together, cannot saturate the softmax.
+        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer: Of each
+            projection.
         **kwargs: Of `keras.layers.Layer`.
 
     Call arguments and masks: see `AttentionLayer`. Weights are `(B, T, S)`, the output is `(B, T,
@@ -39,30 +47,38 @@ class AdditiveAttention(ScoredAttention):
         [Bahdanau, Cho and Bengio, 2015](https://arxiv.org/abs/1409.0473)
     """
 
-    def __init__(self, units, use_bias=True, dropout=0.0, seed=None, **kwargs):
-        if not isinstance(units, int) or units <= 0:
-            raise ValueError(f"`units` must be a positive integer. Received: units={units}")
+    def __init__(
+        self,
+        units: int,
+        use_bias: bool = True,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        scale: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        check_positive(units=units)
         super().__init__(dropout=dropout, seed=seed, **kwargs)
         self.units = units
         self.use_bias = use_bias
+        self.scale = scale
 
     def _build_projections(self, query_shape, value_shape, key_shape):
-        def dense(units, name, use_bias):
-            return keras.layers.Dense(units, use_bias=use_bias, name=name, dtype=self.dtype_policy)
+        units, use_bias = self.units, self.use_bias
+        self.query_projection = self._dense(units, "query_projection", query_shape, use_bias)
+        self.key_projection = self._dense(units, "key_projection", key_shape, use_bias)
+        self.score_projection = self._dense(1, "score_projection", (None, units))
 
-        self.query_projection = dense(self.units, "query_projection", self.use_bias)
-        self.query_projection.build(query_shape)
-        self.key_projection = dense(self.units, "key_projection", self.use_bias)
-        self.key_projection.build(key_shape)
-        self.score_projection = dense(1, "score_projection", False)
-        self.score_projection.build((None, self.units))
-
-    def project_key(self, key):
+    def project_key(self, key: Tensor) -> Any:
         return project(self.key_projection, key)
 
-    def score(self, query, key):
+    def score(self, query: Tensor, key: Tensor) -> Any:
         query = project(self.query_projection, query)
-        return tanh_scores(query, key, self.score_projection.kernel)
+        return self.scale * tanh_scores(query, key, kernel_of(self.score_projection))
 
-    def get_config(self):
-        return {**super().get_config(), "units": self.units, "use_bias": self.use_bias}
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "use_bias": self.use_bias,
+            "scale": self.scale,
+        }

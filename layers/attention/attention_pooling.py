@@ -1,14 +1,17 @@
+from typing import Any
+
 import keras
 from keras import ops
 
-from ..checks import check_ranks, refuse_call_arguments
+from ..checks import check_mask, check_positive, check_ranks, refuse_call_arguments
 from ..functional.masking import masked_softmax
-from ..serialization import register
+from ..serialization import QuantizedParts, register
+from ..types import Config, Shape, Tensor
 from .scored_attention import project
 
 
 @register
-class AttentionPooling(keras.layers.Layer):
+class AttentionPooling(QuantizedParts, keras.layers.Layer):
     """A sequence to one vector by learned attention, Yang et al. (2016).
 
     1. Scores `e_t = v^T tanh(W h_t + b)`: the learned `v` stands where a query would (equation 5).
@@ -42,9 +45,10 @@ class AttentionPooling(keras.layers.Layer):
         [Yang et al., 2016](https://aclanthology.org/N16-1174)
     """
 
-    def __init__(self, units, dropout=0.0, seed=None, **kwargs):
-        if not isinstance(units, int) or units <= 0:
-            raise ValueError(f"`units` must be a positive integer. Received: units={units}")
+    def __init__(
+        self, units: int, dropout: float = 0.0, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        check_positive(units=units)
         if not 0 <= dropout < 1:
             raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
         refuse_call_arguments(self, kwargs)
@@ -54,7 +58,7 @@ class AttentionPooling(keras.layers.Layer):
         self.dropout = dropout
         self.seed = seed
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Shape) -> None:
         check_ranks(self, inputs=inputs_shape)
         self.hidden_projection = keras.layers.Dense(
             self.units, activation="tanh", dtype=self.dtype_policy, name="hidden_projection"
@@ -69,31 +73,44 @@ class AttentionPooling(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, inputs, mask=None, return_attention_scores=False, training=None):
+    def call(
+        self,
+        inputs: Tensor,
+        mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
         check_ranks(self, inputs=inputs.shape)
+        check_mask(self, "mask", mask, batch=inputs.shape[0], length=inputs.shape[1])
         hidden = project(self.hidden_projection, inputs)
         scores = ops.squeeze(project(self.score_projection, hidden), axis=-1)
-        mask = None if mask is None else ops.cast(mask, "bool")
         weights = ops.cast(masked_softmax(scores, mask), self.compute_dtype)
         dropped = self.weights_dropout(weights, training=training)
         output = ops.squeeze(ops.matmul(dropped[:, None], inputs), axis=1)
         return (output, weights) if return_attention_scores else output
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Tensor, previous_mask: Any = None) -> Any:
         return None  # Of the sequence no positions are left.
 
-    def compute_output_shape(self, inputs_shape):
+    def compute_output_shape(self, inputs_shape: Shape) -> tuple:
         return inputs_shape[0], inputs_shape[-1]
 
-    def compute_output_spec(self, inputs, mask=None, return_attention_scores=False, training=None):
+    def compute_output_spec(
+        self,
+        inputs: Tensor,
+        mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
         check_ranks(self, inputs=inputs.shape)
+        check_mask(self, "mask", mask, batch=inputs.shape[0], length=inputs.shape[1])
         shape = self.compute_output_shape(inputs.shape)
         output = keras.KerasTensor(shape, dtype=self.compute_dtype)
         if not return_attention_scores:
             return output
         return output, keras.KerasTensor(inputs.shape[:2], dtype=self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "units": self.units,

@@ -1,6 +1,9 @@
+from typing import Any
+
 from keras import ops
 
 from ..serialization import register
+from ..types import Config
 from .sparse_attention import SparseAttention
 
 PRIME = 46_337  # The largest whose square fits in 32 bits.
@@ -49,15 +52,15 @@ class BlockSparseAttention(SparseAttention):
 
     def __init__(
         self,
-        num_heads,
-        key_dim,
-        block_size,
-        window_blocks=3,
-        global_blocks=1,
-        random_blocks=2,
-        seed=None,
-        **kwargs,
-    ):
+        num_heads: int,
+        key_dim: int,
+        block_size: int,
+        window_blocks: int = 3,
+        global_blocks: int = 1,
+        random_blocks: int = 2,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         sizes = {"block_size": (block_size, 1), "window_blocks": (window_blocks, 1)}
         sizes.update(global_blocks=(global_blocks, 0), random_blocks=(random_blocks, 0))
         for name, (size, least) in sizes.items():
@@ -74,17 +77,17 @@ class BlockSparseAttention(SparseAttention):
         self.random_blocks = random_blocks
         self.seeing_all = global_blocks * block_size
 
-    def attention_pattern(self, length):
+    def attention_pattern(self, length: int) -> Any:
         """Boolean `(length, length)`: which keys each query may see, before any mask."""
         blocks = (length + self.block - 1) // self.block
         index, seen = self._key_blocks(blocks)
-        block = ops.arange(blocks)
+        block = ops.arange(blocks, dtype="int32")
         pattern = ops.any(ops.logical_and(index[:, :, None] == block, seen[:, :, None]), axis=1)
         pattern = ops.logical_or(pattern, (block < self.global_blocks)[:, None])
-        position = ops.arange(length) // self.block
+        position = ops.arange(length, dtype="int32") // self.block
         return ops.take(ops.take(pattern, position, axis=0), position, axis=1)
 
-    def windows(self, length, causal):
+    def windows(self, length: int, causal: bool) -> Any:
         blocks = (length + self.block - 1) // self.block
         index, seen = self._key_blocks(blocks)
         width = index.shape[1]
@@ -95,31 +98,34 @@ class BlockSparseAttention(SparseAttention):
             picked = ops.take(x, ops.reshape(index, (-1,)), axis=axis)
             return ops.reshape(picked, (*shape[:axis], blocks, width * self.block, shape[-1]))
 
-        positions = index[:, :, None] * self.block + ops.arange(self.block)
+        positions = index[:, :, None] * self.block + ops.arange(self.block, dtype="int32")
         allowed = ops.repeat(seen, self.block, axis=1)
         return gather, ops.reshape(positions, (blocks, width * self.block)), allowed[:, None]
 
     def _key_blocks(self, blocks):
         """The key blocks of each block of queries `(blocks, K)`, and which of them count."""
-        row = ops.arange(blocks)[:, None]
+        row = ops.arange(blocks, dtype="int32")[:, None]
         half = self.window_blocks // 2
-        window = row + ops.arange(-half, half + 1)[None]
-        first = ops.broadcast_to(ops.arange(self.global_blocks)[None], (blocks, self.global_blocks))
+        window = row + ops.arange(-half, half + 1, dtype="int32")[None]
+        first = ops.broadcast_to(
+            ops.arange(self.global_blocks, dtype="int32")[None], (blocks, self.global_blocks)
+        )
         inside = ops.logical_and(window >= self.global_blocks, window < blocks)
         index = ops.concatenate([window, first], axis=1)
         seen = ops.concatenate([inside, first < blocks], axis=1)
         if self.random_blocks:
-            column = ops.arange(blocks)[None]
+            column = ops.arange(blocks, dtype="int32")[None]
             free = ops.logical_and(column < row - half, column >= self.global_blocks)
             # Distinct for each column, so that no backend has to choose among equals.
             drawn = self._hash(row, column) * blocks + column
             drawn = ops.where(free, drawn, column - blocks)
-            # Columns that do not exist, where there are fewer blocks than are to be drawn.
-            absent = ops.full((blocks, self.random_blocks), -1, dtype="int32") - blocks
-            drawn = ops.concatenate([drawn, absent], axis=1)
-            best, chosen = ops.top_k(drawn, self.random_blocks)
-            index = ops.concatenate([index, ops.cast(chosen, "int32")], axis=1)
-            seen = ops.concatenate([seen, best >= 0], axis=1)
+            # One after the other: TensorFlow does not read the top k of a model exported from JAX.
+            for _ in range(self.random_blocks):
+                chosen = ops.cast(ops.argmax(drawn, axis=1, keepdims=True), "int32")
+                best = ops.max(drawn, axis=1, keepdims=True)
+                index = ops.concatenate([index, chosen], axis=1)
+                seen = ops.concatenate([seen, best >= 0], axis=1)
+                drawn = ops.where(column == chosen, -1, drawn)
         return ops.clip(index, 0, blocks - 1), seen
 
     def _hash(self, row, column):
@@ -128,7 +134,7 @@ class BlockSparseAttention(SparseAttention):
             mixed = (mixed * mixed + column * 31 + row * 17 + 1) % PRIME
         return mixed
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "block_size": self.block_size,

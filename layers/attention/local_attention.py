@@ -1,6 +1,9 @@
+from typing import Any
+
 from keras import ops
 
 from ..serialization import register
+from ..types import Config
 from .sparse_attention import SparseAttention
 
 MIN_BLOCK = 32  # Products of fewer rows are slow.
@@ -37,7 +40,9 @@ class LocalAttention(SparseAttention):
         [Beltagy, Peters and Cohan, 2020](https://arxiv.org/abs/2004.05150)
     """
 
-    def __init__(self, num_heads, key_dim, window, global_tokens=0, **kwargs):
+    def __init__(
+        self, num_heads: int, key_dim: int, window: int, global_tokens: int = 0, **kwargs: Any
+    ) -> None:
         if not isinstance(window, int) or window < 0:
             raise ValueError(f"`window` must be an integer from 0 on. Received: window={window}")
         if not isinstance(global_tokens, int) or global_tokens < 0:
@@ -50,13 +55,13 @@ class LocalAttention(SparseAttention):
         self.global_tokens = self.seeing_all = global_tokens
         self.block = max(window, MIN_BLOCK)
 
-    def attention_pattern(self, length):
+    def attention_pattern(self, length: int) -> Any:
         """Boolean `(length, length)`: which keys each query may see, before any mask."""
-        i, j = ops.arange(length)[:, None], ops.arange(length)[None]
+        i, j = ops.arange(length, dtype="int32")[:, None], ops.arange(length, dtype="int32")[None]
         near = ops.abs(i - j) <= self.window
         return ops.logical_or(near, ops.minimum(i, j) < self.global_tokens)
 
-    def windows(self, length, causal):
+    def windows(self, length: int, causal: bool) -> Any:
         side, after = self.window, 0 if causal else self.window
         blocks = (length + self.block - 1) // self.block
 
@@ -65,13 +70,16 @@ class LocalAttention(SparseAttention):
 
             def neighbours(part, before):
                 """`part` of every block, moved to the next block or to the one before."""
-                edge = ops.zeros_like(ops.take(part, ops.arange(1), axis=axis))
-                most = ops.arange(blocks - 1) + (0 if before else 1)
+                edge = ops.zeros_like(ops.take(part, ops.arange(1, dtype="int32"), axis=axis))
+                most = ops.arange(blocks - 1, dtype="int32") + (0 if before else 1)
                 rest = ops.take(part, most, axis=axis)
                 return ops.concatenate([edge, rest] if before else [rest, edge], axis=axis)
 
-            parts = [neighbours(x[..., self.block - side :, :], before=True), x]
-            parts.append(neighbours(x[..., :after, :], before=False))
+            parts = [x]  # What is empty is left out: XLA has no gradient of it.
+            if side:
+                parts.insert(0, neighbours(x[..., self.block - side :, :], before=True))
+            if after:
+                parts.append(neighbours(x[..., :after, :], before=False))
             if self.global_tokens:
                 shape = ops.shape(x)
                 tokens = ops.reshape(x, (*shape[:axis], 1, blocks * self.block, shape[-1]))
@@ -79,20 +87,20 @@ class LocalAttention(SparseAttention):
                 parts.append(ops.repeat(tokens, blocks, axis=axis))
             return ops.concatenate(parts, axis=axis + 1)
 
-        row = ops.arange(self.block)[:, None]
-        column = ops.arange(-side, self.block + after)[None]
-        positions = ops.arange(blocks)[:, None] * self.block + column
+        row = ops.arange(self.block, dtype="int32")[:, None]
+        column = ops.arange(-side, self.block + after, dtype="int32")[None]
+        positions = ops.arange(blocks, dtype="int32")[:, None] * self.block + column
         near = ops.logical_and(column - row >= -side, column - row <= after)
         allowed = ops.logical_and(near[None], (positions >= self.global_tokens)[:, None])
         if self.global_tokens:
-            tokens = ops.arange(blocks * self.block)[None, : self.global_tokens]
+            tokens = ops.arange(blocks * self.block, dtype="int32")[None, : self.global_tokens]
             tokens = ops.repeat(tokens, blocks, axis=0)
             positions = ops.concatenate([positions, tokens], axis=1)
             everyone = ops.ones((blocks, self.block, ops.shape(tokens)[1]), dtype="bool")
             allowed = ops.concatenate([allowed, everyone], axis=2)
         return gather, positions, allowed
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "window": self.window,

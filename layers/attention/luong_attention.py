@@ -1,15 +1,19 @@
-import keras
+from typing import Any
+
 from keras import ops
 
+from ..functional.tables import kernel_of
 from ..functional.tanh_scores import tanh_scores
+from ..initialization import InitializedParts
 from ..serialization import register
+from ..types import Config, Tensor
 from .scored_attention import ScoredAttention, project
 
 SCORES = ("dot", "general", "concat")
 
 
 @register
-class LuongAttention(ScoredAttention):
+class LuongAttention(InitializedParts, ScoredAttention):
     """Multiplicative attention of Luong et al. (2015): the scores *dot*, *general* and *concat*.
 
     The three scores of section 3.1 of the paper, query `q` and key `k`:
@@ -33,6 +37,8 @@ class LuongAttention(ScoredAttention):
             *dot* and *general* stand the steps of Adam: all entries of a product move together.
         dropout: Share of the weights that is dropped in training.
         seed: Seed of the dropout.
+        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer: Of each
+            projection.
         **kwargs: Of `keras.layers.Layer`.
 
     Call arguments and masks: see `AttentionLayer`. Weights are `(B, T, S)`, the output is `(B, T,
@@ -52,14 +58,14 @@ class LuongAttention(ScoredAttention):
 
     def __init__(
         self,
-        score="dot",
-        units=None,
-        use_bias=False,
-        scale=False,
-        dropout=0.0,
-        seed=None,
-        **kwargs,
-    ):
+        score: str = "dot",
+        units: int | None = None,
+        use_bias: bool = False,
+        scale: bool | float = False,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         if score not in SCORES:
             raise ValueError(f"`score` must be one of {SCORES}. Received: score={score!r}")
         if units is not None and score != "concat":
@@ -74,9 +80,6 @@ class LuongAttention(ScoredAttention):
         self.scale = scale
 
     def _build_projections(self, query_shape, value_shape, key_shape):
-        def dense(units, name, use_bias=self.use_bias):
-            return keras.layers.Dense(units, use_bias=use_bias, name=name, dtype=self.dtype_policy)
-
         if self.score_mode == "dot" and query_shape[-1] != key_shape[-1]:
             raise ValueError(
                 "The score 'dot' needs queries and keys of one size; 'general' does not. Received: "
@@ -84,31 +87,30 @@ class LuongAttention(ScoredAttention):
             )
         units = self.units or query_shape[-1]
         if self.score_mode == "concat":
-            self.query_projection = dense(units, "query_projection")
-            self.query_projection.build(query_shape)
+            self.query_projection = self._dense(
+                units, "query_projection", query_shape, self.use_bias
+            )
         if self.score_mode != "dot":
-            self.key_projection = dense(units, "key_projection")
-            self.key_projection.build(key_shape)
+            self.key_projection = self._dense(units, "key_projection", key_shape, self.use_bias)
         if self.score_mode == "concat":
-            self.score_projection = dense(1, "score_projection", use_bias=False)
-            self.score_projection.build((None, units))
+            self.score_projection = self._dense(1, "score_projection", (None, units))
         if self.scale is True:
             self.score_scale = self.add_weight(shape=(), initializer="ones", name="score_scale")
 
-    def project_key(self, key):
+    def project_key(self, key: Tensor) -> Any:
         return key if self.score_mode == "dot" else project(self.key_projection, key)
 
-    def score(self, query, key):
+    def score(self, query: Tensor, key: Tensor) -> Any:
         if self.score_mode == "concat":
             query = project(self.query_projection, query)
-            scores = tanh_scores(query, key, self.score_projection.kernel)
+            scores = tanh_scores(query, key, kernel_of(self.score_projection))
         else:
             scores = ops.matmul(query, ops.swapaxes(key, 1, 2))
         if self.scale is False:
             return scores
         return scores * (self.score_scale if self.scale is True else self.scale)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "score": self.score_mode,

@@ -1,14 +1,18 @@
+from typing import Any
+
 import keras
 from keras import initializers, ops
 
-from ..checks import check_ranks
+from ..checks import check_batches
 from ..devices import on_gpu
 from ..functional.chunked_attention import chunked_attention
 from ..functional.dot_product import attention_weights, weighted_sum
 from ..functional.masking import AttentionMask, carry_mask, implicit_mask
 from ..functional.relative_position import BUCKETS, alibi_bias, distances, relative_buckets
 from ..functional.rotary import rotate
+from ..functional.sizes import either, known, product, static_shape
 from ..serialization import register
+from ..types import Config, Tensor
 from .projected_attention import ProjectedAttention
 
 POSITIONS = (None, "rotary", "alibi", "relative")
@@ -79,16 +83,16 @@ class MultiHeadAttention(ProjectedAttention):
 
     def __init__(
         self,
-        num_heads,
-        key_dim,
-        value_dim=None,
-        num_kv_heads=None,
-        output_dim=None,
-        use_bias=True,
-        position=None,
-        implementation="auto",
-        **kwargs,
-    ):
+        num_heads: int,
+        key_dim: int,
+        value_dim: int | None = None,
+        num_kv_heads: int | None = None,
+        output_dim: int | None = None,
+        use_bias: bool = True,
+        position: str | None = None,
+        implementation: str = "auto",
+        **kwargs: Any,
+    ) -> None:
         if position not in POSITIONS:
             raise ValueError(f"`position` must be one of {POSITIONS}. Received: {position!r}")
         if position == "rotary" and key_dim % 2:
@@ -130,19 +134,19 @@ class MultiHeadAttention(ProjectedAttention):
 
     def call(
         self,
-        query,
-        value,
-        key=None,
-        query_mask=None,
-        value_mask=None,
-        key_mask=None,
-        attention_mask=None,
-        use_causal_mask=False,
-        return_attention_scores=False,
-        training=None,
-        cache=None,
-        cache_index=None,
-    ):
+        query: Tensor,
+        value: Tensor,
+        key: Tensor | None = None,
+        query_mask: Tensor | None = None,
+        value_mask: Tensor | None = None,
+        key_mask: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        use_causal_mask: bool = False,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+        cache: Any = None,
+        cache_index: Any = None,
+    ) -> Any:
         if cache is None:
             return super().call(
                 query,
@@ -158,14 +162,17 @@ class MultiHeadAttention(ProjectedAttention):
             )
         if cache_index is None:
             raise ValueError("`cache` needs `cache_index`, the number of positions it holds.")
-        check_ranks(self, query=query.shape, value=value.shape, key=getattr(key, "shape", None))
+        self._check_shapes(query.shape, value.shape, None if key is None else key.shape)
         # What Keras fills in is over the new positions, not over those of the cache.
         if value_mask is implicit_mask(value):
             value_mask = None
         if key is not None and key_mask is implicit_mask(key):
             key_mask = None
+        if len(cache) != 2 or len(cache[0].shape) != 4:
+            raise ValueError("`cache` must be what `init_cache` or the call before returned.")
+        check_batches(self, query=query.shape, cache=cache[0].shape)
         max_length = cache[0].shape[2]
-        if isinstance(cache_index, int) and cache_index + value.shape[1] > max_length:
+        if known(cache_index, value.shape[1]) and cache_index + value.shape[1] > max_length:
             raise ValueError(
                 f"The cache has {max_length} positions. Received {value.shape[1]} more, "
                 f"with cache_index={cache_index}"
@@ -182,7 +189,9 @@ class MultiHeadAttention(ProjectedAttention):
             ops.slice_update(old, start, ops.cast(new, old.dtype))
             for old, new in zip(cache, (keys, values), strict=True)
         )
-        mask = AttentionMask(
+        mask = self._make_mask(
+            query.shape,
+            (*value.shape[:1], max_length, None),
             query_mask=query_mask,
             value_mask=value_mask,
             key_mask=key_mask,
@@ -200,20 +209,20 @@ class MultiHeadAttention(ProjectedAttention):
         carry_mask(output, query_mask)
         return (output, weights, cache) if return_attention_scores else (output, cache)
 
-    def project_memory(self, value, key=None, start=0):
+    def project_memory(self, value: Tensor, key: Tensor | None = None, start: Any = 0) -> Any:
         """Keys and values `(B, N_kv, S, H)`, the first at position `start`."""
         keys, values = super().project_memory(value, key)
         return (rotate(keys, start) if self.position == "rotary" else keys), values
 
     def attend(
         self,
-        query,
-        memory,
-        mask=None,
-        training=None,
-        dropout_mask=None,
-        return_attention_scores=True,
-    ):
+        query: Tensor,
+        memory: Any,
+        mask: Any = None,
+        training: bool | None = None,
+        dropout_mask: Tensor | None = None,
+        return_attention_scores: bool = True,
+    ) -> Any:
         keys, values = memory
         mask = AttentionMask.of(mask)
         query = ops.swapaxes(self.query_projection(query) * self.key_dim**-0.5, 1, 2)
@@ -247,11 +256,11 @@ class MultiHeadAttention(ProjectedAttention):
         elif implementation == "chunked":
             context = chunked()
         else:  # The lengths are known when it runs.
-            few = ops.shape(query)[0] * self.num_heads * length * key_length <= DENSE_SCORES
+            few = product(ops.shape(query)[0], self.num_heads, length, key_length) <= DENSE_SCORES
             if return_attention_scores:
-                context, weights = ops.cond(few, dense, lambda: (chunked(), weigh()))
+                context, weights = either(few, dense, lambda: (chunked(), weigh()))
             else:
-                context = ops.cond(few, lambda: dense()[0], chunked)
+                context = either(few, lambda: dense()[0], chunked)
         if return_attention_scores and weights is None:
             weights = weigh()
         return self.output_projection(ops.swapaxes(context, 1, 2)), weights
@@ -279,12 +288,17 @@ class MultiHeadAttention(ProjectedAttention):
             return self.implementation
         if plain and _has_fused_kernels(gpu=keras.backend.backend() == "jax"):
             return "fused"
-        batch, heads, length, _ = query.shape
-        if None in (length, keys.shape[2]):
-            return None
-        scores = heads * length * keys.shape[2]
+        batch, heads, length, _ = static_shape(query)
+        key_length = static_shape(keys)[2]
+        # JAX cannot draw a dropout in one of two branches, and `torch.export` follows none.
+        later = {"jax": "chunked" if dropping else None, "torch": "dense"}.get(
+            keras.backend.backend()
+        )
+        if None in (length, key_length):
+            return later
+        scores = heads * length * key_length
         if batch is None and scores <= DENSE_SCORES < scores * LARGE_BATCH:
-            return None
+            return later
         return "dense" if (batch or 1) * scores <= DENSE_SCORES else "chunked"
 
     def _fused(self, query, keys, values, mask):
@@ -315,7 +329,7 @@ class MultiHeadAttention(ProjectedAttention):
         context = ops.swapaxes(context, 1, 2)
         return context if merged is None else ops.where(seen, context, 0)
 
-    def init_cache(self, batch_size, max_length):
+    def init_cache(self, batch_size: int, max_length: int) -> Any:
         """An empty cache of `max_length` positions: keys and values, `(B, N_kv, max_length, H)`."""
         heads = self.num_kv_heads or self.num_heads
         return tuple(
@@ -325,16 +339,31 @@ class MultiHeadAttention(ProjectedAttention):
 
     def compute_output_spec(
         self,
-        query,
-        value,
-        key=None,
-        *args,
-        return_attention_scores=False,
-        cache=None,
-        **kwargs,
-    ):
+        query: Tensor,
+        value: Tensor,
+        key: Tensor | None = None,
+        query_mask: Tensor | None = None,
+        value_mask: Tensor | None = None,
+        key_mask: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        use_causal_mask: bool = False,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+        cache: Any = None,
+        cache_index: Any = None,
+    ) -> Any:
+        masks = {
+            "query_mask": query_mask,
+            "value_mask": value_mask,
+            "key_mask": key_mask,
+            "attention_mask": attention_mask,
+        }
         spec = super().compute_output_spec(
-            query, value, key, return_attention_scores=return_attention_scores
+            query,
+            value,
+            key,
+            **(masks if cache is None else {}),  # With a cache they are over its positions.
+            return_attention_scores=return_attention_scores,
         )
         if cache is None:
             return spec
@@ -345,7 +374,7 @@ class MultiHeadAttention(ProjectedAttention):
         new_cache = tuple(keras.KerasTensor(old.shape, dtype=old.dtype) for old in cache)
         return (*results, new_cache)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "position": self.position,

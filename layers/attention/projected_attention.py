@@ -1,10 +1,13 @@
 """The projections of the multi-head family, in the order and form in which Keras holds them."""
 
 import math
+from typing import Any
 
 from keras import constraints, initializers, ops, regularizers
 from keras.layers import EinsumDense
 
+from ..checks import check_positive
+from ..types import Config, Constraint, Initializer, Regularizer, Tensor
 from .attention_layer import AttentionLayer
 
 
@@ -24,6 +27,22 @@ class _Projection(EinsumDense):
         outputs = ops.reshape(outputs, (-1, ops.shape(inputs)[1], *kernel.shape[summed:]))
         return outputs if self.bias is None else outputs + self.bias
 
+    def quantize(self, mode=None, type_check=True, config=None):
+        # Keras refuses subclasses, whose `call` may be another function; this one is the same.
+        super().quantize(mode, type_check=False, config=config)
+
+
+def _also(name):
+    """The same sublayer under the name that Keras has for it.
+
+    Where its weights are not under one of them in a file, `load_weights` takes those of another.
+    """
+
+    def sublayer(self) -> EinsumDense:
+        return getattr(self, name)
+
+    return property(sublayer)
+
 
 def _heads_first(x):
     """`(B, S, N, H)` to `(B, N, S, H)`."""
@@ -36,7 +55,9 @@ class ProjectedAttention(AttentionLayer):
     """Heads with projections of query, key, value and output; a subclass is what lies between.
 
     Weights are those of `keras.layers.MultiHeadAttention` and, with `num_kv_heads`, those of
-    `keras.layers.GroupQueryAttention`: `set_weights` takes their `get_weights()` as they are.
+    `keras.layers.GroupQueryAttention`: `set_weights` takes their `get_weights()` as they are, and
+    `load_weights` a `.weights.h5` file that they saved. `model.quantize("int8")` quantizes the
+    projections as theirs.
 
     Args:
         num_heads: N, the number of query heads.
@@ -56,29 +77,27 @@ class ProjectedAttention(AttentionLayer):
 
     def __init__(
         self,
-        num_heads,
-        key_dim,
-        value_dim=None,
-        num_kv_heads=None,
-        output_dim=None,
-        use_bias=True,
-        dropout=0.0,
-        seed=None,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        **kwargs,
-    ):
+        num_heads: int,
+        key_dim: int,
+        value_dim: int | None = None,
+        num_kv_heads: int | None = None,
+        output_dim: int | None = None,
+        use_bias: bool = True,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        kernel_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        **kwargs: Any,
+    ) -> None:
         sizes = {"num_heads": num_heads, "key_dim": key_dim}
         optional = {"value_dim": value_dim, "num_kv_heads": num_kv_heads, "output_dim": output_dim}
         sizes.update({name: size for name, size in optional.items() if size is not None})
-        for name, size in sizes.items():
-            if not isinstance(size, int) or size <= 0:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={size}")
+        check_positive(**sizes)
         if num_kv_heads is not None and num_heads % num_kv_heads:
             raise ValueError(
                 "`num_kv_heads` must divide `num_heads`. "
@@ -98,6 +117,12 @@ class ProjectedAttention(AttentionLayer):
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
+
+    query_dense = _query_dense = _also("query_projection")
+    key_dense = _key_dense = _also("key_projection")
+    value_dense = _value_dense = _also("value_projection")
+    output_dense = _output_dense = _also("output_projection")
+    _dropout_layer = _also("weights_dropout")
 
     def _build_projections(self, query_shape, value_shape, key_shape):
         kv_heads = self.num_kv_heads or self.num_heads
@@ -138,7 +163,7 @@ class ProjectedAttention(AttentionLayer):
         dense.build(input_shape)
         return dense
 
-    def project_memory(self, value, key=None):
+    def project_memory(self, value: Tensor, key: Tensor | None = None) -> Any:
         """Keys `(B, N_kv, S, H)` and values `(B, N_kv, S, H_v)`."""
         keys = self.key_projection(value if key is None else key)
         return _heads_first(keys), _heads_first(self.value_projection(value))
@@ -146,7 +171,7 @@ class ProjectedAttention(AttentionLayer):
     def _output_dim(self, query_shape, value_shape):
         return self.output_dim or query_shape[-1]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "num_heads": self.num_heads,

@@ -1,8 +1,11 @@
 """Attention with one score per query and key: the form of Bahdanau and of Luong."""
 
+from typing import Any
+
 from keras import ops
 
 from ..functional.masking import AttentionMask, masked_softmax
+from ..types import Tensor
 from .attention_layer import AttentionLayer
 
 
@@ -13,24 +16,24 @@ class ScoredAttention(AttentionLayer):
     and projected keys to scores `(B, T, S)`.
     """
 
-    def project_key(self, key):
+    def project_key(self, key: Tensor) -> Any:
         return key
 
-    def score(self, query, key):
+    def score(self, query: Tensor, key: Tensor) -> Any:
         raise NotImplementedError
 
-    def project_memory(self, value, key=None):
+    def project_memory(self, value: Tensor, key: Tensor | None = None) -> Any:
         return self.project_key(value if key is None else key), value
 
     def attend(
         self,
-        query,
-        memory,
-        mask=None,
-        training=None,
-        dropout_mask=None,
-        return_attention_scores=True,
-    ):
+        query: Tensor,
+        memory: Any,
+        mask: Any = None,
+        training: bool | None = None,
+        dropout_mask: Tensor | None = None,
+        return_attention_scores: bool = True,
+    ) -> Any:
         keys, values = memory
         mask = self._merge(mask, query, keys)
         weights = ops.cast(masked_softmax(self.score(query, keys), mask), self.compute_dtype)
@@ -51,7 +54,7 @@ class ScoredAttention(AttentionLayer):
         return value_shape[-1]
 
 
-def project(dense, x):
+def project(dense: Any, x: Tensor) -> Any:
     """`dense(x)` as one plain matrix product.
 
     Over more than two axes Keras on TensorFlow contracts with transposes, which are slower, and

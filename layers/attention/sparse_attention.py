@@ -1,9 +1,14 @@
 """Heads whose queries see a fixed pattern of keys, computed in blocks."""
 
+from typing import Any
+
+import keras
 from keras import ops
 
 from ..functional.dot_product import attention_weights, weighted_sum
 from ..functional.masking import AttentionMask, masked_softmax
+from ..functional.sizes import is_expression, known
+from ..types import Shape, Tensor
 from .projected_attention import ProjectedAttention
 
 
@@ -20,11 +25,11 @@ class SparseAttention(ProjectedAttention):
     block = None  # Queries of a block.
     seeing_all = 0
 
-    def attention_pattern(self, length):
+    def attention_pattern(self, length: int) -> Any:
         """Boolean `(length, length)`: which keys each query may see, before any mask."""
         raise NotImplementedError
 
-    def windows(self, length, causal):
+    def windows(self, length: int, causal: bool) -> Any:
         """Which keys the blocks need.
 
         Returns:
@@ -34,38 +39,42 @@ class SparseAttention(ProjectedAttention):
         """
         raise NotImplementedError
 
-    def build(self, query_shape, value_shape, key_shape=None):
+    def build(self, query_shape: Shape, value_shape: Shape, key_shape: Shape | None = None) -> None:
         self._check_lengths(query_shape, value_shape)
         super().build(query_shape, value_shape, key_shape)
 
     def _check_lengths(self, query_shape, value_shape):
         if len(query_shape) != 3 or len(value_shape) != 3:
             return  # Said by `check_ranks`.
-        if None not in (query_shape[1], value_shape[1]) and query_shape[1] != value_shape[1]:
+        if known(query_shape[1], value_shape[1]) and query_shape[1] != value_shape[1]:
             raise ValueError(
                 f"{type(self).__name__} is self-attention: queries and keys must be of one number. "
                 f"Received {query_shape[1]} queries and {value_shape[1]} keys."
             )
 
-    def compute_output_spec(self, query, value, key=None, *args, **kwargs):
+    def compute_output_spec(
+        self, query: Tensor, value: Tensor, key: Tensor | None = None, *args: Any, **kwargs: Any
+    ) -> Any:
         self._check_lengths(query.shape, value.shape)
         return super().compute_output_spec(query, value, key, *args, **kwargs)
 
     def attend(
         self,
-        query,
-        memory,
-        mask=None,
-        training=None,
-        dropout_mask=None,
-        return_attention_scores=True,
-    ):
+        query: Tensor,
+        memory: Any,
+        mask: Any = None,
+        training: bool | None = None,
+        dropout_mask: Tensor | None = None,
+        return_attention_scores: bool = True,
+    ) -> Any:
         keys, values = (self._one_for_each_head(x) for x in memory)
         self._check_lengths(query.shape, (None, keys.shape[2], None))
         mask = AttentionMask.of(mask)
         query = ops.swapaxes(self.query_projection(query) * self.key_dim**-0.5, 1, 2)
-        length = query.shape[2]
-        if length is not None and length <= self.block:
+        length = ops.shape(query)[2]
+        # Of a length that `torch.export` does not know the blocks cannot be counted.
+        whole = is_expression(length) and keras.backend.backend() == "torch"
+        if whole or (known(length) and length <= self.block):
             weights = self._weights(query, keys, mask)
             context = weighted_sum(self._drop(weights, training, dropout_mask), values)
         else:
@@ -102,7 +111,9 @@ class SparseAttention(ProjectedAttention):
         window = ops.shape(positions)[1]
         allowed = ops.logical_and(allowed, (positions < length)[:, None])[None, None]
         if mask.causal:
-            rows = ops.reshape(ops.arange(blocks * self.block), (blocks, self.block, 1))
+            rows = ops.reshape(
+                ops.arange(blocks * self.block, dtype="int32"), (blocks, self.block, 1)
+            )
             allowed = ops.logical_and(allowed, positions[:, None] <= rows)
         if mask.queries is not None:
             allowed = ops.logical_and(allowed, in_blocks(mask.queries, 1)[:, None, :, :, None])

@@ -1,8 +1,12 @@
+from typing import Any
+
 import keras
 from keras import ops
 
 from ..checks import check_ranks
+from ..functional.masking import boolean_mask
 from ..serialization import register
+from ..types import Activation, Config, Shape, Tensor
 from .transformer_block import AttentionBlock
 
 
@@ -31,6 +35,8 @@ class ConformerBlock(AttentionBlock):
         dropout: On the branches, the hidden layers and, of a mechanism given by name, the weights.
         norm_epsilon: Of the layer normalizations.
         seed: Seed of the dropout.
+        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer: Of the
+            feed-forward layers, the convolution and of the projections of mechanisms given by name.
         **kwargs: Of `keras.layers.Layer`.
 
     Call arguments:
@@ -58,16 +64,16 @@ class ConformerBlock(AttentionBlock):
 
     def __init__(
         self,
-        num_heads,
-        mlp_dim,
-        kernel_size=31,
-        attention="multi_head",
-        activation="silu",
-        dropout=0.0,
-        norm_epsilon=1e-6,
-        seed=None,
-        **kwargs,
-    ):
+        num_heads: int,
+        mlp_dim: int,
+        kernel_size: int = 31,
+        attention: str | keras.layers.Layer = "multi_head",
+        activation: Activation = "silu",
+        dropout: float = 0.0,
+        norm_epsilon: float = 1e-6,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         if not isinstance(kernel_size, int) or kernel_size <= 0:
             raise ValueError(
                 f"`kernel_size` must be a positive integer. Received: kernel_size={kernel_size}"
@@ -84,7 +90,7 @@ class ConformerBlock(AttentionBlock):
         )
         self.kernel_size = kernel_size
 
-    def build(self, x_shape):
+    def build(self, x_shape: Shape) -> None:
         check_ranks(self, x=x_shape)
         shape, dim = tuple(x_shape), x_shape[-1]
         hidden_shape = (*shape[:-1], self.mlp_dim)
@@ -100,12 +106,16 @@ class ConformerBlock(AttentionBlock):
 
         self.convolution_norm = self._make_norm(shape, "convolution_norm")
         self.convolution_gate = self._make_dense(2 * dim, shape, "convolution_gate")
+        options = self._initialization()
         self.depthwise = keras.layers.DepthwiseConv1D(
             self.kernel_size,
             padding="same",
             data_format="channels_last",
+            depthwise_initializer=options.pop("kernel_initializer"),
+            depthwise_regularizer=options.pop("kernel_regularizer"),
             dtype=self.dtype_policy,
             name="depthwise",
+            **options,
         )
         self.depthwise.build(shape)
         self.depthwise_norm = self._make_norm(shape, "depthwise_norm")
@@ -121,8 +131,15 @@ class ConformerBlock(AttentionBlock):
         self.residual_dropout = self._make_dropout()
         self.built = True
 
-    def call(self, x, mask=None, return_attention_scores=False, training=None):
+    def call(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
         check_ranks(self, x=x.shape)
+        self._check_mask(x.shape, mask)
 
         def drop(branch):
             return self.residual_dropout(branch, training=training)
@@ -142,9 +159,9 @@ class ConformerBlock(AttentionBlock):
     def _convolve(self, x, mask):
         x = ops.glu(self.convolution_gate(x), axis=-1)
         if mask is not None and len(mask.shape) == 2:
-            x = ops.where(ops.cast(mask, "bool")[:, :, None], x, ops.zeros_like(x))
+            x = ops.where(boolean_mask(mask)[:, :, None], x, ops.zeros_like(x))
         x = self.activation(self.depthwise_norm(self.depthwise(x)))
         return self.convolution_output(x)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "kernel_size": self.kernel_size}

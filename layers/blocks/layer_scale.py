@@ -1,7 +1,10 @@
+from typing import Any
+
 import keras
 from keras import ops
 
 from ..serialization import register
+from ..types import Config, Shape, Tensor
 
 
 @register
@@ -29,14 +32,14 @@ class LayerScale(keras.layers.Layer):
         [Touvron et al., 2021](https://arxiv.org/abs/2103.17239)
     """
 
-    def __init__(self, initial=1e-4, **kwargs):
+    def __init__(self, initial: float = 1e-4, **kwargs: Any) -> None:
         if initial <= 0:
             raise ValueError(f"`initial` must be greater than 0. Received: initial={initial}")
         super().__init__(**kwargs)
         self.supports_masking = True
         self.initial = initial
 
-    def build(self, branch_shape):
+    def build(self, branch_shape: Shape) -> None:
         self.scale = self.add_weight(
             shape=(branch_shape[-1],),
             initializer=keras.initializers.Constant(self.initial),
@@ -44,11 +47,11 @@ class LayerScale(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, branch):
+    def call(self, branch: Tensor) -> Any:
         return branch * ops.cast(ops.convert_to_tensor(self.scale), branch.dtype)
 
-    def compute_output_shape(self, branch_shape):
+    def compute_output_shape(self, branch_shape: Shape) -> tuple:
         return branch_shape
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "initial": self.initial}

@@ -1,7 +1,10 @@
+from typing import Any
+
 import keras
 from keras import ops
 
 from ..serialization import register
+from ..types import Config, Shape, Tensor
 
 
 @register
@@ -34,7 +37,7 @@ class StochasticDepth(keras.layers.Layer):
         [Huang et al., 2016](https://arxiv.org/abs/1603.09382)
     """
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
         if not 0 <= rate < 1:
             raise ValueError(f"`rate` must be in [0, 1). Received: rate={rate}")
         super().__init__(**kwargs)
@@ -45,7 +48,7 @@ class StochasticDepth(keras.layers.Layer):
             self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
 
-    def call(self, branch, training=None):
+    def call(self, branch: Tensor, training: bool | None = None) -> Any:
         if not (training and self.rate):
             return branch
         shape = (ops.shape(branch)[0], *[1] * (len(branch.shape) - 1))
@@ -53,8 +56,8 @@ class StochasticDepth(keras.layers.Layer):
         ones = ops.ones(shape, dtype=branch.dtype)
         return branch * keras.random.dropout(ones, self.rate, seed=self.seed_generator)
 
-    def compute_output_shape(self, branch_shape):
+    def compute_output_shape(self, branch_shape: Shape) -> tuple:
         return branch_shape
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}

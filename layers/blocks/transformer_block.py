@@ -1,33 +1,36 @@
 """What the Transformer and the Conformer blocks share."""
 
 import math
+from typing import Any
 
 import keras
 from keras import activations, ops
 
-from ..checks import refuse_call_arguments
-from ..registry import get
+from ..attention.projected_attention import ProjectedAttention
+from ..checks import check_mask, check_positive, refuse_call_arguments
+from ..initialization import InitializedParts
+from ..registry import MECHANISMS, get
+from ..serialization import QuantizedParts
+from ..types import Activation, Config, Shape, Tensor
 from .layer_scale import LayerScale
 from .stochastic_depth import StochasticDepth
 
 
-class AttentionBlock(keras.layers.Layer):
+class AttentionBlock(InitializedParts, QuantizedParts, keras.layers.Layer):
     """A block around any mechanism: the form of its sublayers, the masks and the config."""
 
     def __init__(
         self,
-        num_heads,
-        mlp_dim,
-        attention="multi_head",
-        activation="gelu",
-        dropout=0.0,
-        norm_epsilon=1e-6,
-        seed=None,
-        **kwargs,
-    ):
-        for name, size in (("num_heads", num_heads), ("mlp_dim", mlp_dim)):
-            if not isinstance(size, int) or size <= 0:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={size}")
+        num_heads: int,
+        mlp_dim: int,
+        attention: str | keras.layers.Layer = "multi_head",
+        activation: Activation = "gelu",
+        dropout: float = 0.0,
+        norm_epsilon: float = 1e-6,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_positive(num_heads=num_heads, mlp_dim=mlp_dim)
         refuse_call_arguments(self, kwargs)
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -43,6 +46,9 @@ class AttentionBlock(keras.layers.Layer):
         """The layer itself, or the mechanism of that name, sized for this block; built."""
         if isinstance(attention, str):
             options = {"dropout": self.dropout, "seed": self.seed, "dtype": self.dtype_policy}
+            known = MECHANISMS.get(attention)
+            if known and issubclass(known.layer, (InitializedParts, ProjectedAttention)):
+                options.update(self._initialization())
             dim = query_shape[-1]
             attention = get(attention, dim=dim, num_heads=self.num_heads, name=name, **options)
         if not attention.built:
@@ -66,7 +72,8 @@ class AttentionBlock(keras.layers.Layer):
     def _make_dense(self, units, shape, name, activation=None):
         if activation is activations.gelu and keras.backend.backend() == "tensorflow":
             activation = _gelu
-        dense = keras.layers.Dense(units, activation=activation, dtype=self.dtype_policy, name=name)
+        options = {"dtype": self.dtype_policy, "name": name, **self._initialization()}
+        dense = keras.layers.Dense(units, activation=activation, **options)
         dense.build(shape)
         return dense
 
@@ -86,23 +93,41 @@ class AttentionBlock(keras.layers.Layer):
         results = self.self_attention(x, x, training=training, **masks)
         return results if return_attention_scores else (results, None)
 
-    def compute_mask(self, x, previous_mask):
+    def _check_mask(self, x_shape, mask, key_length=None):
+        """Checks a mask over positions, or of query by key; `key_length` is that of a cache."""
+        batch, length, _ = x_shape
+        key_length = length if key_length is None else key_length
+        if mask is None or len(mask.shape) < 3:
+            check_mask(self, "mask", mask, batch=batch, length=key_length)
+            return
+        heads = {"heads": self.num_heads} if len(mask.shape) == 4 else {}
+        axes = {"batch": batch, **heads, "query_length": length, "key_length": key_length}
+        check_mask(self, "mask", mask, broadcasts=True, **axes)
+
+    def compute_mask(self, x: Tensor, previous_mask: Any) -> Any:
         # A mask of query by key, or over a cache, is none over the positions of the output.
         if previous_mask is None or tuple(previous_mask.shape) != tuple(x.shape[:2]):
             return None
         return previous_mask
 
-    def compute_output_shape(self, x_shape, *args):
+    def compute_output_shape(self, x_shape: Shape, *args: Any) -> tuple:
         return x_shape
 
-    def compute_output_spec(self, x, mask=None, return_attention_scores=False, training=None):
+    def compute_output_spec(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
+        self._check_mask(x.shape, mask)
         output = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
         if not return_attention_scores:
             return output
         _, weights = self.self_attention.compute_output_spec(x, x, return_attention_scores=True)
         return output, weights
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "num_heads": self.num_heads,
@@ -115,7 +140,7 @@ class AttentionBlock(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Any:
         config = dict(config)
         for name in ("attention", "cross_attention"):
             if isinstance(config.get(name), dict):
@@ -128,18 +153,18 @@ class TransformerBlock(AttentionBlock):
 
     def __init__(
         self,
-        num_heads,
-        mlp_dim,
-        attention="multi_head",
-        norm_first=True,
-        activation="gelu",
-        dropout=0.0,
-        layer_scale=None,
-        stochastic_depth=0.0,
-        norm_epsilon=1e-6,
-        seed=None,
-        **kwargs,
-    ):
+        num_heads: int,
+        mlp_dim: int,
+        attention: str | keras.layers.Layer = "multi_head",
+        norm_first: bool = True,
+        activation: Activation = "gelu",
+        dropout: float = 0.0,
+        layer_scale: float | None = None,
+        stochastic_depth: float = 0.0,
+        norm_epsilon: float = 1e-6,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             num_heads,
             mlp_dim,
@@ -184,7 +209,7 @@ class TransformerBlock(AttentionBlock):
         hidden = self.residual_dropout(hidden, training=training)
         return self._add(x, self.mlp_output(hidden), self.mlp_scale, self.mlp_norm, training)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "norm_first": self.norm_first,
@@ -211,7 +236,7 @@ def _gelu(x):
     return x * share, gradient
 
 
-def serialize_attention(attention):
+def serialize_attention(attention: str | keras.layers.Layer) -> Any:
     """The name of a mechanism, or the configuration of a layer."""
     if isinstance(attention, str):
         return attention

@@ -1,14 +1,18 @@
+from typing import Any
+
 import keras
 from keras import ops
 
-from ..checks import check_ranks
+from ..aligned.aligned_attention import AlignedAttention
+from ..checks import SeparateTensors, check_batches, check_mask, check_ranks, check_shares
 from ..functional.masking import AttentionMask, implicit_mask
 from ..serialization import register
+from ..types import Activation, Config, Shape, Tensor
 from .transformer_block import TransformerBlock, serialize_attention
 
 
 @register
-class TransformerDecoderBlock(TransformerBlock):
+class TransformerDecoderBlock(SeparateTensors, TransformerBlock):
     """Causal self-attention, attention to a memory, and a perceptron, each on a residual path.
 
     Args:
@@ -25,6 +29,8 @@ class TransformerDecoderBlock(TransformerBlock):
         stochastic_depth: Rate at which `StochasticDepth` leaves out branches in training.
         norm_epsilon: Of the layer normalizations.
         seed: Seed of the dropout.
+        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer: Of the
+            feed-forward layers and of the projections of mechanisms given by name.
         **kwargs: Of `keras.layers.Layer`.
 
     Call arguments:
@@ -61,19 +67,19 @@ class TransformerDecoderBlock(TransformerBlock):
 
     def __init__(
         self,
-        num_heads,
-        mlp_dim,
-        attention="multi_head",
-        cross_attention="multi_head",
-        norm_first=True,
-        activation="gelu",
-        dropout=0.0,
-        layer_scale=None,
-        stochastic_depth=0.0,
-        norm_epsilon=1e-6,
-        seed=None,
-        **kwargs,
-    ):
+        num_heads: int,
+        mlp_dim: int,
+        attention: str | keras.layers.Layer = "multi_head",
+        cross_attention: str | keras.layers.Layer = "multi_head",
+        norm_first: bool = True,
+        activation: Activation = "gelu",
+        dropout: float = 0.0,
+        layer_scale: float | None = None,
+        stochastic_depth: float = 0.0,
+        norm_epsilon: float = 1e-6,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             num_heads,
             mlp_dim,
@@ -89,7 +95,7 @@ class TransformerDecoderBlock(TransformerBlock):
         )
         self.cross_attention_mechanism = cross_attention
 
-    def build(self, x_shape, memory_shape=None):
+    def build(self, x_shape: Shape, memory_shape: Shape | None = None) -> None:
         check_ranks(self, x=x_shape, memory=memory_shape)
         x_shape = tuple(x_shape)
         self.self_attention_norm = self._make_norm(x_shape, "self_attention_norm")
@@ -108,6 +114,12 @@ class TransformerDecoderBlock(TransformerBlock):
                     f"`cross_attention` cannot be {type(self.cross_attention).__name__}, which is "
                     "self-attention: target and memory are two sequences."
                 )
+            if isinstance(self.cross_attention, AlignedAttention):
+                raise ValueError(
+                    f"`cross_attention` cannot be {type(self.cross_attention).__name__}: it sees "
+                    "the weights of earlier steps, which this block does not hand on. AttentionRNN "
+                    "and RecurrentDecoder do."
+                )
             if getattr(self.cross_attention, "position", None):
                 raise ValueError(
                     "`cross_attention` has no positions: those of the target and those of the "
@@ -119,15 +131,15 @@ class TransformerDecoderBlock(TransformerBlock):
 
     def call(
         self,
-        x,
-        memory=None,
-        mask=None,
-        memory_mask=None,
-        cache=None,
-        cache_index=None,
-        return_attention_scores=False,
-        training=None,
-    ):
+        x: Tensor,
+        memory: Any = None,
+        mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        cache: Any = None,
+        cache_index: Any = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
         projected = isinstance(memory, (tuple, list))
         memory_shape = None if memory is None or projected else memory.shape
         check_ranks(self, x=x.shape, memory=memory_shape)
@@ -140,6 +152,9 @@ class TransformerDecoderBlock(TransformerBlock):
             raise ValueError("The weights are those over the memory, and there is none.")
         if mask is None and cache is None:
             mask = implicit_mask(x)  # Keras fills in `mask` only where `x` is the one tensor.
+        # Of a pair Keras fills in a pair of implicit masks; a projected memory has none.
+        memory_mask = None if isinstance(memory_mask, (tuple, list)) else memory_mask
+        self._check_shapes(x, memory, mask, memory_mask, cache)
         h = self.self_attention_norm(x) if self.norm_first else x
         masks = {}
         if mask is not None and len(mask.shape) == 2:
@@ -186,6 +201,22 @@ class TransformerDecoderBlock(TransformerBlock):
             results.append(cache)
         return tuple(results) if len(results) > 1 else results[0]
 
+    def _check_shapes(self, x, memory, mask, memory_mask, cache):
+        max_length = None
+        if cache is not None:
+            check_batches(self, x=x.shape, cache=cache[0].shape)
+            max_length = cache[0].shape[2]
+        self._check_mask(x.shape, mask, max_length)
+        if memory is None:
+            return
+        if isinstance(memory, (tuple, list)):
+            (examples, *_, length, _) = memory[0].shape
+            check_shares(self, memory[0].shape, x=x.shape)
+        else:
+            examples, length = memory.shape[:2]
+            check_batches(self, x=x.shape, memory=memory.shape)
+        check_mask(self, "memory_mask", memory_mask, batch=examples, memory_length=length)
+
     def _attend_projected(
         self, query, memory, query_mask, memory_mask, return_attention_scores, training
     ):
@@ -193,8 +224,6 @@ class TransformerDecoderBlock(TransformerBlock):
         keys = memory[0]
         rows, length, dim = ops.shape(query)
         examples = ops.shape(keys)[0]
-        # Of a pair Keras fills in a pair of implicit masks; a projected memory has none.
-        memory_mask = None if isinstance(memory_mask, (tuple, list)) else memory_mask
         if query_mask is not None:
             query_mask = ops.reshape(query_mask, (examples, -1))
         mask = AttentionMask(query_mask=query_mask, value_mask=memory_mask)
@@ -216,11 +245,11 @@ class TransformerDecoderBlock(TransformerBlock):
             weights = ops.reshape(weights, (rows, length, ops.shape(weights)[2]))
         return attended, weights
 
-    def project_memory(self, memory):
+    def project_memory(self, memory: Any) -> Any:
         """Keys and values of the memory, to be passed as `memory` at every step of a decoding."""
         return self.cross_attention.project_memory(memory)
 
-    def init_cache(self, batch_size, max_length):
+    def init_cache(self, batch_size: int, max_length: int) -> Any:
         """An empty cache of the self-attention for `max_length` positions."""
         if not hasattr(self.self_attention, "init_cache"):
             raise ValueError(
@@ -230,8 +259,17 @@ class TransformerDecoderBlock(TransformerBlock):
         return self.self_attention.init_cache(batch_size, max_length)
 
     def compute_output_spec(
-        self, x, memory=None, *args, cache=None, return_attention_scores=False, **kwargs
-    ):
+        self,
+        x: Tensor,
+        memory: Any = None,
+        mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        cache: Any = None,
+        cache_index: Any = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
+        self._check_shapes(x, memory, mask, memory_mask, cache)
         results = [keras.KerasTensor(x.shape, dtype=self.compute_dtype)]
         if return_attention_scores:
             _, weights = self.cross_attention.compute_output_spec(
@@ -242,7 +280,7 @@ class TransformerDecoderBlock(TransformerBlock):
             results.append(tuple(keras.KerasTensor(old.shape, dtype=old.dtype) for old in cache))
         return tuple(results) if len(results) > 1 else results[0]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "cross_attention": serialize_attention(self.cross_attention_mechanism),

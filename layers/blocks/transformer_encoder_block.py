@@ -1,5 +1,8 @@
+from typing import Any
+
 from ..checks import check_ranks
 from ..serialization import register
+from ..types import Shape, Tensor
 from .transformer_block import TransformerBlock
 
 
@@ -22,6 +25,8 @@ class TransformerEncoderBlock(TransformerBlock):
         stochastic_depth: Rate at which `StochasticDepth` leaves out branches in training.
         norm_epsilon: Of the layer normalizations.
         seed: Seed of the dropout.
+        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer: Of the
+            feed-forward layers and of the projections of mechanisms given by name.
         **kwargs: Of `keras.layers.Layer`.
 
     Call arguments:
@@ -48,7 +53,7 @@ class TransformerEncoderBlock(TransformerBlock):
         - Stochastic depth: [Huang et al., 2016](https://arxiv.org/abs/1603.09382)
     """
 
-    def build(self, x_shape):
+    def build(self, x_shape: Shape) -> None:
         check_ranks(self, x=x_shape)
         x_shape = tuple(x_shape)
         self.self_attention_norm = self._make_norm(x_shape, "self_attention_norm")
@@ -59,8 +64,15 @@ class TransformerEncoderBlock(TransformerBlock):
         self._build_mlp(x_shape)
         self.built = True
 
-    def call(self, x, mask=None, return_attention_scores=False, training=None):
+    def call(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
         check_ranks(self, x=x.shape)
+        self._check_mask(x.shape, mask)
         h = self.self_attention_norm(x) if self.norm_first else x
         attended, weights = self._self_attend(h, mask, return_attention_scores, training)
         x = self._add(x, attended, self.self_attention_scale, self.self_attention_norm, training)

@@ -1,7 +1,9 @@
+from typing import Any
+
 import keras
 
 
-def word_dropout(rate, **kwargs):
+def word_dropout(rate: float, **kwargs: Any) -> Any:
     """A dropout of whole tokens: of embeddings `(B, T, D)` it hides some of the T vectors.
 
     Args:

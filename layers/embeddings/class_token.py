@@ -1,8 +1,11 @@
+from typing import Any
+
 import keras
 from keras import ops
 
 from ..checks import check_ranks
 from ..serialization import register
+from ..types import Shape, Tensor
 
 
 @register
@@ -31,26 +34,26 @@ class ClassToken(keras.layers.Layer):
         - [Dosovitskiy et al., 2021](https://arxiv.org/abs/2010.11929)
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Shape) -> None:
         check_ranks(self, inputs=inputs_shape)
         self.token = self.add_weight(shape=(inputs_shape[-1],), initializer="zeros", name="token")
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Any:
         check_ranks(self, inputs=inputs.shape)
         token = ops.cast(ops.convert_to_tensor(self.token), inputs.dtype)
         token = ops.broadcast_to(token, (ops.shape(inputs)[0], 1, inputs.shape[-1]))
         return ops.concatenate([token, inputs], axis=1)
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Tensor, previous_mask: Any = None) -> Any:
         if previous_mask is None:
             return None
         return ops.pad(previous_mask, [(0, 0), (1, 0)], constant_values=True)
 
-    def compute_output_shape(self, inputs_shape):
+    def compute_output_shape(self, inputs_shape: Shape) -> tuple:
         batch, length, dim = inputs_shape
         return batch, None if length is None else 1 + length, dim

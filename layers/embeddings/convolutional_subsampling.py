@@ -1,12 +1,16 @@
+from typing import Any
+
 import keras
 from keras import ops
 
 from ..checks import check_ranks
-from ..serialization import register
+from ..functional.halving import halved, pad_ends
+from ..serialization import QuantizedParts, register
+from ..types import Config, Shape, Tensor
 
 
 @register
-class ConvolutionalSubsampling(keras.layers.Layer):
+class ConvolutionalSubsampling(QuantizedParts, keras.layers.Layer):
     """Frames of sound to a quarter as many vectors, by two convolutions over time and frequency.
 
     Each has a kernel of 3 x 3, a stride of 2 and a ReLU; a dense layer brings what is left of the
@@ -34,12 +38,12 @@ class ConvolutionalSubsampling(keras.layers.Layer):
         [Dong et al., 2018](https://doi.org/10.1109/ICASSP.2018.8462506)
     """
 
-    def __init__(self, dim, filters=32, **kwargs):
+    def __init__(self, dim: int, filters: int = 32, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dim = dim
         self.filters = filters
 
-    def build(self, x_shape, frames_shape=None):
+    def build(self, x_shape: Shape, frames_shape: Shape | None = None) -> None:
         check_ranks(self, x=x_shape)
         self.convolutions = []
         channels, frequencies = 1, x_shape[-1]
@@ -60,7 +64,7 @@ class ConvolutionalSubsampling(keras.layers.Layer):
         self.output_dense.build((None, None, frequencies * channels))
         self.built = True
 
-    def call(self, x, frames=None):
+    def call(self, x: Tensor, frames: Tensor | None = None) -> Any:
         check_ranks(self, x=x.shape)
         x = x[..., None]
         frames = None if frames is None else ops.cast(frames, "int32")
@@ -68,29 +72,24 @@ class ConvolutionalSubsampling(keras.layers.Layer):
             if frames is not None:
                 mask = ops.arange(ops.shape(x)[1], dtype="int32")[None] < frames[:, None]
                 x = ops.where(mask[..., None, None], x, 0)
-                frames = _halved(frames)
-            # By hand, as "same" puts its zeros elsewhere for even and for odd lengths.
-            x = convolution(ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))))
+                frames = halved(frames)
+            x = convolution(pad_ends(ops.pad(x, ((0, 0), (0, 0), (1, 1), (0, 0)))))
         batch, length = ops.shape(x)[:2]
         return self.output_dense(ops.reshape(x, (batch, length, x.shape[2] * x.shape[3])))
 
-    def mask_of(self, x, frames):
+    def mask_of(self, x: Tensor, frames: Tensor) -> Any:
         """Which vectors are real: boolean `(B, S)`.
 
         Args:
             x: The vectors `(B, S, D)`.
             frames: `(B,)`, as for the call.
         """
-        positions = _halved(_halved(ops.cast(frames, "int32")))
+        positions = halved(halved(ops.cast(frames, "int32")))
         return ops.arange(ops.shape(x)[1], dtype="int32")[None] < positions[:, None]
 
-    def compute_output_shape(self, x_shape, frames_shape=None):
+    def compute_output_shape(self, x_shape: Shape, frames_shape: Shape | None = None) -> tuple:
         batch, frames, _ = x_shape
-        return batch, None if frames is None else _halved(_halved(frames)), self.dim
+        return batch, None if frames is None else halved(halved(frames)), self.dim
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "dim": self.dim, "filters": self.filters}
-
-
-def _halved(frames):
-    return (frames + 1) // 2

@@ -1,8 +1,12 @@
+from typing import Any
+
 import keras
 from keras import initializers, ops
 
 from ..checks import check_ranks
+from ..functional.sizes import static_shape
 from ..serialization import register
+from ..types import Config, Initializer, Shape, Tensor
 from .position_embedding import KINDS, sinusoids
 
 SHARPNESS = -0.75  # Of the bicubic kernel: that of PyTorch, with which DeiT resizes.
@@ -49,8 +53,13 @@ class GridPositionEmbedding(keras.layers.Layer):
     """
 
     def __init__(
-        self, grid, kind="learned", class_token=False, initializer="random_normal", **kwargs
-    ):
+        self,
+        grid: Any,
+        kind: str = "learned",
+        class_token: bool = False,
+        initializer: Initializer = "random_normal",
+        **kwargs: Any,
+    ) -> None:
         if kind not in KINDS:
             raise ValueError(f"`kind` must be one of {KINDS}. Received: kind={kind!r}")
         super().__init__(**kwargs)
@@ -60,7 +69,7 @@ class GridPositionEmbedding(keras.layers.Layer):
         self.class_token = class_token
         self.initializer = initializers.get(initializer)
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Shape) -> None:
         check_ranks(self, inputs=inputs_shape)
         if self.kind == "learned":
             self.positions = self.add_weight(
@@ -70,10 +79,10 @@ class GridPositionEmbedding(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, inputs, grid=None):
+    def call(self, inputs: Tensor, grid: Any = None) -> Any:
         check_ranks(self, inputs=inputs.shape)
         grid = self.grid if grid is None else _as_grid(grid)
-        length = inputs.shape[1]
+        length = static_shape(inputs)[1]
         if length is not None and length != self._length(grid):
             raise ValueError(
                 f"A grid of {grid[0]} x {grid[1]} has {self._length(grid)} positions"
@@ -82,7 +91,7 @@ class GridPositionEmbedding(keras.layers.Layer):
             )
         return inputs + ops.cast(self.table(grid, inputs.shape[-1]), inputs.dtype)
 
-    def table(self, grid, dim):
+    def table(self, grid: Any, dim: int) -> Any:
         """The positions of a grid, float32, `(rows * columns, dim)`, one more with a class token.
 
         Args:
@@ -106,10 +115,10 @@ class GridPositionEmbedding(keras.layers.Layer):
     def _length(self, grid):
         return grid[0] * grid[1] + self.class_token
 
-    def compute_output_shape(self, inputs_shape, *args, **kwargs):
+    def compute_output_shape(self, inputs_shape: Shape, *args: Any, **kwargs: Any) -> tuple:
         return inputs_shape
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "grid": self.grid,
@@ -119,7 +128,7 @@ class GridPositionEmbedding(keras.layers.Layer):
         }
 
 
-def resize_positions(positions, grid, new_grid):
+def resize_positions(positions: Tensor, grid: Any, new_grid: Any) -> Any:
     """Interpolates one vector for each cell of a grid to those of another, bicubically.
 
     The numbers are those of PyTorch's `interpolate(mode="bicubic", align_corners=False)`, with

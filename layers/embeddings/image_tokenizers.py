@@ -1,11 +1,14 @@
 """Networks from pixels to a map of vectors, for a Transformer or a decoder to attend to."""
 
+from typing import Any
+
 import keras
 
+from ..types import Shape
 from .patch_embedding import PatchEmbedding
 
 
-def patch_tokenizer(image_shape, patch_size, dim):
+def patch_tokenizer(image_shape: Shape, patch_size: Any, dim: int) -> Any:
     """Patches, flattened and projected, as in Dosovitskiy et al. (2021).
 
     Args:
@@ -33,13 +36,16 @@ def patch_tokenizer(image_shape, patch_size, dim):
     )
 
 
-def convolutional_tokenizer(image_shape, dim, convolutions=1, kernel_size=3):
+def convolutional_tokenizer(
+    image_shape: Shape, dim: int, convolutions: int = 1, kernel_size: int = 3
+) -> Any:
     """Convolutions and pooling, each of which halves the image: Hassani et al. (2021).
 
     Args:
         image_shape: `(size, size, C)`.
         dim: D.
-        convolutions: How many; all but the last have 64 filters.
+        convolutions: How many; the last has D filters, the one before it 64, and each of those
+            before half as many as the next, but 16 at least.
         kernel_size: Of the convolutions.
 
     Returns:
@@ -51,10 +57,10 @@ def convolutional_tokenizer(image_shape, dim, convolutions=1, kernel_size=3):
     (2, 3, 3, 16)
     """
     halvings = []
-    for i in range(convolutions):
+    for left in reversed(range(convolutions)):
         halvings += [
             keras.layers.Conv2D(
-                dim if i == convolutions - 1 else 64,
+                dim if left == 0 else max(64 // 2 ** (left - 1), 16),
                 kernel_size,
                 padding="same",
                 use_bias=False,
@@ -69,7 +75,7 @@ def convolutional_tokenizer(image_shape, dim, convolutions=1, kernel_size=3):
     )
 
 
-def convolutional_stem(image_shape):
+def convolutional_stem(image_shape: Shape) -> Any:
     """A small network for small images: cells of 12 x 12 pixels, each sees 39 x 39 around it.
 
     A larger field of view blurs what lies where, and the attention with it.

@@ -1,12 +1,16 @@
+from typing import Any
+
 import keras
 from keras import ops
 
-from ..serialization import register
+from ..functional.sizes import known
+from ..serialization import QuantizedParts, register
+from ..types import Config, Shape, Tensor
 from .class_token import ClassToken
 
 
 @register
-class PatchEmbedding(keras.layers.Layer):
+class PatchEmbedding(QuantizedParts, keras.layers.Layer):
     """Images to sequences of embedded patches, Dosovitskiy et al. (2021).
 
     `z_i = W p_i + b`, where `p_i` is the patch `i`, flattened; patches stand row by row. The same
@@ -37,7 +41,7 @@ class PatchEmbedding(keras.layers.Layer):
         [Dosovitskiy et al., 2021](https://arxiv.org/abs/2010.11929)
     """
 
-    def __init__(self, patch_size, dim, class_token=False, **kwargs):
+    def __init__(self, patch_size: Any, dim: int, class_token: bool = False, **kwargs: Any) -> None:
         pair = isinstance(patch_size, (tuple, list))
         sizes = tuple(patch_size) if pair else (patch_size, patch_size)
         if len(sizes) != 2 or not all(isinstance(size, int) and size > 0 for size in sizes):
@@ -52,7 +56,7 @@ class PatchEmbedding(keras.layers.Layer):
         self.dim = dim
         self.class_token = class_token
 
-    def build(self, images_shape):
+    def build(self, images_shape: Shape) -> None:
         self._check(images_shape)
         height, width = self.patch_size
         self.projection = keras.layers.Dense(self.dim, dtype=self.dtype_policy, name="projection")
@@ -62,7 +66,7 @@ class PatchEmbedding(keras.layers.Layer):
             self.token.build((None, None, self.dim))
         self.built = True
 
-    def call(self, images):
+    def call(self, images: Tensor) -> Any:
         self._check(images.shape)
         batch, *sides, channels = ops.shape(images)
         (height, width), (rows, columns) = self.patch_size, self._grid(sides)
@@ -74,7 +78,7 @@ class PatchEmbedding(keras.layers.Layer):
         patches = ops.reshape(patches, (batch, rows * columns, self.dim))
         return self.token(patches) if self.class_token else patches
 
-    def compute_output_shape(self, images_shape):
+    def compute_output_shape(self, images_shape: Shape) -> tuple:
         self._check(images_shape)
         rows, columns = self._grid(images_shape[1:3])
         patches = None if None in (rows, columns) else rows * columns + bool(self.class_token)
@@ -94,13 +98,13 @@ class PatchEmbedding(keras.layers.Layer):
                 f"channels). Received: images of shape {tuple(shape)}"
             )
         for side, size in zip(shape[1:3], self.patch_size, strict=True):
-            if side is not None and side % size:
+            if known(side) and side % size:
                 raise ValueError(
                     f"The sides of `images` must be multiples of those of patches {self.patch_size}"
                     f". Received: images of shape {tuple(shape)}"
                 )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "patch_size": self.patch_size,

@@ -1,10 +1,13 @@
 import math
+from typing import Any
 
 import keras
 from keras import initializers, ops
 
 from ..checks import check_ranks
+from ..functional.sizes import is_sample, known
 from ..serialization import register
+from ..types import Config, Initializer, Shape, Tensor
 
 KINDS = ("learned", "sinusoidal")
 
@@ -42,7 +45,13 @@ class PositionEmbedding(keras.layers.Layer):
         [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762)
     """
 
-    def __init__(self, max_length=None, kind="learned", initializer="glorot_uniform", **kwargs):
+    def __init__(
+        self,
+        max_length: int | None = None,
+        kind: str = "learned",
+        initializer: Initializer = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
         if kind not in KINDS:
             raise ValueError(f"`kind` must be one of {KINDS}. Received: kind={kind!r}")
         unlimited = max_length is None and kind == "sinusoidal"
@@ -56,7 +65,7 @@ class PositionEmbedding(keras.layers.Layer):
         self.kind = kind
         self.initializer = initializers.get(initializer)
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Shape) -> None:
         check_ranks(self, inputs=inputs_shape)
         if self.kind == "learned":
             self.positions = self.add_weight(
@@ -66,11 +75,12 @@ class PositionEmbedding(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, inputs, start_index=0):
+    def call(self, inputs: Tensor, start_index: Any = 0) -> Any:
         check_ranks(self, inputs=inputs.shape)
         length = ops.shape(inputs)[1]
-        end = start_index + length if isinstance(start_index, int) else length
-        if self.max_length is not None and isinstance(end, int) and end > self.max_length:
+        end = start_index + length if known(start_index) else length
+        checked = self.max_length is not None and known(end) and not is_sample(inputs)
+        if checked and end > self.max_length:
             raise ValueError(
                 f"This PositionEmbedding holds {self.max_length} positions. Received: inputs of "
                 f"shape {tuple(inputs.shape)}, start_index={start_index}"
@@ -82,10 +92,10 @@ class PositionEmbedding(keras.layers.Layer):
             positions = sinusoids(indices, inputs.shape[-1])
         return inputs + ops.cast(positions, self.compute_dtype)
 
-    def compute_output_shape(self, inputs_shape):
+    def compute_output_shape(self, inputs_shape: Shape) -> tuple:
         return inputs_shape
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "max_length": self.max_length,
@@ -94,7 +104,7 @@ class PositionEmbedding(keras.layers.Layer):
         }
 
 
-def sinusoids(indices, dim, base=10_000.0):
+def sinusoids(indices: Tensor, dim: int, base: float = 10_000.0) -> Any:
     """The sinusoids of positions `(T,)`: float32, `(T, dim)`, of wavelengths 2 pi to 2 pi base.
 
     Example:

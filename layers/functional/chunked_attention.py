@@ -48,7 +48,7 @@ def chunked_attention(query, key, value, mask, bias=None, dropout=0.0, seed=None
         before = ops.zeros((num_heads, blocks.extra), dtype=bias.dtype)
         return ops.concatenate([before, bias], axis=1)
 
-    def by_blocks(blocks, query, columns, bias):
+    def by_blocks(blocks, query, columns, bias, mask, seed):
         """A function of `i`: the weights of block `i`, and what dropout multiplies them with."""
         query, bias = blocks.pad(query), pad_bias(blocks, bias)
         padded_mask = mask if blocks.whole else mask.pad_rows(blocks.extra)
@@ -64,10 +64,17 @@ def chunked_attention(query, key, value, mask, bias=None, dropout=0.0, seed=None
 
         return weights_of
 
+    parts = mask.tensors()
+
     @ops.custom_gradient
-    def attention(query, key, value, bias):
+    def attention(query, key, value, bias, *others):
         columns = ops.swapaxes(key, 2, 3)
-        weights_of = by_blocks(forward_blocks, query, columns, bias)
+        # What is not differentiated: given, as JAX cannot differentiate around what is closed over.
+        fixed = (
+            mask.with_tensors(dict(zip(parts, others, strict=False))),
+            others[-1] if dropout else None,
+        )
+        weights_of = by_blocks(forward_blocks, query, columns, bias, *fixed)
 
         def forward(i, output):
             weights, kept = weights_of(i)
@@ -83,7 +90,8 @@ def chunked_attention(query, key, value, mask, bias=None, dropout=0.0, seed=None
             product = ops.cast(upstream, "float32") * ops.cast(output, "float32")
             inner = blocks.pad(ops.sum(product, axis=-1, keepdims=True))
             upstream, value_columns = blocks.pad(upstream), ops.swapaxes(value, 2, 3)
-            weights_of, padded = by_blocks(blocks, query, columns, bias), blocks.pad(query)
+            weights_of = by_blocks(blocks, query, columns, bias, *fixed)
+            padded = blocks.pad(query)
 
             def backward(i, d_query, d_key, d_value, d_bias):
                 weights, kept = weights_of(i)
@@ -113,11 +121,12 @@ def chunked_attention(query, key, value, mask, bias=None, dropout=0.0, seed=None
             if biased and not blocks.whole:
                 d_bias = d_bias[:, blocks.extra :]
             d_inputs = (ops.cast(x, dtype) for x in (blocks.joined(d_query), d_key, d_value))
-            return *d_inputs, d_bias
+            return *d_inputs, d_bias, *[None] * len(others)
 
         return output, gradient
 
-    return attention(query, key, value, bias if biased else ops.zeros((1,), dtype="float32"))
+    bias = bias if biased else ops.zeros((1,), dtype="float32")
+    return attention(query, key, value, bias, *parts.values(), *([seed] if dropout else []))
 
 
 def _transposed_sum(weights, x, kv_heads):

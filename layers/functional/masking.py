@@ -4,14 +4,74 @@ Masks are boolean and True means *attend*. They are selected with, never added: 
 constant overflows float16, and leaves a row without keys with uniform weights.
 """
 
+import copy
+from typing import Any
+
+import keras
 from keras import ops
 
 # Private: Keras has no public name for the mask that a tensor carries.
 # `tests/layers/test_private_keras.py` says what to do when it moves.
 from keras.src.backend import get_keras_mask, set_keras_mask
 
+from ..types import Tensor
+from .sizes import known
 
-def causal_mask(query_length, key_length, offset=0):
+
+def boolean_mask(mask: Tensor | None, name: str = "mask") -> Any:
+    """The mask as booleans, or `None`.
+
+    Args:
+        mask: Boolean, or of zeros and ones; True, or 1, means attend.
+        name: What the error calls it.
+
+    Raises:
+        ValueError: see `refuse_additive`.
+    """
+    if mask is None:
+        return None
+    mask = ops.convert_to_tensor(mask)
+    refuse_additive(mask, name)
+    return ops.cast(mask, "bool")
+
+
+def refuse_additive(mask: Tensor, name: str = "mask") -> None:
+    """Raises a `ValueError` if `mask` may be one that is added to scores, 0 where to attend.
+
+    As booleans it would say the opposite. Values are looked at where they are known. Where they are
+    not, in a graph, integers are taken for zeros and ones, and floats are refused.
+    """
+    dtype = keras.backend.standardize_dtype(mask.dtype)
+    if dtype == "bool":
+        return
+    values = _known(mask)
+    if values is None:
+        fine, found = "int" in dtype, "values that are not known yet"
+    else:
+        fine = bool(((values == 0) | (values == 1)).all())
+        found = f"values from {values.min()} to {values.max()}" if values.size else "no values"
+    if not fine:
+        raise ValueError(
+            f"`{name}` must be boolean, or of zeros and ones: True (1) = attend. Received: {name} "
+            f"of dtype {dtype}, with {found}. For an additive mask (0 = attend) pass `mask == 0`, "
+            "for zeros and ones in floats `mask == 1`."
+        )
+
+
+def _known(tensor):
+    """The values of a tensor, or `None` where it stands for those of a graph."""
+    symbolic = ops.is_tensor(tensor) and not hasattr(tensor, "numpy")
+    if isinstance(tensor, keras.KerasTensor) or (
+        keras.backend.backend() == "tensorflow" and symbolic
+    ):
+        return None
+    try:
+        return ops.convert_to_numpy(tensor)
+    except Exception:  # Each backend has its own.
+        return None
+
+
+def causal_mask(query_length: Any, key_length: Any, offset: Any = 0) -> Any:
     """Boolean `(T, S)`: query `i`, which stands at `offset + i`, sees keys `j <= offset + i`."""
     queries = ops.arange(query_length, dtype="int32")[:, None] + offset
     keys = ops.arange(key_length, dtype="int32")[None, :]
@@ -35,30 +95,42 @@ class AttentionMask:
 
     def __init__(
         self,
-        query_mask=None,
-        value_mask=None,
-        key_mask=None,
-        attention_mask=None,
-        use_causal_mask=False,
-        offset=0,
-    ):
-        def boolean(mask):
-            return None if mask is None else ops.cast(mask, "bool")
-
-        self.queries = boolean(query_mask)
-        self.keys = _both(boolean(value_mask), boolean(key_mask))
-        self.pairs = boolean(attention_mask)
-        if self.pairs is not None and len(self.pairs.shape) == 2:
+        query_mask: Tensor | None = None,
+        value_mask: Tensor | None = None,
+        key_mask: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        use_causal_mask: bool = False,
+        offset: Any = 0,
+    ) -> None:
+        self.queries = boolean_mask(query_mask, "query_mask")
+        keys = boolean_mask(value_mask, "value_mask"), boolean_mask(key_mask, "key_mask")
+        self.keys = _both(*keys)
+        self.pairs = boolean_mask(attention_mask, "attention_mask")
+        while self.pairs is not None and len(self.pairs.shape) < 3:
             self.pairs = self.pairs[None]
         self.causal = use_causal_mask
         self.offset = offset
 
     @classmethod
-    def of(cls, mask):
+    def of(cls, mask: Any) -> "AttentionMask":
         """The mask itself, or one made of `None` or of a boolean tensor over the weights."""
         return mask if isinstance(mask, cls) else cls(attention_mask=mask)
 
-    def rows(self, start, length, key_length):
+    def tensors(self) -> dict[str, Tensor]:
+        """By name, what it is made of: for a function with a gradient of its own to be given.
+
+        Such a function is not to close over tensors, which JAX cannot differentiate around.
+        """
+        parts = ("queries", "keys", "pairs", "offset")
+        return {x: getattr(self, x) for x in parts if ops.is_tensor(getattr(self, x))}
+
+    def with_tensors(self, tensors: dict[str, Tensor]) -> "AttentionMask":
+        """The same mask, made of others."""
+        mask = copy.copy(self)
+        vars(mask).update(tensors)
+        return mask
+
+    def rows(self, start: Any, length: Any, key_length: Any) -> Any:
         """The mask of `length` queries from `start` on: `(B, length, S)`, broadcastable, or `None`.
 
         Of rank 4 if the `attention_mask` has rank 4.
@@ -79,13 +151,13 @@ class AttentionMask:
             merged = merged[:, None]
         return _both(merged, pairs)
 
-    def only_causal(self):
+    def only_causal(self) -> bool:
         """Whether this is the causal mask of a whole sequence, and nothing else."""
         parts = (self.queries, self.keys, self.pairs)
-        whole = isinstance(self.offset, int) and self.offset == 0
+        whole = known(self.offset) and self.offset == 0
         return self.causal and whole and all(part is None for part in parts)
 
-    def pad_rows(self, extra):
+    def pad_rows(self, extra: Any) -> "AttentionMask":
         """The same mask with `extra` more queries, for the rows that fill up a last block."""
 
         def pad(mask, axis):
@@ -109,14 +181,14 @@ def _both(one, other):
 
 
 def _slice(x, axis, start, length):
-    if isinstance(start, int) and start == 0 and x.shape[axis] == length:
+    if known(start) and start == 0 and x.shape[axis] == length:
         return x
     shape = [*ops.shape(x)]
     shape[axis] = length
     return ops.slice(x, [start if i == axis else 0 for i in range(len(shape))], shape)
 
 
-def combine_masks(query_length, key_length, **masks):
+def combine_masks(query_length: Any, key_length: Any, **masks: Any) -> Any:
     """Merges all masks with AND.
 
     Args:
@@ -131,18 +203,18 @@ def combine_masks(query_length, key_length, **masks):
     return AttentionMask(**masks).rows(0, query_length, key_length)
 
 
-def implicit_mask(tensor):
+def implicit_mask(tensor: Any) -> Any:
     """The mask that `tensor` carries from the layer that made it, or `None`."""
     return get_keras_mask(tensor)
 
 
-def carry_mask(output, query_mask):
+def carry_mask(output: Any, query_mask: Tensor | None) -> None:
     """Makes `output` carry the query's mask on to the next layer, an explicit one too."""
     if query_mask is not None:
-        set_keras_mask(output, ops.cast(query_mask, "bool"))
+        set_keras_mask(output, boolean_mask(query_mask, "query_mask"))
 
 
-def masked_softmax(scores, mask=None):
+def masked_softmax(scores: Tensor, mask: Tensor | None = None) -> Any:
     """Softmax over the last axis, in float32, over the positions where `mask` is True.
 
     Masked positions get exactly zero; a row in which everything is masked is all zeros, and its
@@ -155,7 +227,7 @@ def masked_softmax(scores, mask=None):
     Returns:
         float32 weights of the shape of `scores`.
     """
-    scores = ops.cast(scores, "float32")
+    scores, mask = ops.cast(scores, "float32"), boolean_mask(mask)
     if mask is None:
         return ops.softmax(scores, axis=-1)
     # Finite, so that an empty row stays finite on its way through the softmax and its gradient.

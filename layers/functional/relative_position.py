@@ -8,6 +8,8 @@ import math
 
 from keras import ops
 
+from .sizes import is_expression
+
 BUCKETS = 32
 MAX_DISTANCE = 128
 
@@ -56,6 +58,11 @@ def toeplitz(bias, rows):
     is that, with neither an index nor a gather.
     """
     heads, length = bias.shape[0], ops.shape(bias)[1]
+    if is_expression(rows):
+        # A product of two expressions is more than JAX can compare.
+        row = ops.arange(rows, dtype="int32")[:, None]
+        column = ops.arange(length - rows + 1, dtype="int32")[None]
+        return ops.take(bias, rows - 1 - row + column, axis=1)
     copies = ops.repeat(ops.pad(bias, [(0, 0), (0, 1)])[:, None], rows, axis=1)
     flat = ops.reshape(copies, (heads, rows * (length + 1)))
     flat = ops.slice(flat, (0, rows - 1), (heads, rows * length))

@@ -1,6 +1,11 @@
 """A loop over blocks of rows, whose backward pass computes each block again."""
 
+import keras
 from keras import ops
+
+from .sizes import is_expression, known
+
+FEW = 8  # Rows of a block where what a row takes is an expression, and nothing says how many.
 
 
 class RowBlocks:
@@ -14,16 +19,20 @@ class RowBlocks:
     """
 
     def __init__(self, length, row_elements, elements, most=None):
-        if isinstance(row_elements, int) and isinstance(length, int):
-            self.rows = max(1, min(elements // row_elements, length, most or length))
-        else:
+        if known(length, row_elements):
+            rows = max(1, min(elements // row_elements, length, most or length))
+        elif not (is_expression(length) or is_expression(row_elements)):
             most = length if most is None else ops.minimum(length, most)
-            self.rows = ops.clip(elements // row_elements, 1, most)
-        self.length = length
-        self.count = (length + self.rows - 1) // self.rows
-        self.padded = self.count * self.rows
-        self.extra = self.padded - length
-        self.whole = isinstance(self.extra, int) and self.extra == 0
+            rows = ops.clip(elements // row_elements, 1, most)
+        elif keras.backend.backend() == "torch":
+            rows = length  # `torch.export` follows no loop over a number of blocks it cannot know.
+        else:
+            rows = min(most or FEW, length) if known(length) else most or FEW
+        self.length, self.rows = length, rows
+        self.count = 1 if rows is length else (length + rows - 1) // rows
+        self.padded = length if rows is length else self.count * self.rows
+        self.extra = 0 if rows is length else self.padded - length
+        self.whole = known(self.extra) and self.extra == 0
 
     def pad(self, x, axis=-2):
         """`x` with zeros after its T rows."""
@@ -54,7 +63,11 @@ class RowBlocks:
 
     def joined(self, x):
         """What was put, `(..., T, X)`, without the rows after the first T."""
-        return ops.moveaxis(x if self.whole else x[: self.length], 0, -2)
+        if not self.whole:
+            x = x[: self.length]
+            if known(self.length):  # TensorFlow forgets it where the rows of a block are a tensor.
+                x = ops.reshape(x, (self.length, *ops.shape(x)[1:]))
+        return ops.moveaxis(x, 0, -2)
 
     def each(self, step, *state, ahead=0):
         """`step(i, *state) -> state` for every block; returns the last state.
@@ -65,6 +78,11 @@ class RowBlocks:
             ahead: How many blocks may begin before one is done. Each holds memory of its own, and
                 TensorFlow would begin ten.
         """
+        if keras.backend.backend() == "torch" and known(self.count):
+            # Its loop is one of Python as it is, and would ask the device before each block.
+            for i in range(self.count):
+                state = step(i, *state)
+            return state
 
         def body(i, *state):
             waiting, state = state[:ahead], step(i, *state[ahead:])

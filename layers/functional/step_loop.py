@@ -3,8 +3,10 @@
 import keras
 from keras import ops
 
+from .sizes import known
 
-def run_steps(step, inputs, states):
+
+def run_steps(step, inputs, states, mask=None, size=None):
     """Runs `step(inputs, states) -> outputs, states` over time.
 
     The loop is that of `keras.layers.RNN`, which trains on every backend, and in XLA. It takes one
@@ -14,11 +16,20 @@ def run_steps(step, inputs, states):
         step: from lists of tensors `(B, ·)` to lists of tensors `(B, ·)`.
         inputs: list of sequences `(B, T, ·)`, or `None`, which each step gets as `None`.
         states: list of `(B, ·)`; each keeps its shape and dtype.
+        mask: boolean `(B, T, 1)`, or `None`. Where it is False, a step changes no state, and its
+            first output is that of the step before, zeros at first.
+        size: of the first output, to be given with a mask.
 
     Returns:
         The list of outputs `(B, T, ·)`, of which the last alone may be of a size that is not known
         beforehand, and the list of the states after the last step.
     """
+    if mask is not None:
+        first = ops.zeros((ops.shape(mask)[0], size), dtype=_dtype(states[0]))
+        mask = ops.cast(mask, _dtype(states[0]))
+        outputs, states = run_steps(_hold(step), [*inputs, mask], [*states, first])
+        return outputs, states[:-1]
+
     given = [x for x in inputs if x is not None]
     input_sizes, input_dtypes = [ops.shape(x)[-1] for x in given], [_dtype(x) for x in given]
     state_dtypes = [_dtype(state) for state in states]
@@ -42,6 +53,20 @@ def run_steps(step, inputs, states):
     return _cut(outputs, output_sizes, output_dtypes), states
 
 
+def _hold(step):
+    """The step with a mask as its last input and the first output of the one before as a state."""
+
+    def held(inputs, states):
+        (*inputs, mask), (*states, output) = inputs, states
+        outputs, after = step(inputs, states)
+        here = mask > 0
+        output = ops.where(here, outputs[0], output)
+        after = [ops.where(here, *pair) for pair in zip(after, states, strict=True)]
+        return [output, *outputs[1:]], [*after, output]
+
+    return held
+
+
 def _dtype(tensor):
     return keras.backend.standardize_dtype(tensor.dtype)
 
@@ -54,7 +79,10 @@ def _cut(joined, sizes, dtypes):
     """Undoes `_join`; the last piece is what is left."""
     pieces, start = [], 0
     for size, dtype in zip(sizes[:-1], dtypes, strict=False):
-        pieces.append(ops.cast(joined[..., start : start + size], dtype))
+        piece = joined[..., start : start + size]
+        if known(size) and not known(piece.shape[-1]):  # Lost to TensorFlow beside an unknown one.
+            piece = ops.reshape(piece, (*ops.shape(piece)[:-1], size))
+        pieces.append(ops.cast(piece, dtype))
         start = start + size
     return [*pieces, ops.cast(joined[..., start:], dtypes[-1])]
 

@@ -3,6 +3,7 @@
 from keras import ops
 
 from .row_blocks import RowBlocks
+from .sizes import is_for_xla, known, static_shape
 
 ELEMENTS = 2**20  # Of the hidden layer in one block; two are held at a time.
 # Of the hidden layers that give one part of the scores: a block is put into its part, the part into
@@ -27,7 +28,9 @@ def tanh_scores(query, key, kernel):
         `(B, T, S)`.
     """
     kernel = ops.cast(kernel, query.dtype)
-    if _is_small(query.shape, key.shape[1]):
+    shape, key_length = static_shape(query), static_shape(key)[1]
+    # In the loop of a decoder XLA has no gradient of blocks whose number it does not know.
+    if _is_small(shape, key_length) or (shape[1] is None and is_for_xla(query)):
         return _scores(_hidden(query, key), kernel)
 
     batch, length, units = ops.shape(query)
@@ -91,7 +94,7 @@ def _is_small(query_shape, key_length):
 
 def _by_blocks(compute, query, key_length, blocks, ahead=0):
     """`compute` of blocks of the rows of a query `(B, T, U)`, as one: `(B, T, S)`."""
-    if isinstance(blocks.count, int) and blocks.count == 1:
+    if known(blocks.count) and blocks.count == 1:
         return compute(query)
     padded = blocks.pad(query)
 

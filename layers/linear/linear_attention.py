@@ -1,10 +1,12 @@
 import math
+from typing import Any
 
 from keras import initializers, ops
 
 from ..attention.projected_attention import ProjectedAttention
 from ..functional.masking import AttentionMask
 from ..serialization import register
+from ..types import Config, Tensor
 
 FEATURE_MAPS = ("elu", "relu", "favor")
 CHUNK = 128  # Positions between two states of causal attention.
@@ -54,7 +56,14 @@ class LinearAttention(ProjectedAttention):
         - [Choromanski et al., 2021](https://arxiv.org/abs/2009.14794)
     """
 
-    def __init__(self, num_heads, key_dim, feature_map="elu", num_features=None, **kwargs):
+    def __init__(
+        self,
+        num_heads: int,
+        key_dim: int,
+        feature_map: str = "elu",
+        num_features: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         if feature_map not in FEATURE_MAPS:
             raise ValueError(
                 f"`feature_map` must be one of {FEATURE_MAPS}. Received: {feature_map!r}"
@@ -97,13 +106,13 @@ class LinearAttention(ProjectedAttention):
 
     def attend(
         self,
-        query,
-        memory,
-        mask=None,
-        training=None,
-        dropout_mask=None,
-        return_attention_scores=True,
-    ):
+        query: Tensor,
+        memory: Any,
+        mask: Any = None,
+        training: bool | None = None,
+        dropout_mask: Tensor | None = None,
+        return_attention_scores: bool = True,
+    ) -> Any:
         mask = AttentionMask.of(mask)
         if mask.pairs is not None:
             raise ValueError(
@@ -150,7 +159,7 @@ class LinearAttention(ProjectedAttention):
             features = ops.exp(exponents - most)
         return features if seen is None else ops.where(seen, features, 0.0)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "feature_map": self.feature_map,

@@ -1,8 +1,11 @@
 """Concept detection, which teaches a new network what each cell of an image holds."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from ..types import Tensor
 from .image_encoder import as_cells
 
 
@@ -23,22 +26,22 @@ class ConceptDetector(keras.Model):
         A score `(B, V)` of each token, for `concept_loss`.
     """
 
-    def __init__(self, network, concepts):
+    def __init__(self, network: keras.Model, concepts: Tensor) -> None:
         super().__init__()
         self.network = network
         self.concepts = concepts
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Any:
         cells = as_cells(self.network(inputs["picture"], training=training))
         return strongest(self.concepts(cells))
 
 
-def strongest(scores):
+def strongest(scores: Tensor) -> Any:
     """The highest score of any cell, `(B, S, V)` to `(B, V)`; all cells near it learn from it."""
     return ops.logsumexp(2 * ops.cast(scores, "float32"), axis=1) / 2
 
 
-def concept_loss(tokens, scores):
+def concept_loss(tokens: Tensor, scores: Tensor) -> Any:
     """Binary cross-entropy of which tokens the captions of an image hold, for each that they do.
 
     Args:

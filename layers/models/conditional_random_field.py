@@ -1,9 +1,13 @@
+from typing import Any
+
 import keras
 from keras import ops
 
-from ..checks import check_ranks, refuse_call_arguments
+from ..checks import check_axes, check_mask, check_ranks, refuse_call_arguments
+from ..functional.masking import boolean_mask
 from ..functional.step_loop import run_steps
 from ..serialization import register
+from ..types import Config, Shape, Tensor
 
 # Below any score that matters, and small enough that float32 still tells scores apart beside it.
 FORBIDDEN = -1e4
@@ -44,7 +48,13 @@ class ConditionalRandomField(keras.layers.Layer):
         - Over the scores of a network: [Lample et al., 2016](https://arxiv.org/abs/1603.01360)
     """
 
-    def __init__(self, num_tags, allowed_transitions=None, allowed_starts=None, **kwargs):
+    def __init__(
+        self,
+        num_tags: int,
+        allowed_transitions: Any = None,
+        allowed_starts: Any = None,
+        **kwargs: Any,
+    ) -> None:
         if num_tags < 1:
             raise ValueError(f"`num_tags` must be at least 1. Received: num_tags={num_tags}")
         refuse_call_arguments(self, kwargs)
@@ -56,7 +66,7 @@ class ConditionalRandomField(keras.layers.Layer):
         )
         self.allowed_starts = _booleans("allowed_starts", allowed_starts, (num_tags,))
 
-    def build(self, scores_shape):
+    def build(self, scores_shape: Shape) -> None:
         self._check(scores_shape)
         options = {"initializer": "zeros", "dtype": "float32", "autocast": False}
         shape = (self.num_tags,)
@@ -65,11 +75,11 @@ class ConditionalRandomField(keras.layers.Layer):
         self.ends = self.add_weight(shape=shape, name="ends", **options)
         self.built = True
 
-    def call(self, scores, mask=None):
+    def call(self, scores: Tensor, mask: Tensor | None = None) -> Any:
         self._check(scores.shape)
         return ops.cast(scores, "float32")
 
-    def log_likelihood(self, scores, tags, mask=None):
+    def log_likelihood(self, scores: Tensor, tags: Tensor, mask: Tensor | None = None) -> Any:
         """Logarithm of the probability of a path.
 
         Args:
@@ -80,6 +90,7 @@ class ConditionalRandomField(keras.layers.Layer):
         Returns:
             `(B,)`, float32.
         """
+        check_axes(self, "tags", tags.shape, batch=scores.shape[0], length=scores.shape[1])
         scores, mask = self._prepare(scores, mask)
         starts, transitions, ends = self._weights()
         # PyTorch refuses what is no tag.
@@ -110,7 +121,7 @@ class ConditionalRandomField(keras.layers.Layer):
         gained = gained + ops.sum(tag * ends, axis=-1, keepdims=True)
         return ops.where(begun > 0, gained - normalizer, 0.0)[:, 0]
 
-    def decode(self, scores, mask=None):
+    def decode(self, scores: Tensor, mask: Tensor | None = None) -> Any:
         """The most probable path, by the algorithm of Viterbi.
 
         Args:
@@ -149,10 +160,11 @@ class ConditionalRandomField(keras.layers.Layer):
     def _prepare(self, scores, mask):
         """The scores and the mask `(B, T, 1)`, both in float32, zero where masked."""
         self._check(scores.shape)
+        check_mask(self, "mask", mask, batch=scores.shape[0], length=scores.shape[1])
         scores = ops.cast(scores, "float32")
         if mask is None:
             return scores, ops.ones_like(scores[..., :1])
-        mask = ops.cast(mask, "bool")[..., None]
+        mask = boolean_mask(mask)[..., None]
         return ops.where(mask, scores, 0.0), ops.cast(mask, "float32")
 
     def _weights(self):
@@ -173,14 +185,14 @@ class ConditionalRandomField(keras.layers.Layer):
                 f"Received: scores of shape {tuple(shape)}"
             )
 
-    def compute_output_shape(self, scores_shape):
+    def compute_output_shape(self, scores_shape: Shape) -> tuple:
         return scores_shape
 
-    def compute_output_spec(self, scores, mask=None):
+    def compute_output_spec(self, scores: Tensor, mask: Tensor | None = None) -> Any:
         self._check(scores.shape)
         return keras.KerasTensor(scores.shape, dtype="float32")
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "num_tags": self.num_tags,

@@ -1,4 +1,6 @@
 from ..aligned.coverage_attention import CoverageAttention
+from ..attention.additive_attention import AdditiveAttention
+from ..attention.luong_attention import LuongAttention
 from .pointer_generator import PointerGenerator
 from .recurrent_decoder import RecurrentDecoder
 from .recurrent_encoder import RecurrentEncoder
@@ -8,22 +10,22 @@ from .transformer_encoder import TransformerEncoder
 
 
 def encoder_decoder(
-    vocabulary_size,
-    dim,
-    model="transformer",
-    attention=None,
-    encoder_attention="multi_head",
-    encoder_layers=2,
-    decoder_layers=2,
-    num_heads=4,
-    mlp_dim=None,
-    dropout=0.0,
-    word_dropout=0.0,
-    max_source=512,
-    max_target=128,
-    copies=False,
-    covers=False,
-):
+    vocabulary_size: int,
+    dim: int,
+    model: str = "transformer",
+    attention: str | None = None,
+    encoder_attention: str = "multi_head",
+    encoder_layers: int = 2,
+    decoder_layers: int = 2,
+    num_heads: int = 4,
+    mlp_dim: int | None = None,
+    dropout: float = 0.0,
+    word_dropout: float = 0.0,
+    max_source: int = 512,
+    max_target: int = 128,
+    copies: bool = False,
+    covers: bool = False,
+) -> SequenceToSequence:
     """Builds a `SequenceToSequence` out of the layers of this package.
 
     Args:
@@ -58,12 +60,10 @@ def encoder_decoder(
         raise ValueError(f"`model` must be 'transformer' or 'rnn'. Received: model={model!r}")
     if model == "rnn":
         encoder = RecurrentEncoder(dim, encoder_layers, dropout=dropout)
-        if covers:
-            attention = CoverageAttention(dim // 2)
         decoder = RecurrentDecoder(
             vocabulary_size,
             dim,
-            attention=attention or "additive",
+            attention=CoverageAttention(dim // 2) if covers else _of_states(attention, dim),
             num_layers=decoder_layers,
             dropout=dropout,
             word_dropout=word_dropout,
@@ -93,3 +93,17 @@ def encoder_decoder(
     network = SequenceToSequence(encoder, decoder)
     network.build()
     return network
+
+
+def _of_states(attention, dim):
+    """The attention of a recurrent decoder, its scores scaled.
+
+    Else the first steps of Adam, which all move what is common to all sources, put all attention
+    on the end of each, and the softmax, once saturated, learns no more.
+    """
+    if attention in (None, "additive"):
+        units = max(dim // 2, 1)
+        return AdditiveAttention(units, scale=units**-0.5)
+    if attention == "luong_concat":
+        return LuongAttention("concat", scale=dim**-0.5)
+    return attention  # `RecurrentDecoder` scales products by itself.

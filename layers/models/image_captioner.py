@@ -1,7 +1,11 @@
+from typing import Any
+
 import keras
 from keras import ops
 
+from ..checks import check_keys
 from ..serialization import register
+from ..types import Config, Tensor
 from .concept_detector import ConceptDetector, concept_loss, strongest
 
 
@@ -39,13 +43,20 @@ class ImageCaptioner(keras.Model):
         - Concepts: [Fang et al., 2015](https://arxiv.org/abs/1411.4952)
     """
 
-    def __init__(self, encoder, decoder, concept_weight=0.0, **kwargs):
+    def __init__(
+        self,
+        encoder: keras.layers.Layer,
+        decoder: keras.layers.Layer,
+        concept_weight: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.encoder = encoder
         self.decoder = decoder
         self.concept_weight = concept_weight
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Any) -> None:
+        check_keys(self, inputs_shape, "picture", "tokens")
         # Restored from their configurations, both come back built.
         if not self.encoder.built:
             self.encoder.build(inputs_shape["picture"])
@@ -61,7 +72,8 @@ class ImageCaptioner(keras.Model):
             self.concepts.build((None, self.encoder.cells_dim))
         self.built = True
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: dict[str, Tensor], training: bool | None = None) -> Any:
+        check_keys(self, inputs, "picture", "tokens")
         memory, cells = self.encoder(inputs["picture"], return_cells=True, training=training)
         tokens = inputs["tokens"]
         if training and self.concept_weight:
@@ -71,19 +83,19 @@ class ImageCaptioner(keras.Model):
         logits = self.decoder(ops.reshape(tokens, (-1, length)), memory, training=training)
         return ops.reshape(logits, (-1, captions, length, logits.shape[-1]))
 
-    def concept_detector(self):
+    def concept_detector(self) -> Any:
         """The part of the model that learns from concepts, as a model of its own."""
         return ConceptDetector(self.encoder.network, self.concepts)
 
-    def start(self, picture, candidates, max_length):
+    def start(self, picture: Any, candidates: int, max_length: int) -> Any:
         memory = self.encoder(picture)
         projected, state = self.decoder.start(memory, candidates, max_length)
         return projected, state, memory.shape[1]
 
-    def step(self, tokens, index, memory, state):
+    def step(self, tokens: Any, index: Any, memory: Any, state: Any) -> Any:
         return self.decoder.step(tokens, index, memory, state)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object
         return {
             "encoder": serialize(self.encoder),
@@ -92,13 +104,13 @@ class ImageCaptioner(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Any:
         return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})
 
-    def get_build_config(self):
+    def get_build_config(self) -> Config:
         return {"inputs_shape": self._inputs_shape()}
 
-    def build_from_config(self, config):
+    def build_from_config(self, config: Config) -> None:
         self.build({name: tuple(shape) for name, shape in config["inputs_shape"].items()})
 
     def _inputs_shape(self):

@@ -1,15 +1,17 @@
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from ..blocks.transformer_encoder_block import TransformerEncoderBlock
 from ..embeddings.position_embedding import sinusoids
-from ..serialization import register
+from ..serialization import QuantizedParts, register
+from ..types import Config, Tensor
 
 
 @register(package="attention_suite.captioning", name="PictureEncoder")
-class ImageEncoder(keras.layers.Layer):
+class ImageEncoder(QuantizedParts, keras.layers.Layer):
     """Images, or their features, to a memory of one vector for each cell.
 
     Args:
@@ -41,14 +43,14 @@ class ImageEncoder(keras.layers.Layer):
 
     def __init__(
         self,
-        dim,
-        network=None,
-        pretrained=False,
-        num_layers=0,
-        num_heads=8,
-        dropout=0.0,
-        **kwargs,
-    ):
+        dim: int,
+        network: keras.Model | None = None,
+        pretrained: bool = False,
+        num_layers: int = 0,
+        num_heads: int = 8,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.dim = dim
         self.network = network
@@ -57,7 +59,7 @@ class ImageEncoder(keras.layers.Layer):
         self.num_heads = num_heads
         self.dropout = dropout
 
-    def build(self, picture_shape):
+    def build(self, picture_shape: Any) -> None:
         self.picture_shape = tuple(picture_shape)
         cells_shape = self._cells_shape(self.picture_shape)
         memory_shape = (*cells_shape[:2], self.dim)
@@ -82,16 +84,16 @@ class ImageEncoder(keras.layers.Layer):
         self.built = True
 
     @property
-    def grid(self):
+    def grid(self) -> Any:
         """Rows and columns of the cells, `(h, w)`; features do not tell theirs."""
         return tuple(self.network.compute_output_shape(self.picture_shape)[1:3])
 
     @property
-    def cells_dim(self):
+    def cells_dim(self) -> Any:
         """Size of a cell before its projection."""
         return self._cells_shape(self.picture_shape)[-1]
 
-    def freeze_statistics(self):
+    def freeze_statistics(self) -> Any:
         """From here on batch normalization keeps its statistics, and dropout stays off.
 
         The weights are trained as before. To be called before `compile`: what is compiled already
@@ -105,7 +107,9 @@ class ImageEncoder(keras.layers.Layer):
         _, height, width, channels = self.network.compute_output_shape(picture_shape)
         return (picture_shape[0], height * width, channels)
 
-    def call(self, picture, return_cells=False, training=None):
+    def call(
+        self, picture: Tensor, return_cells: bool = False, training: bool | None = None
+    ) -> Any:
         cells = picture
         if self.network is not None:
             # Keras hands `training` down to every layer, over what a functional model has fixed.
@@ -119,10 +123,10 @@ class ImageEncoder(keras.layers.Layer):
             memory = block(memory, training=training)
         return (memory, cells) if return_cells else memory
 
-    def compute_output_shape(self, picture_shape):
+    def compute_output_shape(self, picture_shape: Any) -> tuple:
         return (*self._cells_shape(picture_shape)[:2], self.dim)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         network = self.network and keras.saving.serialize_keras_object(self.network)
         return {
             **super().get_config(),
@@ -135,19 +139,19 @@ class ImageEncoder(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Any:
         config = dict(config)
         if config["network"] is not None:
             config["network"] = keras.saving.deserialize_keras_object(config["network"])
         return cls(**config)
 
 
-def as_cells(feature_map):
+def as_cells(feature_map: str) -> Any:
     """`(B, h, w, C)` to `(B, h * w, C)`."""
     return ops.reshape(feature_map, (-1, math.prod(feature_map.shape[1:3]), feature_map.shape[3]))
 
 
-def grid_positions(cells, dim):
+def grid_positions(cells: Tensor, dim: int) -> Any:
     """Sinusoids of row and column of the cells of a square, standardized: `(cells, dim)`.
 
     The learned positions begin here, so that from the first step on nearby cells are alike, and

@@ -1,17 +1,20 @@
+from typing import Any
+
 import keras
 from keras import ops
 
 from ..attention.multi_head_attention import MultiHeadAttention
-from ..checks import refuse_call_arguments
+from ..checks import SeparateTensors, check_memory, refuse_call_arguments
 from ..functional.masking import AttentionMask
-from ..serialization import register
+from ..serialization import QuantizedParts, register
+from ..types import Config, Shape, Tensor
 
 # What no attention weight that counts comes near, and whose logarithm is finite.
 _TINY = 1e-20
 
 
 @register
-class PointerGenerator(keras.layers.Layer):
+class PointerGenerator(SeparateTensors, QuantizedParts, keras.layers.Layer):
     """A decoder that writes words of its vocabulary or copies the source's, See et al. (2017).
 
     1. `p_gen = sigmoid(w^T features + b)`, from the context, the state and the word before
@@ -53,7 +56,13 @@ class PointerGenerator(keras.layers.Layer):
         [See, Liu and Manning, 2017](https://arxiv.org/abs/1704.04368)
     """
 
-    def __init__(self, decoder, unknown=3, copy_dim=None, **kwargs):
+    def __init__(
+        self,
+        decoder: keras.layers.Layer,
+        unknown: int = 3,
+        copy_dim: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         refuse_call_arguments(self, kwargs)
         super().__init__(**kwargs)
         self.decoder = decoder
@@ -61,14 +70,14 @@ class PointerGenerator(keras.layers.Layer):
         self.copy_dim = copy_dim
 
     @property
-    def vocabulary_size(self):
+    def vocabulary_size(self) -> int:
         return self.decoder.vocabulary_size
 
-    def attention_layers(self):
+    def attention_layers(self) -> list:
         """The decoder's layers that look at the memory."""
         return self.decoder.attention_layers()
 
-    def build(self, tokens_shape, memory_shape):
+    def build(self, tokens_shape: Shape, memory_shape: Shape) -> None:
         if not self.decoder.built:
             self.decoder.build(tuple(tokens_shape), tuple(memory_shape))
         features_shape = (*tokens_shape, self.decoder.features_dim(memory_shape[-1]))
@@ -87,7 +96,14 @@ class PointerGenerator(keras.layers.Layer):
         self.gate.build(features_shape)
         self.built = True
 
-    def call(self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None):
+    def call(
+        self,
+        tokens: Tensor,
+        memory: Tensor,
+        memory_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
         features, weights = self.decoder.features(
             self._read(tokens), memory, memory_mask, self.copy_attention is None, training=training
         )
@@ -100,11 +116,11 @@ class PointerGenerator(keras.layers.Layer):
         log_probs = self._mix(logits, self.gate(looked), weights)
         return (log_probs, weights) if return_attention_scores else log_probs
 
-    def embed(self, tokens):
+    def embed(self, tokens: Tensor) -> Any:
         """Tokens `(B, S)` to vectors `(B, S, D)`, for an encoder to share."""
         return self.decoder.embed(self._read(tokens))
 
-    def merge(self, log_probs, source):
+    def merge(self, log_probs: Tensor, source: Tensor) -> Any:
         """Adds the copies of a word to its generation.
 
         Args:
@@ -127,7 +143,9 @@ class PointerGenerator(keras.layers.Layer):
         generated = ops.pad(generated, [[0, 0], [0, ops.shape(source)[1]]])
         return ops.log(generated + ops.reshape(copied, (rows, width)) + _TINY)
 
-    def start(self, memory, candidates, max_length, memory_mask=None):
+    def start(
+        self, memory: Tensor, candidates: int, max_length: int, memory_mask: Tensor | None = None
+    ) -> Any:
         """Where decoding begins, see the decoder's."""
         projected, state = self.decoder.start(memory, candidates, max_length, memory_mask)
         looked = None
@@ -135,7 +153,7 @@ class PointerGenerator(keras.layers.Layer):
             looked = (self.copy_attention.project_memory(memory), memory_mask)
         return (projected, looked), state
 
-    def step(self, tokens, index, memory, state):
+    def step(self, tokens: Tensor, index: Any, memory: Any, state: Any) -> Any:
         """One token `(B * K,)` of each candidate: log-probabilities, weights and the new state."""
         projected, looked = memory
         features, weights, state = self.decoder.step_features(
@@ -165,8 +183,14 @@ class PointerGenerator(keras.layers.Layer):
         return ops.concatenate([generated, copied], axis=-1)
 
     def compute_output_spec(
-        self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None
-    ):
+        self,
+        tokens: Tensor,
+        memory: Tensor,
+        memory_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
+        check_memory(self, tokens, memory, memory_mask)
         length = memory.shape[1]
         width = None if length is None else self.vocabulary_size + length
         log_probs = keras.KerasTensor((*tokens.shape, width), dtype="float32")
@@ -175,7 +199,7 @@ class PointerGenerator(keras.layers.Layer):
         weights = keras.KerasTensor((*tokens.shape, length), dtype=self.compute_dtype)
         return log_probs, weights
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "decoder": keras.saving.serialize_keras_object(self.decoder),
@@ -184,7 +208,7 @@ class PointerGenerator(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Any:
         config = dict(config)
         config["decoder"] = keras.saving.deserialize_keras_object(config["decoder"])
         return cls(**config)

@@ -1,16 +1,20 @@
+from typing import Any
+
 import keras
 from keras import ops
 
 from ..blocks.transformer_block import serialize_attention
 from ..blocks.word_dropout import word_dropout
-from ..checks import refuse_call_arguments
+from ..checks import SeparateTensors, check_memory, refuse_call_arguments
+from ..functional.masking import boolean_mask
 from ..registry import MECHANISMS, get
-from ..serialization import register
+from ..serialization import QuantizedParts, register
+from ..types import Config, Shape, Tensor
 from .attention_rnn import AttentionRNN
 
 
 @register
-class RecurrentDecoder(keras.layers.Layer):
+class RecurrentDecoder(SeparateTensors, QuantizedParts, keras.layers.Layer):
     """Tokens to logits by an LSTM that attends to a memory: the decoder of Show, Attend and Tell.
 
     1. The first state comes from the mean of the memory.
@@ -56,15 +60,15 @@ class RecurrentDecoder(keras.layers.Layer):
 
     def __init__(
         self,
-        vocabulary_size,
-        dim,
-        attention="additive",
-        num_layers=1,
-        dropout=0.0,
-        word_dropout=0.0,
-        seed=None,
-        **kwargs,
-    ):
+        vocabulary_size: int,
+        dim: int,
+        attention: str | keras.layers.Layer = "additive",
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        word_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         refuse_call_arguments(self, kwargs)
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
@@ -75,7 +79,7 @@ class RecurrentDecoder(keras.layers.Layer):
         self.word_dropout = word_dropout
         self.seed = seed
 
-    def build(self, tokens_shape, memory_shape):
+    def build(self, tokens_shape: Shape, memory_shape: Shape) -> None:
         def dense(units, activation, name, input_dim):
             layer = keras.layers.Dense(
                 units, activation=activation, dtype=self.dtype_policy, name=name
@@ -88,9 +92,8 @@ class RecurrentDecoder(keras.layers.Layer):
             # Else one step of Adam can move a product of states by ten, and attention gets stuck.
             known = MECHANISMS.get(attention)
             options = {"scale": self.dim**-0.5} if known and known.unscaled else {}
-            attention = get(
-                attention, dim=max(self.dim // 2, 1), dtype=self.dtype_policy, **options
-            )
+            options = {**options, "dtype": self.dtype_policy, "name": "attention"}
+            attention = get(attention, dim=max(self.dim // 2, 1), **options)
         memory_dim = memory_shape[-1]
         self.embedding = keras.layers.Embedding(
             self.vocabulary_size,
@@ -126,26 +129,39 @@ class RecurrentDecoder(keras.layers.Layer):
         )
         self.built = True
 
-    def attention_layers(self):
+    def attention_layers(self) -> list:
         """The layers that look at the memory, once built: here one.
 
         No property: what Keras finds behind one, it saves there.
         """
         return [self.rnn.attention]
 
-    def call(self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None):
+    def call(
+        self,
+        tokens: Tensor,
+        memory: Tensor,
+        memory_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
         features, weights = self.features(tokens, memory, memory_mask, training=training)
         logits = self.project(features, training)
         return (logits, weights) if return_attention_scores else logits
 
-    def embed(self, tokens):
+    def embed(self, tokens: Tensor) -> Any:
         """Tokens `(B, S)` to vectors `(B, S, D)`, for an encoder to share."""
         return self.embedding(tokens)
 
     def features(
-        self, tokens, memory, memory_mask=None, return_attention_scores=True, training=None
-    ):
+        self,
+        tokens: Tensor,
+        memory: Tensor,
+        memory_mask: Tensor | None = None,
+        return_attention_scores: bool = True,
+        training: bool | None = None,
+    ) -> Any:
         """What logits are made of, state, context and word `(B, T, 2 D + M)`, and the weights."""
+        check_memory(self, tokens, memory, memory_mask)
         embedded = self.word_dropout_layer(self.embedding(tokens), training=training)
         embedded = self.dropout_layer(embedded, training=training)
         outputs, weights = self.rnn(
@@ -158,11 +174,11 @@ class RecurrentDecoder(keras.layers.Layer):
         )
         return ops.concatenate([outputs, embedded], axis=-1), weights
 
-    def features_dim(self, memory_dim):
+    def features_dim(self, memory_dim: int) -> int:
         """Size of the features."""
         return 2 * self.dim + memory_dim
 
-    def project(self, features, training=None):
+    def project(self, features: Tensor, training: bool | None = None) -> Any:
         """Features to logits."""
         return self.logits(self.dropout_layer(self.readout(features), training=training))
 
@@ -171,25 +187,27 @@ class RecurrentDecoder(keras.layers.Layer):
         if memory_mask is None:
             mean = ops.mean(memory, axis=1)
         else:
-            mask = ops.cast(memory_mask, "float32")[..., None]
+            mask = ops.cast(boolean_mask(memory_mask, "memory_mask"), "float32")[..., None]
             mean = ops.sum(memory * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1)
         states = ops.split(self.first_state(mean), 2 * self.num_layers, axis=-1)
         return [ops.repeat(state, rows // ops.shape(memory)[0], axis=0) for state in states]
 
-    def start(self, memory, candidates, max_length, memory_mask=None):
+    def start(
+        self, memory: Tensor, candidates: int, max_length: int, memory_mask: Tensor | None = None
+    ) -> Any:
         """Where decoding begins: the projected memory, and the first states of all candidates."""
         rows = ops.shape(memory)[0] * candidates
         states = self._first_states(memory, memory_mask, rows)
         others = self.rnn.get_initial_state(rows, memory.shape[-1], ops.shape(memory)[1])
-        mask = None if memory_mask is None else ops.cast(memory_mask, "bool")[:, None]
+        mask = None if memory_mask is None else boolean_mask(memory_mask, "memory_mask")[:, None]
         return (self.rnn.attention.project_memory(memory), mask), [*states, *others[len(states) :]]
 
-    def step(self, tokens, index, memory, state):
+    def step(self, tokens: Tensor, index: Any, memory: Any, state: Any) -> Any:
         """One token `(B * K,)` of each candidate: logits `(B * K, V)`, weights, new state."""
         features, weights, state = self.step_features(tokens, index, memory, state)
         return self.project(features), weights, state
 
-    def step_features(self, tokens, index, memory, state):
+    def step_features(self, tokens: Tensor, index: Any, memory: Any, state: Any) -> Any:
         """As `step`, with what the logits are made of, `(B * K, 2 D + M)`, in their place."""
         projected, mask = memory
         embedded = self.embedding(tokens)
@@ -197,8 +215,14 @@ class RecurrentDecoder(keras.layers.Layer):
         return ops.concatenate([outputs, embedded], axis=-1), weights, list(state)
 
     def compute_output_spec(
-        self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None
-    ):
+        self,
+        tokens: Tensor,
+        memory: Tensor,
+        memory_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
+        check_memory(self, tokens, memory, memory_mask)
         shape = (*tokens.shape, self.vocabulary_size)
         logits = keras.KerasTensor(shape, dtype=self.compute_dtype)
         if not return_attention_scores:
@@ -206,7 +230,7 @@ class RecurrentDecoder(keras.layers.Layer):
         shape = (*tokens.shape, memory.shape[1])
         return logits, keras.KerasTensor(shape, dtype=self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "vocabulary_size": self.vocabulary_size,
@@ -219,7 +243,7 @@ class RecurrentDecoder(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Any:
         config = dict(config)
         if isinstance(config["attention"], dict):
             config["attention"] = keras.saving.deserialize_keras_object(config["attention"])

@@ -1,10 +1,14 @@
+from typing import Any
+
 import keras
 from keras import ops
 
-from ..checks import check_ranks, refuse_call_arguments
+from ..checks import check_mask, check_ranks, refuse_call_arguments
 from ..devices import on_gpu
 from ..functional.lstm_loop import lstm_loop
+from ..functional.masking import boolean_mask
 from ..serialization import register
+from ..types import Config, Shape, Tensor
 
 
 @register
@@ -40,7 +44,14 @@ class RecurrentEncoder(keras.layers.Layer):
         - The residual path: [Wu et al., 2016](https://arxiv.org/abs/1609.08144)
     """
 
-    def __init__(self, dim, num_layers=1, dropout=0.0, seed=None, **kwargs):
+    def __init__(
+        self,
+        dim: int,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         if dim % 2:
             raise ValueError(f"`dim` must be even, half for each direction. Received: dim={dim}")
         refuse_call_arguments(self, kwargs)
@@ -51,7 +62,7 @@ class RecurrentEncoder(keras.layers.Layer):
         self.dropout = dropout
         self.seed = seed
 
-    def build(self, x_shape):
+    def build(self, x_shape: Shape) -> None:
         check_ranks(self, x=x_shape)
         self.readers = []
         for i in range(self.num_layers):
@@ -72,13 +83,14 @@ class RecurrentEncoder(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, x, mask=None, training=None):
+    def call(self, x: Tensor, mask: Tensor | None = None, training: bool | None = None) -> Any:
         check_ranks(self, x=x.shape)
+        check_mask(self, "mask", mask, batch=x.shape[0], length=x.shape[1])
         x = self.dropout_layer(x, training=training)
         length = ops.shape(x)[1]
         positions = ops.arange(length, dtype="int32")[None, :, None]
         if mask is not None:
-            mask = ops.cast(mask, "bool")[..., None]
+            mask = boolean_mask(mask)[..., None]
             # Also takes the mask off `x`: the LSTMs need none, and are faster on a GPU without.
             x = ops.where(mask, x, 0)
             length = ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)
@@ -92,10 +104,10 @@ class RecurrentEncoder(keras.layers.Layer):
             x = x + read if x.shape[-1] == self.dim else read
         return x
 
-    def compute_output_shape(self, x_shape):
+    def compute_output_shape(self, x_shape: Shape) -> tuple:
         return (*x_shape[:2], self.dim)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "dim": self.dim,

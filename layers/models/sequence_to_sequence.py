@@ -1,8 +1,12 @@
+from typing import Any
+
 import keras
 from keras import ops
 
 from ..aligned.coverage_attention import CoverageAttention
+from ..checks import check_keys
 from ..serialization import register
+from ..types import Config, Tensor
 from .pointer_generator import PointerGenerator
 
 
@@ -44,13 +48,19 @@ class SequenceToSequence(keras.Model):
         [Sutskever, Vinyals and Le, 2014](https://arxiv.org/abs/1409.3215)
     """
 
-    def __init__(self, encoder, decoder, coverage_weight=0.0, **kwargs):
+    def __init__(
+        self,
+        encoder: keras.layers.Layer,
+        decoder: keras.layers.Layer,
+        coverage_weight: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.encoder = encoder
         self.decoder = decoder
         self.coverage_weight = coverage_weight
 
-    def set_coverage(self, weight):
+    def set_coverage(self, weight: float) -> None:
         """Turns the coverage loss on or off, and with it what a `CoverageAttention` knows.
 
         As in the paper both begin when attention has found its way. Until then the attention is
@@ -65,16 +75,16 @@ class SequenceToSequence(keras.Model):
                 attention.use_coverage(weight > 0)
 
     @property
-    def copies(self):
+    def copies(self) -> bool:
         """Whether the decoder copies words of the source."""
         return isinstance(self.decoder, PointerGenerator)
 
     @property
-    def embedding(self):
+    def embedding(self) -> Any:
         """The embedding of source and target."""
         return (self.decoder.decoder if self.copies else self.decoder).embedding
 
-    def build(self, inputs_shape=None):
+    def build(self, inputs_shape: Any = None) -> None:
         # Restored from their configurations, both come back built.
         vectors_shape = (None, None, self._dim)
         if not self.encoder.built:
@@ -88,12 +98,18 @@ class SequenceToSequence(keras.Model):
     def _dim(self):
         return (self.decoder.decoder if self.copies else self.decoder).dim
 
-    def encode(self, source, training=None):
+    def encode(self, source: Tensor, training: bool | None = None) -> Any:
         """The memory `(B, S, M)` of sources `(B, S)`, and its mask."""
         mask = self.source_mask(source)
         return self.encoder(self.decoder.embed(source), mask=mask, training=training), mask
 
-    def call(self, inputs, return_attention_scores=False, training=None):
+    def call(
+        self,
+        inputs: dict[str, Tensor],
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
+        check_keys(self, inputs, "source", "tokens")
         tokens = inputs["tokens"]
         memory, mask = self.encode(inputs["source"], training)
         covers = training and self.coverage_weight
@@ -106,7 +122,13 @@ class SequenceToSequence(keras.Model):
             self.add_loss(self.coverage_weight * coverage_loss(weights, tokens != 0))
         return (outputs, weights) if return_attention_scores else outputs
 
-    def compute_output_spec(self, inputs, return_attention_scores=False, training=None):
+    def compute_output_spec(
+        self,
+        inputs: dict[str, Tensor],
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
+        check_keys(self, inputs, "source", "tokens")
         vectors_shape = (*inputs["source"].shape, self._dim)
         memory_shape = self.encoder.compute_output_shape(vectors_shape)
         return self.decoder.compute_output_spec(
@@ -115,16 +137,16 @@ class SequenceToSequence(keras.Model):
             return_attention_scores=return_attention_scores,
         )
 
-    def source_mask(self, source):
+    def source_mask(self, source: Tensor) -> Any:
         """Which positions of a source there are, `(B, S)`."""
         return source != 0
 
-    def start(self, source, candidates, max_length):
+    def start(self, source: Tensor, candidates: int, max_length: int) -> Any:
         memory, mask = self.encode(source)
         memory, state = self.decoder.start(memory, candidates, max_length, memory_mask=mask)
         return (memory, source), state, ops.shape(source)[1] + int(self.copies)
 
-    def step(self, tokens, index, memory, state):
+    def step(self, tokens: Any, index: Any, memory: Any, state: Any) -> Any:
         memory, source = memory
         outputs, weights, state = self.decoder.step(tokens, index, memory, state)
         if not self.copies:
@@ -133,7 +155,7 @@ class SequenceToSequence(keras.Model):
         weights = ops.concatenate([ops.cast(weights, "float32"), copied[:, None]], axis=-1)
         return self.decoder.merge(outputs, source), weights, state
 
-    def get_config(self):
+    def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
@@ -143,20 +165,20 @@ class SequenceToSequence(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Any:
         config = dict(config)
         for part in ("encoder", "decoder"):
             config[part] = keras.saving.deserialize_keras_object(config[part])
         return cls(**config)
 
-    def get_build_config(self):
+    def get_build_config(self) -> Config:
         return {"inputs_shape": None}
 
-    def build_from_config(self, config):
+    def build_from_config(self, config: Config) -> None:
         self.build(**config)
 
 
-def coverage_loss(weights, mask):
+def coverage_loss(weights: Tensor, mask: Tensor) -> Any:
     """`sum_j min(a_tj, c_tj)`, the mean over the steps that count.
 
     Args:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 
 from ..blocks.conformer_block import ConformerBlock
@@ -5,14 +7,15 @@ from ..blocks.transformer_encoder_block import TransformerEncoderBlock
 from ..embeddings.convolutional_subsampling import ConvolutionalSubsampling
 from ..embeddings.position_embedding import PositionEmbedding
 from ..registry import get
-from ..serialization import register
+from ..serialization import QuantizedParts, register
+from ..types import Config, Shape, Tensor
 from .recurrent_encoder import RecurrentEncoder
 
 BLOCKS = ("conformer", "transformer", "lstm")
 
 
 @register
-class SpeechEncoder(keras.layers.Layer):
+class SpeechEncoder(QuantizedParts, keras.layers.Layer):
     """Frames of sound to a memory of a quarter as many vectors.
 
     `ConvolutionalSubsampling`, then Conformer blocks, Transformer blocks, or LSTMs that read in
@@ -54,19 +57,19 @@ class SpeechEncoder(keras.layers.Layer):
 
     def __init__(
         self,
-        dim,
-        num_layers=4,
-        block="conformer",
-        num_heads=4,
-        mlp_dim=None,
-        kernel_size=15,
-        attention="multi_head",
-        position="sinusoidal",
-        filters=32,
-        dropout=0.0,
-        seed=None,
-        **kwargs,
-    ):
+        dim: int,
+        num_layers: int = 4,
+        block: str = "conformer",
+        num_heads: int = 4,
+        mlp_dim: int | None = None,
+        kernel_size: int = 15,
+        attention: str = "multi_head",
+        position: str = "sinusoidal",
+        filters: int = 32,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         if block not in BLOCKS:
             raise ValueError(f"`block` must be one of {BLOCKS}. Received: block={block!r}")
         super().__init__(**kwargs)
@@ -82,7 +85,7 @@ class SpeechEncoder(keras.layers.Layer):
         self.dropout = dropout
         self.seed = seed
 
-    def build(self, x_shape, frames_shape=None):
+    def build(self, x_shape: Shape, frames_shape: Shape | None = None) -> None:
         self.subsampling = ConvolutionalSubsampling(
             self.dim, self.filters, dtype=self.dtype_policy, name="subsampling"
         )
@@ -127,14 +130,15 @@ class SpeechEncoder(keras.layers.Layer):
         attention = self.attention
         options = {"dropout": self.dropout, "seed": self.seed, "dtype": self.dtype_policy}
         if self.position != "sinusoidal":
-            attention = get(attention, self.dim, self.num_heads, position=self.position, **options)
+            inside = {"position": self.position, "name": "self_attention", **options}
+            attention = get(attention, self.dim, self.num_heads, **inside)
         sizes = {"num_heads": self.num_heads, "mlp_dim": self.mlp_dim or 4 * self.dim}
         options = {**sizes, "attention": attention, "name": f"block_{i}", **options}
         if self.block == "conformer":
             return ConformerBlock(kernel_size=self.kernel_size, **options)
         return TransformerEncoderBlock(**options)
 
-    def call(self, x, frames, training=None):
+    def call(self, x: Tensor, frames: Tensor, training: bool | None = None) -> Any:
         x = self.subsampling(x, frames)
         mask = self.subsampling.mask_of(x, frames)
         x = self.input_norm(x)
@@ -145,14 +149,14 @@ class SpeechEncoder(keras.layers.Layer):
             x = block(x, mask=mask, training=training)
         return self.norm(x), mask
 
-    def compute_output_spec(self, x, frames, training=None):
+    def compute_output_spec(self, x: Tensor, frames: Tensor, training: bool | None = None) -> Any:
         shape = self.subsampling.compute_output_shape(x.shape)
         return (
             keras.KerasTensor(shape, dtype=self.compute_dtype),
             keras.KerasTensor(shape[:2], dtype="bool"),
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         names = (
             "dim num_layers block num_heads mlp_dim kernel_size attention position filters "
             "dropout seed"

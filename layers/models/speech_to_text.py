@@ -1,13 +1,17 @@
+from typing import Any
+
 import keras
 from keras import ops
 
-from ..serialization import register
+from ..checks import check_keys
+from ..serialization import QuantizedParts, register
+from ..types import Config, Tensor
 
 IMPOSSIBLE = -1e9
 
 
 @register
-class SpeechToText(keras.Model):
+class SpeechToText(QuantizedParts, keras.Model):
     """An encoder of sound with a CTC head, an attention decoder, or both on top.
 
     Token ids are `0 ... V - 1`, of which 0 is padding; the CTC head has one more output, the
@@ -48,7 +52,13 @@ class SpeechToText(keras.Model):
         - CTC: [Graves et al., 2006](https://doi.org/10.1145/1143844.1143891)
     """
 
-    def __init__(self, encoder, decoder=None, vocabulary_size=None, **kwargs):
+    def __init__(
+        self,
+        encoder: keras.layers.Layer,
+        decoder: keras.layers.Layer | None = None,
+        vocabulary_size: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         if decoder is None and vocabulary_size is None:
             raise ValueError("One of `decoder` and `vocabulary_size`, the CTC head, is needed.")
         super().__init__(**kwargs)
@@ -56,7 +66,8 @@ class SpeechToText(keras.Model):
         self.decoder = decoder
         self.vocabulary_size = vocabulary_size
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Any) -> None:
+        check_keys(self, inputs_shape, "features")
         features_shape = tuple(inputs_shape["features"])
         # Restored from their configurations, both come back built.
         if not self.encoder.built:
@@ -74,12 +85,22 @@ class SpeechToText(keras.Model):
         self.built = True
 
     @property
-    def heads(self):
+    def _keys(self):
+        return ("features", "frames") if self.decoder is None else ("features", "frames", "tokens")
+
+    @property
+    def heads(self) -> list[str]:
         """Names of the outputs there are."""
         there = {"ctc": self.vocabulary_size, "attention": self.decoder}
         return [name for name, part in there.items() if part is not None]
 
-    def call(self, inputs, return_attention_scores=False, training=None):
+    def call(
+        self,
+        inputs: dict[str, Tensor],
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
+        check_keys(self, inputs, *self._keys)
         memory, mask = self.encoder(inputs["features"], inputs["frames"], training=training)
         outputs, weights = {}, None
         if self.ctc_head is not None:
@@ -95,7 +116,7 @@ class SpeechToText(keras.Model):
             outputs["attention"], weights = decoded if return_attention_scores else (decoded, None)
         return (outputs, weights) if return_attention_scores else outputs
 
-    def listen(self, inputs):
+    def listen(self, inputs: dict[str, Tensor]) -> Any:
         """What the CTC head says of the sound alone, `(B, S, V + 1)`."""
         return self._ctc_log_probs(*self.encoder(inputs["features"], inputs["frames"]))
 
@@ -106,21 +127,21 @@ class SpeechToText(keras.Model):
         padding = ops.where(blank, 0.0, IMPOSSIBLE)
         return ops.where(mask[..., None], log_probs, padding)
 
-    def start(self, inputs, candidates, max_length):
+    def start(self, inputs: dict[str, Tensor], candidates: int, max_length: int) -> Any:
         memory, mask = self.encoder(inputs["features"], inputs["frames"])
         log_probs = None if self.ctc_head is None else self._ctc_log_probs(memory, mask)
         length = ops.shape(memory)[1]
         memory, state = self.decoder.start(memory, candidates, max_length, memory_mask=mask)
         return (memory, log_probs), state, length
 
-    def ctc_log_probs(self, memory):
+    def ctc_log_probs(self, memory: Tensor) -> Any:
         """What the CTC head says, `(B, S, V + 1)`, out of the memory that `start` returns."""
         return memory[1]
 
-    def step(self, tokens, index, memory, state):
+    def step(self, tokens: Any, index: Any, memory: Any, state: Any) -> Any:
         return self.decoder.step(tokens, index, memory[0], state)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
@@ -130,15 +151,15 @@ class SpeechToText(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Any:
         config = dict(config)
         for part in ("encoder", "decoder"):
             if config[part] is not None:
                 config[part] = keras.saving.deserialize_keras_object(config[part])
         return cls(**config)
 
-    def get_build_config(self):
+    def get_build_config(self) -> Config:
         return {"inputs_shape": {"features": self.features_shape}}
 
-    def build_from_config(self, config):
+    def build_from_config(self, config: Config) -> None:
         self.build(**config)

@@ -1,15 +1,19 @@
+from typing import Any
+
 import keras
 from keras import ops
 
 from ..blocks.transformer_decoder_block import TransformerDecoderBlock
 from ..blocks.word_dropout import word_dropout
-from ..checks import refuse_call_arguments
+from ..checks import SeparateTensors, check_memory, refuse_call_arguments
 from ..embeddings.position_embedding import PositionEmbedding
-from ..serialization import register
+from ..functional.tables import embeddings_of
+from ..serialization import QuantizedParts, register
+from ..types import Config, Shape, Tensor
 
 
 @register
-class TransformerDecoder(keras.layers.Layer):
+class TransformerDecoder(SeparateTensors, QuantizedParts, keras.layers.Layer):
     """Tokens to logits by Transformer blocks that attend to a memory, Vaswani et al. (2017).
 
     Embedding and logits share their table (Press and Wolf, 2017).
@@ -55,18 +59,18 @@ class TransformerDecoder(keras.layers.Layer):
 
     def __init__(
         self,
-        vocabulary_size,
-        dim,
-        num_layers=2,
-        num_heads=8,
-        mlp_dim=None,
-        cross_attention="multi_head",
-        max_length=128,
-        dropout=0.0,
-        word_dropout=0.0,
-        seed=None,
-        **kwargs,
-    ):
+        vocabulary_size: int,
+        dim: int,
+        num_layers: int = 2,
+        num_heads: int = 8,
+        mlp_dim: int | None = None,
+        cross_attention: str = "multi_head",
+        max_length: int = 128,
+        dropout: float = 0.0,
+        word_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         refuse_call_arguments(self, kwargs)
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
@@ -80,7 +84,7 @@ class TransformerDecoder(keras.layers.Layer):
         self.word_dropout = word_dropout
         self.seed = seed
 
-    def build(self, tokens_shape, memory_shape):
+    def build(self, tokens_shape: Shape, memory_shape: Shape) -> None:
         x_shape = (*tokens_shape, self.dim)
         self.embedding = keras.layers.Embedding(
             self.vocabulary_size,
@@ -119,25 +123,38 @@ class TransformerDecoder(keras.layers.Layer):
         )
         self.built = True
 
-    def attention_layers(self):
+    def attention_layers(self) -> list:
         """The layers that look at the memory, once built: one of each block."""
         return [block.cross_attention for block in self.blocks]
 
-    def call(self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None):
+    def call(
+        self,
+        tokens: Tensor,
+        memory: Tensor,
+        memory_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
         x, weights = self.features(
             tokens, memory, memory_mask, return_attention_scores, training=training
         )
         logits = self.project(x)
         return (logits, weights) if return_attention_scores else logits
 
-    def embed(self, tokens):
+    def embed(self, tokens: Tensor) -> Any:
         """Tokens `(B, S)` to vectors `(B, S, D)` without positions, for an encoder to share."""
         return self.embedding(tokens) * self.dim**0.5
 
     def features(
-        self, tokens, memory, memory_mask=None, return_attention_scores=True, training=None
-    ):
+        self,
+        tokens: Tensor,
+        memory: Tensor,
+        memory_mask: Tensor | None = None,
+        return_attention_scores: bool = True,
+        training: bool | None = None,
+    ) -> Any:
         """What logits are made of, `(B, T, D)`, and the weights `(B, T, S)`, or `None`."""
+        check_memory(self, tokens, memory, memory_mask)
         x = self.dropout_layer(self._place(tokens, 0, training), training=training)
         weights = []
         for block in self.blocks:
@@ -154,20 +171,21 @@ class TransformerDecoder(keras.layers.Layer):
             weights.append(block_weights)
         return self.norm(x), _mean(weights) if return_attention_scores else None
 
-    def features_dim(self, memory_dim):
+    def features_dim(self, memory_dim: int) -> int:
         """Size of the features."""
         return self.dim
 
-    def project(self, features, training=None):
+    def project(self, features: Tensor, training: bool | None = None) -> Any:
         """Features to logits."""
-        table = ops.cast(ops.convert_to_tensor(self.embedding.embeddings), self.compute_dtype)
-        return ops.matmul(features, ops.transpose(table))
+        return ops.matmul(features, ops.transpose(embeddings_of(self.embedding)))
 
     def _place(self, tokens, index, training=False):
         x = self.word_dropout_layer(self.embed(tokens), training=training)
         return self.positions(x, start_index=index)
 
-    def start(self, memory, candidates, max_length, memory_mask=None):
+    def start(
+        self, memory: Tensor, candidates: int, max_length: int, memory_mask: Tensor | None = None
+    ) -> Any:
         """Where decoding begins: the projected memory, and empty caches of all candidates."""
         rows = ops.shape(memory)[0] * candidates
         projected = [block.project_memory(memory) for block in self.blocks]
@@ -175,12 +193,12 @@ class TransformerDecoder(keras.layers.Layer):
             block.init_cache(rows, max_length) for block in self.blocks
         ]
 
-    def step(self, tokens, index, memory, state):
+    def step(self, tokens: Tensor, index: Any, memory: Any, state: Any) -> Any:
         """One token `(B * K,)` of each candidate: logits `(B * K, V)`, weights, new caches."""
         features, weights, state = self.step_features(tokens, index, memory, state)
         return self.project(features), weights, state
 
-    def step_features(self, tokens, index, memory, state):
+    def step_features(self, tokens: Tensor, index: Any, memory: Any, state: Any) -> Any:
         """As `step`, with what the logits are made of, `(B * K, D)`, in their place."""
         projected, memory_mask = memory
         x = self._place(tokens[:, None], index)
@@ -199,8 +217,14 @@ class TransformerDecoder(keras.layers.Layer):
         return self.norm(x)[:, 0], _mean(weights)[:, 0], caches
 
     def compute_output_spec(
-        self, tokens, memory, memory_mask=None, return_attention_scores=False, training=None
-    ):
+        self,
+        tokens: Tensor,
+        memory: Tensor,
+        memory_mask: Tensor | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
+        check_memory(self, tokens, memory, memory_mask)
         shape = (*tokens.shape, self.vocabulary_size)
         logits = keras.KerasTensor(shape, dtype=self.compute_dtype)
         if not return_attention_scores:
@@ -208,7 +232,7 @@ class TransformerDecoder(keras.layers.Layer):
         shape = (*tokens.shape, memory.shape[1])
         return logits, keras.KerasTensor(shape, dtype=self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "vocabulary_size": self.vocabulary_size,

@@ -1,14 +1,17 @@
+from typing import Any
+
 import keras
 
 from ..blocks.transformer_block import serialize_attention
 from ..blocks.transformer_encoder_block import TransformerEncoderBlock
-from ..checks import check_ranks, refuse_call_arguments
+from ..checks import check_mask, check_ranks, refuse_call_arguments
 from ..embeddings.position_embedding import PositionEmbedding
-from ..serialization import register
+from ..serialization import QuantizedParts, register
+from ..types import Config, Shape, Tensor
 
 
 @register
-class TransformerEncoder(keras.layers.Layer):
+class TransformerEncoder(QuantizedParts, keras.layers.Layer):
     """Vectors of a sequence to a memory: positions, Transformer blocks, a last normalization.
 
     Args:
@@ -41,15 +44,15 @@ class TransformerEncoder(keras.layers.Layer):
 
     def __init__(
         self,
-        num_layers=2,
-        num_heads=8,
-        mlp_dim=None,
-        attention="multi_head",
-        max_length=512,
-        dropout=0.0,
-        seed=None,
-        **kwargs,
-    ):
+        num_layers: int = 2,
+        num_heads: int = 8,
+        mlp_dim: int | None = None,
+        attention: str | keras.layers.Layer = "multi_head",
+        max_length: int = 512,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         refuse_call_arguments(self, kwargs)
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -61,7 +64,7 @@ class TransformerEncoder(keras.layers.Layer):
         self.dropout = dropout
         self.seed = seed
 
-    def build(self, x_shape):
+    def build(self, x_shape: Shape) -> None:
         check_ranks(self, x=x_shape)
         self.positions = PositionEmbedding(
             self.max_length, kind="sinusoidal", dtype=self.dtype_policy, name="positions"
@@ -94,17 +97,18 @@ class TransformerEncoder(keras.layers.Layer):
             return self.attention
         return self.attention.from_config(self.attention.get_config())
 
-    def call(self, x, mask=None, training=None):
+    def call(self, x: Tensor, mask: Tensor | None = None, training: bool | None = None) -> Any:
         check_ranks(self, x=x.shape)
+        check_mask(self, "mask", mask, batch=x.shape[0], length=x.shape[1])
         x = self.dropout_layer(self.positions(x), training=training)
         for block in self.blocks:
             x = block(x, mask=mask, training=training)
         return self.norm(x)
 
-    def compute_output_shape(self, x_shape):
+    def compute_output_shape(self, x_shape: Shape) -> tuple:
         return tuple(x_shape)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "num_layers": self.num_layers,
@@ -117,7 +121,7 @@ class TransformerEncoder(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Any:
         config = dict(config)
         if isinstance(config["attention"], dict):
             config["attention"] = keras.saving.deserialize_keras_object(config["attention"])

@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -6,11 +8,12 @@ from ..blocks.transformer_encoder_block import TransformerEncoderBlock
 from ..embeddings.class_token import ClassToken
 from ..embeddings.grid_position_embedding import GridPositionEmbedding, resize_positions
 from ..registry import get
-from ..serialization import register
+from ..serialization import QuantizedParts, register
+from ..types import Config, Shape, Tensor
 
 
 @register(package="attention_suite.vision")
-class VisionTransformer(keras.Model):
+class VisionTransformer(QuantizedParts, keras.Model):
     """Images to classes, Dosovitskiy et al. (2021).
 
     1. A tokenizer turns pixels into a grid of S tokens; a class token may stand before them.
@@ -58,19 +61,19 @@ class VisionTransformer(keras.Model):
 
     def __init__(
         self,
-        tokenizer,
-        classes,
-        depth,
-        num_heads,
-        mlp_dim,
-        attention="multi_head",
-        positions="learned",
-        pool="token",
-        layer_scale=None,
-        stochastic_depth=0.0,
-        dropout=0.0,
-        **kwargs,
-    ):
+        tokenizer: str,
+        classes: int,
+        depth: int,
+        num_heads: int,
+        mlp_dim: int,
+        attention: str = "multi_head",
+        positions: Tensor = "learned",
+        pool: str = "token",
+        layer_scale: float | None = None,
+        stochastic_depth: float = 0.0,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.tokenizer = tokenizer
         self.classes = classes
@@ -85,16 +88,16 @@ class VisionTransformer(keras.Model):
         self.dropout = dropout
 
     @property
-    def grid(self):
+    def grid(self) -> Any:
         """Rows and columns of the tokens."""
         return tuple(self.tokenizer.output_shape[1:3])
 
     @property
-    def length(self):
+    def length(self) -> Any:
         """T, the tokens that attend to one another."""
         return self.grid[0] * self.grid[1] + (self.pool == "token")
 
-    def build(self, pixels_shape):
+    def build(self, pixels_shape: Shape) -> None:
         (rows, columns), dim = self.grid, self.tokenizer.output_shape[3]
         policy, has_token = self.dtype_policy, self.pool == "token"
         self.class_token = ClassToken(dtype=policy, name="class_token") if has_token else None
@@ -144,7 +147,9 @@ class VisionTransformer(keras.Model):
             **options,
         )
 
-    def call(self, pixels, return_attention_scores=False, training=None):
+    def call(
+        self, pixels: Tensor, return_attention_scores: bool = False, training: bool | None = None
+    ) -> Any:
         # A pretrained network keeps its statistics; no other tokenizer knows of training.
         cells = self.tokenizer(pixels, training=False)
         x = ops.reshape(cells, (-1, self.grid[0] * self.grid[1], cells.shape[3]))
@@ -173,7 +178,7 @@ class VisionTransformer(keras.Model):
         first = ops.one_hot(ops.zeros_like(x[:, 0, 0], dtype="int32"), x.shape[1], dtype=x.dtype)
         return x[:, 0], first
 
-    def initialize_from(self, trained):
+    def initialize_from(self, trained: Any) -> Any:
         """Takes the weights of a model for images of another size, or of other classes.
 
         Positions are resized; the head is taken only if it has as many classes.
@@ -199,7 +204,7 @@ class VisionTransformer(keras.Model):
                     f"{new.path} has shape {new.shape}, not {old.shape}: another model"
                 )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "tokenizer": keras.saving.serialize_keras_object(self.tokenizer),
@@ -216,6 +221,6 @@ class VisionTransformer(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Any:
         tokenizer = keras.saving.deserialize_keras_object(config["tokenizer"])
         return cls(**{**config, "tokenizer": tokenizer})

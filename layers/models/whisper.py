@@ -1,17 +1,24 @@
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from ..blocks.transformer_decoder_block import TransformerDecoderBlock
 from ..blocks.transformer_encoder_block import TransformerEncoderBlock
+from ..checks import check_keys
 from ..embeddings.position_embedding import PositionEmbedding, sinusoids
-from ..serialization import register
+from ..functional.halving import halved, pad_ends
+from ..functional.tables import embeddings_of
+from ..serialization import QuantizedParts, register
+from ..types import Config, Tensor
 
 IMPOSSIBLE = -1e30
 NORM_EPSILON = 1e-5
 
 
 @register
-class Whisper(keras.Model):
+class Whisper(QuantizedParts, keras.Model):
     """Speech to text by two Transformers, Radford et al. (2023).
 
     Two convolutions, the second of stride 2, make the encoder's sequence of a log-mel spectrogram,
@@ -64,21 +71,21 @@ class Whisper(keras.Model):
 
     def __init__(
         self,
-        vocabulary_size,
-        dim,
-        num_layers,
-        num_heads,
-        mlp_dim,
-        num_mels=80,
-        max_frames=3000,
-        max_length=448,
-        prompt=(1,),
-        forbidden=(),
-        forbidden_first=(),
-        dropout=0.0,
-        seed=None,
-        **kwargs,
-    ):
+        vocabulary_size: int,
+        dim: int,
+        num_layers: int,
+        num_heads: int,
+        mlp_dim: int,
+        num_mels: int = 80,
+        max_frames: int = 3000,
+        max_length: int = 448,
+        prompt: Sequence[int] = (1,),
+        forbidden: Sequence[int] = (),
+        forbidden_first: Sequence[int] = (),
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         if not prompt:
             raise ValueError("`prompt` needs at least one id: the one that text follows on.")
         super().__init__(**kwargs)
@@ -96,7 +103,7 @@ class Whisper(keras.Model):
         self.dropout = dropout
         self.seed = seed
 
-    def build(self, inputs_shape=None):
+    def build(self, inputs_shape: Any = None) -> None:
         frames_shape = (None, self.max_frames, self.num_mels)
         memory_shape = (None, None, self.dim)
         self.convolutions = [
@@ -165,19 +172,23 @@ class Whisper(keras.Model):
         norm.build((None, None, self.dim))
         return norm
 
-    def encode(self, features, training=None):
+    def encode(self, features: Tensor, training: bool | None = None) -> Any:
         """The memory `(B, S, D)` of spectrograms `(B, F, M)`."""
         first, second = self.convolutions
         x = ops.gelu(first(features), approximate=False)
-        # "same" would pad an even number of frames at their end alone.
-        x = ops.pad(x, [(0, 0), (1, 1), (0, 0)])
-        x = ops.gelu(second(x), approximate=False)
+        x = ops.gelu(second(pad_ends(x)), approximate=False)
         x = self.dropout_layer(self.encoder_positions(x), training=training)
         for block in self.encoder_blocks:
             x = block(x, training=training)
         return self.encoder_norm(x)
 
-    def call(self, inputs, return_attention_scores=False, training=None):
+    def call(
+        self,
+        inputs: dict[str, Tensor],
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
+        check_keys(self, inputs, "features", "tokens")
         memory = self.encode(inputs["features"], training)
         tokens = inputs["tokens"]
         prompt = self._prompt(ops.shape(tokens)[0], self.prompt)
@@ -224,11 +235,11 @@ class Whisper(keras.Model):
         return self.decoder_norm(x), mean, new_caches
 
     def _logits(self, x):
-        table = ops.cast(ops.convert_to_tensor(self.embedding.embeddings), self.compute_dtype)
+        table = embeddings_of(self.embedding)
         # Cut afterwards: to cut the table would be to copy all of it.
         return ops.matmul(x, ops.transpose(table))[..., : self.vocabulary_size]
 
-    def start(self, inputs, candidates, max_length):
+    def start(self, inputs: dict[str, Tensor], candidates: int, max_length: int) -> Any:
         before = len(self.prompt) - 1
         if max_length + before > self.max_length:
             raise ValueError(
@@ -244,7 +255,7 @@ class Whisper(keras.Model):
             _, _, caches = self._decode(prompt, projected, 0, caches)
         return projected, caches, ops.shape(memory)[1]
 
-    def step(self, tokens, index, memory, state):
+    def step(self, tokens: Any, index: Any, memory: Any, state: Any) -> Any:
         first = ops.equal(index, 0)
         tokens = ops.where(first, self.prompt[-1], tokens)
         position = index + (len(self.prompt) - 1)
@@ -262,16 +273,22 @@ class Whisper(keras.Model):
         every = ops.arange(self.vocabulary_size, dtype="int32")
         return ops.any(every[:, None] == ids, axis=1)
 
-    def compute_output_spec(self, inputs, return_attention_scores=False, training=None):
+    def compute_output_spec(
+        self,
+        inputs: dict[str, Tensor],
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
+        check_keys(self, inputs, "features", "tokens")
         shape = tuple(inputs["tokens"].shape)
         logits = keras.KerasTensor((*shape, self.vocabulary_size), dtype=self.compute_dtype)
         if not return_attention_scores:
             return logits
         frames = inputs["features"].shape[1]
-        key_length = None if frames is None else (frames + 1) // 2
+        key_length = None if frames is None else halved(frames)
         return logits, keras.KerasTensor((*shape, key_length), dtype=self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "vocabulary_size": self.vocabulary_size,
@@ -289,10 +306,10 @@ class Whisper(keras.Model):
             "seed": self.seed,
         }
 
-    def get_build_config(self):
+    def get_build_config(self) -> Config:
         return {"inputs_shape": None}
 
-    def build_from_config(self, config):
+    def build_from_config(self, config: Config) -> None:
         self.build(**config)
 
 

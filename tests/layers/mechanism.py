@@ -18,6 +18,12 @@ from tests.layers.references.mechanisms import merge_masks
 
 B, T, S = 2, 5, 7
 POLICIES = ("float32", "mixed_float16", "mixed_bfloat16")
+INITIALIZATION = {
+    "kernel_initializer": keras.initializers.RandomUniform(seed=1),
+    "bias_initializer": keras.initializers.RandomNormal(seed=2),
+    "kernel_regularizer": keras.regularizers.L2(0.1),
+    "bias_regularizer": keras.regularizers.L1(0.2),
+}
 TOLERANCE = {"float32": 1e-5, "mixed_float16": 1e-2, "mixed_bfloat16": 5e-2}
 
 
@@ -68,6 +74,8 @@ class Mechanism:
         """The default of every constructor argument, those of the base classes included."""
         found = {}
         for cls in self.layer.__mro__[: self.layer.__mro__.index(keras.layers.Layer)]:
+            if "__init__" not in vars(cls):
+                continue
             for x in inspect.signature(cls.__init__).parameters.values():
                 if x.kind is not x.VAR_KEYWORD:
                     found.setdefault(x.name, x.default)

@@ -15,12 +15,15 @@ from layers import registry
 from layers.attention import local_attention
 from layers.functional import chunked_attention
 from layers.linear import linear_attention
+from tests.layers.aligned import test_aligned_attention
 from tests.layers.backend import BACKEND, to_numpy
 from tests.layers.harness import Promises
-from tests.layers.mechanism import B, Mechanism, S, functional_model
+from tests.layers.mechanism import INITIALIZATION, B, Mechanism, S, functional_model
 from tests.layers.references import mechanisms as reference
 
-LUONG_OPTIONS = dict(score="concat", units=11, use_bias=True, scale=True, dropout=0.1, seed=3)
+LUONG_OPTIONS = dict(
+    score="concat", units=11, use_bias=True, scale=True, dropout=0.1, seed=3, **INITIALIZATION
+)
 PROJECTED_OPTIONS = dict(
     num_heads=6,
     key_dim=11,
@@ -30,13 +33,10 @@ PROJECTED_OPTIONS = dict(
     use_bias=False,
     dropout=0.1,
     seed=3,
-    kernel_initializer=keras.initializers.RandomUniform(seed=1),
-    bias_initializer=keras.initializers.RandomNormal(seed=2),
-    kernel_regularizer=keras.regularizers.L2(0.1),
-    bias_regularizer=keras.regularizers.L1(0.2),
     activity_regularizer=keras.regularizers.L2(0.3),
     kernel_constraint=keras.constraints.MaxNorm(2.0),
     bias_constraint=keras.constraints.NonNeg(),
+    **INITIALIZATION,
 )
 
 
@@ -92,10 +92,10 @@ MECHANISMS = [
     Mechanism(
         "additive",
         layers.AdditiveAttention,
-        {"units": 11},
+        {"units": 11, "scale": 0.7},
         reference.additive,
         weights=5,
-        options=dict(units=11, use_bias=False, dropout=0.1, seed=3),
+        options=dict(units=11, use_bias=False, dropout=0.1, seed=3, scale=0.5, **INITIALIZATION),
     ),
     luong("dot", weights=0, value_dim=13, key_dim=13),
     luong("general", weights=1),
@@ -176,7 +176,10 @@ def test_variants_equal_the_numpy_reference(mechanism, use_causal_mask, with_key
 
 
 def test_every_mechanism_is_under_the_harness():
-    assert [mechanism.name for mechanism in MECHANISMS] == layers.mechanisms()
+    sequential = [name for name, x in registry.MECHANISMS.items() if x.sees_earlier_weights]
+    assert [mechanism.name for mechanism in MECHANISMS] + sequential == layers.mechanisms()
+    under = {mechanism.layer for mechanism in test_aligned_attention.MECHANISMS}
+    assert {registry.MECHANISMS[name].layer for name in sequential} == under
     for mechanism in MECHANISMS:
         said = registry.MECHANISMS[mechanism.name]
         assert mechanism.layer is said.layer

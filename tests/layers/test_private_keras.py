@@ -5,9 +5,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
 import layers
 from layers.functional.masking import carry_mask, implicit_mask
+from layers.functional.sizes import is_for_xla
 from tests.layers import backend
 from tests.layers.backend import to_numpy
 
@@ -51,5 +53,25 @@ def test_a_mask_that_is_set_arrives_at_the_next_layer():
     `carry_mask` is the one place. An explicit `query_mask` is lost to later layers without it.
     """
     tensor = keras.ops.ones((2, 3, 4))
-    carry_mask(tensor, TOKENS)
+    carry_mask(tensor, TOKENS != 0)
     np.testing.assert_array_equal(backend.implicit_mask(tensor), TOKENS != 0)
+
+
+@pytest.mark.skipif(backend.BACKEND != "tensorflow", reason="TensorFlow alone has XLA as an option")
+def test_a_function_that_xla_compiles_is_known_while_it_is_traced():
+    """Should this fail: find how `tf.cond` learns of XLA, and ask the same in `is_for_xla`.
+
+    In TensorFlow 2.21 the graph, or one around it, has a control flow context of XLA's.
+    """
+    import tensorflow as tf
+
+    said = []
+
+    def outer(x):
+        return tf.map_fn(lambda row: said.append(is_for_xla(row)) or row, x)
+
+    for jit in (False, True):
+        tf.function(outer, jit_compile=jit).get_concrete_function(tf.TensorSpec((None,)))
+    assert set(said[: len(said) // 2]) == {False}
+    assert set(said[len(said) // 2 :]) == {True}
+    assert not is_for_xla(tf.constant(1.0))

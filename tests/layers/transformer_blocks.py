@@ -13,6 +13,11 @@ X_MASK = np.array([[True] * 5, [True, True, True, False, False]])
 MEMORY_MASK = np.array([[True] * 7, [True, False, True, True, False, False, False]])
 
 SELF_ATTENTION_ONLY = [name for name, known in MECHANISMS.items() if known.self_attention_only]
+CROSS_ATTENTION = [
+    name
+    for name, known in MECHANISMS.items()
+    if not (known.self_attention_only or known.sees_earlier_weights)
+]
 
 
 def close(actual, expected, tolerance=1e-5):

@@ -8,7 +8,7 @@ from keras import ops
 import layers
 from tests.layers.backend import BACKEND, gradients, randomise, to_numpy
 from tests.layers.harness import Promises
-from tests.layers.mechanism import B, Mechanism, S, T, attend, close
+from tests.layers.mechanism import INITIALIZATION, B, Mechanism, S, T, attend, close
 from tests.layers.references import mechanisms as reference
 
 MECHANISMS = [
@@ -26,6 +26,7 @@ MECHANISMS = [
             use_bias=False,
             dropout=0.1,
             seed=3,
+            **INITIALIZATION,
         ),
         recurrent=True,
     )
@@ -38,7 +39,7 @@ MECHANISMS += [
         {"units": 11},
         reference.coverage,
         weights=6,
-        options=dict(units=11, use_bias=False, dropout=0.1, seed=3),
+        options=dict(units=11, use_bias=False, dropout=0.1, seed=3, **INITIALIZATION),
         recurrent=True,
     ),
     Mechanism(
@@ -55,6 +56,7 @@ MECHANISMS += [
             use_bias=False,
             dropout=0.1,
             seed=3,
+            **INITIALIZATION,
         ),
         recurrent=True,
         partial_rows=True,

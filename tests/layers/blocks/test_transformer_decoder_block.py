@@ -16,6 +16,7 @@ from tests.layers.backend import (
 )
 from tests.layers.references.transformer import numpy_decoder
 from tests.layers.transformer_blocks import (
+    CROSS_ATTENTION,
     MAX_LENGTH,
     MEMORY_DIM,
     MEMORY_MASK,
@@ -38,7 +39,7 @@ from tests.layers.transformer_blocks import (
 @pytest.mark.parametrize("attention", layers.mechanisms())
 def test_decoder_equals_numpy(attention, norm_first):
     memory_dim = D if MECHANISMS[attention].single_head else MEMORY_DIM
-    cross_attention = "multi_head" if attention in SELF_ATTENTION_ONLY else attention
+    cross_attention = attention if attention in CROSS_ATTENTION else "multi_head"
     block = decoder(attention, cross_attention, memory_dim, norm_first=norm_first)
     x, memory = data(memory_dim)
     square = np.random.default_rng(2).random((B, T, T)) < 0.7

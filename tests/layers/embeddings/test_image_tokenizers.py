@@ -48,7 +48,7 @@ def test_a_convolution_halves_the_image():
 def test_convolutions_are_as_many_and_as_large_as_asked():
     tokenizer = layers.convolutional_tokenizer((24, 24, 3), 10, convolutions=3, kernel_size=5)
     shapes = [weight.shape for weight in tokenizer.get_weights()]
-    assert shapes == [(5, 5, 3, 64), (5, 5, 64, 64), (5, 5, 64, 10)]
+    assert shapes == [(5, 5, 3, 32), (5, 5, 32, 64), (5, 5, 64, 10)]
     assert tokenizer.output_shape == (None, 3, 3, 10)
 
 

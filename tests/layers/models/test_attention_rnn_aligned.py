@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from keras import ops
 
-import layers
 from layers import (
     AdditiveAttention,
     AttentionRNN,
@@ -381,7 +380,3 @@ def test_coverage_lets_attention_learn_not_to_repeat_itself(attention):
         np.testing.assert_allclose(history[-1], 0.75, atol=1e-5)
     else:
         assert history[-1] < 0.3
-
-
-def test_the_layers_are_not_among_the_mechanisms_by_name():
-    assert not {"location_sensitive", "coverage", "monotonic"} & set(layers.mechanisms())

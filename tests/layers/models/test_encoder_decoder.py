@@ -63,7 +63,9 @@ class TestParts:
         assert type(decoder) is layers.RecurrentDecoder
         assert (encoder.dim, encoder.num_layers, encoder.dropout) == (D, 2, 0.2)
         assert (decoder.num_layers, decoder.dropout, decoder.word_dropout) == (3, 0.2, 0.3)
-        assert type(decoder.rnn.attention) is layers.AdditiveAttention
+        attention = decoder.rnn.attention
+        assert type(attention) is layers.AdditiveAttention
+        assert (attention.units, attention.scale) == (D // 2, (D // 2) ** -0.5)
         assert model.built and not model.copies
 
     @pytest.mark.parametrize("name", ["luong_dot", "luong_general", "luong_concat"])
@@ -71,6 +73,7 @@ class TestParts:
         attention = build(model="rnn", attention=name).decoder.rnn.attention
         assert type(attention) is layers.LuongAttention
         assert attention.get_config()["score"] == name.removeprefix("luong_")
+        assert attention.scale == D**-0.5
 
     def test_coverage(self):
         attention = build(model="rnn", covers=True).decoder.rnn.attention

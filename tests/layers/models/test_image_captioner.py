@@ -9,11 +9,10 @@ from layers.models.concept_detector import strongest
 from layers.registry import MECHANISMS
 from tests.layers.backend import to_numpy
 from tests.layers.old_files import rename_modules
+from tests.layers.transformer_blocks import CROSS_ATTENTION
 
 FITTING = [("rnn", name) for name, known in MECHANISMS.items() if known.single_head]
-FITTING += [
-    ("transformer", name) for name, known in MECHANISMS.items() if not known.self_attention_only
-]
+FITTING += [("transformer", name) for name in CROSS_ATTENTION]
 VOCABULARY, D = 40, 16
 TOKENS = np.array([[[1, 7, 8, 9], [1, 5, 2, 0]], [[1, 9, 8, 2], [0, 0, 0, 0]]], "int32")
 TARGETS = np.array([[[7, 8, 9, 2], [5, 2, 0, 0]], [[9, 8, 2, 0], [0, 0, 0, 0]]], "int32")

@@ -141,3 +141,11 @@ def test_every_cell_has_a_first_state_of_its_own_and_reads_the_one_below(num_lay
     assert features.shape[-1] == decoder.features_dim(DIM) == 3 * DIM
     logits, _, _ = decoder.step(tokens, 0, projected, state)
     np.testing.assert_allclose(to_numpy(logits), to_numpy(decoder.project(features)), 1e-5, 1e-5)
+
+
+def test_a_decoder_saved_by_the_name_of_its_attention_keeps_plain_scores():
+    config = layers.RecurrentDecoder(11, 8, attention="additive").get_config()
+    assert config["attention"] == "additive"
+    decoder = layers.RecurrentDecoder.from_config(config)
+    decoder.build((3, 5), (3, 7, 6))
+    assert decoder.rnn.attention.scale == 1.0

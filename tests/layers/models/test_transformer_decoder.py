@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from layers import TransformerDecoder
-from layers.registry import MECHANISMS
 from tests.layers.backend import to_numpy
 from tests.layers.decoding import (
     DIM,
@@ -18,6 +17,7 @@ from tests.layers.decoding import (
     decode,
     memories,
 )
+from tests.layers.transformer_blocks import CROSS_ATTENTION
 
 
 def maker(cross_attention, num_layers=2):
@@ -35,9 +35,7 @@ def maker(cross_attention, num_layers=2):
 
 
 class TestEveryMechanism(DecoderPromises):
-    @pytest.fixture(
-        params=[name for name, known in MECHANISMS.items() if not known.self_attention_only]
-    )
+    @pytest.fixture(params=CROSS_ATTENTION)
     def make(self, request):
         return maker(request.param, num_layers=1)
 

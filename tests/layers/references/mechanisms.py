@@ -64,7 +64,7 @@ def additive(layer, query, value, key, mask):
     hidden = np.tanh(
         dense(layer.query_projection, query)[:, :, None] + dense(layer.key_projection, key)[:, None]
     )
-    weights = masked_softmax(dense(layer.score_projection, hidden)[..., 0], mask)
+    weights = masked_softmax(layer.scale * dense(layer.score_projection, hidden)[..., 0], mask)
     return weights @ value, weights
 
 

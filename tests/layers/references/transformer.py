@@ -14,6 +14,9 @@ REFERENCES = {
     layers.LocalAttention: reference.sparse,
     layers.BlockSparseAttention: reference.sparse,
     layers.LinearAttention: reference.linear,
+    layers.LocationSensitiveAttention: reference.location_sensitive,
+    layers.CoverageAttention: reference.coverage,
+    layers.MonotonicAttention: reference.monotonic,
 }
 
 
