@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.commands import left_out
 from pipelines.commands.mechanisms import MECHANISMS
 
 ROOT = Path(__file__).parent.parent
@@ -19,6 +20,13 @@ MODELS = re.compile(
     r"(train|learn|saved_model|comes_back|from_a_file|files_of|xla|compile|fit_)"
     r"|::TestMechanisms::test_training_lowers_the_loss\[(?!additive|multi_head)"
 )
+# What takes long on a backend and proves the same on another. JAX alone takes sizes that are not
+# numbers for expressions, which most faults are of; and it compiles each operation of a decoder.
+LONG = {
+    "jax": "takes_any_size.networks|test_a_translator_of_padded|test_each_decoder_of_a_padded",
+    "tensorflow": "takes_any_size",
+    "torch": "takes_any_size",
+}
 
 # The graphs of TensorFlow are many objects that stay: looking through them for garbage takes time.
 gc.set_threshold(50_000, 20, 100)
@@ -46,6 +54,12 @@ def cache_folder(tmp_path_factory):
         yield folder
 
 
+@pytest.fixture(autouse=True)
+def nothing_left_out():
+    """What a test leaves out of its data is no concern of the next."""
+    left_out.begin()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """One worker has all tests of an application, whose trained run they share, or of a file."""
@@ -71,6 +85,9 @@ def pytest_collection_modifyitems(items):
             of_apps = "backends" in item.name and (ROOT / "tests" / "apps") in item.path.parents
             if of_apps or MODELS.search(item.nodeid):
                 item.add_marker(pytest.mark.slow)
+    for item in items:
+        if re.search(LONG[os.environ["KERAS_BACKEND"]], item.nodeid):
+            item.add_marker(pytest.mark.slow)
     groups = {}
     for item in items:
         of_layers = item.path.relative_to(ROOT).parts[1] == "layers"

@@ -1,8 +1,7 @@
 """Audio: any file that libsndfile reads, to samples of one channel at one rate."""
 
 import contextlib
-import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,39 +9,73 @@ import librosa
 import numpy as np
 import soundfile
 
-from pipelines.commands.errors import UserError, first_line
-from pipelines.data.sources import find_media
+from pipelines.audio import headers
+from pipelines.audio.survey import Remark, Survey
+from pipelines.commands.disk.bounded import check_kind, memory
+from pipelines.commands.errors import MachineError, UserError, first_line, lack
+from pipelines.data.media import find_media
 
 RATE = 16000
 ENDINGS = (
     *(".wav", ".w64", ".flac", ".mp3", ".ogg", ".oga", ".opus"),
     *(".aif", ".aifc", ".aiff", ".au", ".caf", ".snd", ".sph"),
+    *(".m4a", ".aac", ".wma", ".webm", ".amr"),  # Found, so as to be refused by name.
 )
 
-_BLOCK = 1 << 16  # frames read at a time, so that channels and depth of a long file do not add up
+_BLOCK = 1 << 16  # samples read at a time, so that channels and depth of a long file do not add up
+_COPIES = 8  # of all samples, in memory
 _WHOLE = 0.9  # least share of the samples its header tells that a file must hold
 _UNKNOWN_FORMAT = (1, 7)  # codes of libsndfile
+_NO_INFORMATION = 24
+_ADVICE = "convert it to WAV or FLAC"
+_NO_LENGTH = 1 << 62  # frames of a stream, or more
+# What others than libsndfile read, by how their files begin, from a place on.
+_OTHERS = (
+    (4, b"ftyp", "MPEG-4 (m4a, mp4)"),
+    (0, b"\x1aE\xdf\xa3", "WebM or Matroska"),
+    (0, b"0&\xb2u\x8ef\xcf\x11", "Windows Media (wma)"),
+    (0, b"#!AMR", "AMR"),
+    (0, b"\xff\xf1", "AAC"),
+    (0, b"\xff\xf9", "AAC"),
+)
 
 
-def read(source: str | Path | BinaryIO, rate: float = RATE) -> np.ndarray:
+def endings() -> tuple[str, ...]:
+    """Returns the endings of audio files, such as ".wav"."""
+    return ENDINGS
+
+
+def read(
+    source: str | Path | BinaryIO,
+    rate: float = RATE,
+    remarks: MutableMapping[str | Path, Remark] | None = None,
+) -> np.ndarray:
     """Reads audio in any format that libsndfile knows: WAV, FLAC, MP3, OGG and more.
 
-    Channels are averaged, and other rates resampled. What goes beyond -1 to 1, as floats may, is
-    scaled down as a whole, so that nothing is clipped.
+    The format is that of the content, whatever the name. Channels that are not silent are averaged;
+    where they cancel each other out, the loudest is taken. Other rates are resampled. What goes
+    beyond -1 to 1, as floats may, is scaled down as a whole, so that nothing is clipped.
 
     Args:
         source: Path of a file, or an open binary file.
         rate: Samples a second of the result; need not be whole.
+        remarks: Where to note what is odd about the source, if anything is.
 
     Returns:
         Samples `(n,)`, float32, -1 to 1; at least one.
 
     Raises:
-        UserError: The file is missing, empty, damaged or no audio, or has no samples.
+        UserError: The file is missing, empty, damaged or no audio, has no samples, a sampling rate
+            that cannot be, or more samples than fit into memory.
+        MachineError: The machine lacks memory or permission to read it.
     """
-    with _errors(source):
-        samples, own_rate = _decode(source)
-        _check_wav(source)
+    if isinstance(source, str | Path):
+        check_kind(source)
+    # A sample that is no number in float32 becomes infinite, and an error.
+    with _errors(source), np.errstate(over="ignore", invalid="ignore"):
+        samples, own_rate, remark = _decode(source, rate)
+        if remark and remarks is not None:
+            remarks[source] = remark
         if own_rate != rate:
             samples = librosa.resample(samples, orig_sr=own_rate, target_sr=rate)
         return samples / max(np.abs(samples).max(), np.float32(1))
@@ -68,40 +101,58 @@ def find(path: str | Path) -> list[Path]:
     return find_media(path, ENDINGS, "audio file")
 
 
-def _decode(source) -> tuple[np.ndarray, int]:
-    """The samples `(n,)` of a file, and how many a second they are."""
-    blocks = []
-    with soundfile.SoundFile(source) as file, np.errstate(over="ignore", invalid="ignore"):
-        while len(block := file.read(_BLOCK, "float32", always_2d=True)):
-            blocks.append(block.mean(axis=1))
-        length, expected, rate = sum(map(len, blocks)), file.frames, file.samplerate
+class _Stream(soundfile.SoundFile):
+    """Audio that is read from its start to its end; where that is, the file need not know."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _decode(source, wanted: float) -> tuple[np.ndarray, int, Remark]:
+    """The samples `(n,)` of a file, how many a second they are, and what is odd about them."""
+    with _opened(source) as file:
+        survey, rate, expected = Survey(file.channels), file.samplerate, file.frames
+        headers.check_rate(rate)
+        # Of the file, of what is resampled, and of what is made of that.
+        most = int(memory() / (4 * _COPIES * (1 + wanted / rate)))
+        parts, length = [], 0
+        for block in _blocks(file):
+            survey.add(block)
+            parts.append(block.mean(axis=1))
+            length += len(block)
+            if length > most:
+                minutes = f"{most / rate / 60:,.0f} minutes"
+                raise UserError(f"it lasts longer than the {minutes} that fit into memory")
     if not length:
         raise UserError("the file has no samples")
-    if length < _WHOLE * expected:
+    if length < _WHOLE * expected and expected < _NO_LENGTH:
         raise UserError(f"the file ends after {length} of {expected} samples")
-    samples = np.concatenate(blocks)
-    if not np.isfinite(samples).all():
+    if not survey.finite:
         raise UserError("some samples are not finite numbers")
-    return samples, rate
+    weights, remark = survey.weights()
+    if np.ptp(weights):  # Not the mean of all channels, which there is already.
+        with _opened(source) as file:
+            parts = [block @ weights.astype("float32") for block in _blocks(file)]
+    return np.concatenate(parts), rate, remark | survey.remarks(weights, rate)
 
 
-def _check_wav(source) -> None:
-    """Raises where a WAV has fewer samples than it tells: libsndfile takes what there is."""
-    if not isinstance(source, str | Path):
-        return
-    with open(source, "rb") as file:
-        riff, _, wave = struct.unpack("<4sI4s", file.read(12).ljust(12))
-        if (riff, wave) != (b"RIFF", b"WAVE"):
-            return
-        while len(header := file.read(8)) == 8:
-            name, size = struct.unpack("<4sI", header)
-            there = Path(source).stat().st_size - file.tell()
-            if name == b"data":
-                # What is written into a pipe cannot tell how long it will be.
-                if there < _WHOLE * size and size < 0x7FFFF000:
-                    raise UserError(f"the file ends after {there} of {size} bytes")
-                return
-            file.seek(size + size % 2, 1)
+@contextlib.contextmanager
+def _opened(source) -> Iterator[_Stream]:
+    """A file, with its length in the header; it is read from its start."""
+    if isinstance(source, str | Path):
+        with open(source, "rb") as file:
+            whole = headers.mended(file) or source
+    else:
+        whole = headers.mended(source) or source
+        whole.seek(0)
+    with _Stream(whole) as file:
+        yield file
+
+
+def _blocks(file: _Stream) -> Iterator[np.ndarray]:
+    """The samples `(n, C)` of a file, some at a time."""
+    while len(block := file.read(_BLOCK // file.channels, "float32", always_2d=True)):
+        yield block
 
 
 @contextlib.contextmanager
@@ -111,28 +162,38 @@ def _errors(source) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # The decoders raise whatever a damaged file makes them raise.
-        raise UserError(f"cannot read {name} as audio: {_reason(error, source)}") from error
+        reason = _reason(error, source)
+        kind = UserError
+        if isinstance(reason, Exception):
+            kind = MachineError if lack(reason) else UserError
+            reason = (getattr(reason, "strerror", None) or "").lower() or first_line(reason)
+        raise kind(f"cannot read {name} as audio: {reason}") from error
 
 
-def _reason(error: Exception, source) -> str:
-    if isinstance(error, soundfile.LibsndfileError):
-        try:
-            if _is_empty(source):
-                return "the file is empty"
-        except (OSError, ValueError) as closer:  # libsndfile calls all of these a system error.
-            error = closer
-        else:
-            if error.code in _UNKNOWN_FORMAT:
-                return "not in a format that libsndfile reads"
-            return error.error_string.removeprefix("Error : ").rstrip(".")
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return first_line(error)
+def _reason(error: Exception, source) -> str | Exception:
+    """Returns why a file cannot be read, or the exception that tells it best."""
+    if not isinstance(error, soundfile.LibsndfileError):
+        return error
+    try:
+        head = _head(source)
+    except (OSError, ValueError) as closer:  # libsndfile calls all of these a system error.
+        return closer
+    if not head:
+        return "the file is empty"
+    for place, mark, name in _OTHERS:
+        if head[place:].startswith(mark):
+            return f"{name}, a format that libsndfile does not read: {_ADVICE}"
+    if error.code in _UNKNOWN_FORMAT:
+        return f"not in a format that libsndfile reads: {_ADVICE}"
+    if error.code == _NO_INFORMATION:
+        return "its header makes no sense: rate, channels or depth are wrong"
+    return error.error_string.removeprefix("Error : ").rstrip(".")
 
 
-def _is_empty(source) -> bool:
+def _head(source) -> bytes:
+    """How a file begins."""
     if isinstance(source, str | Path):
         with open(source, "rb") as file:
-            return not file.read(1)
+            return file.read(16)
     source.seek(0)
-    return not source.read(1)
+    return source.read(16)

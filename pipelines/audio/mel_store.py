@@ -1,5 +1,6 @@
 """Log-mel spectrograms of many recordings, computed once and kept on disk."""
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pipelines.audio import audio_files
+from pipelines.audio import audio_files, survey
 from pipelines.audio.log_mel import NUMBER_OF_BINS, log_mel
 from pipelines.audio.recordings import report_unreadable
-from pipelines.commands.errors import UserError
+from pipelines.audio.survey import Remark
+from pipelines.commands.disk.files import cache_root
+from pipelines.commands.errors import MachineError, UserError
 from pipelines.data import buckets
-from pipelines.data.cache import RowCache, file_key, gather, root
+from pipelines.data.caches.file_keys import file_keys
+from pipelines.data.caches.row_cache import RowCache, digest, gather
 
-VERSION = "1"  # to be raised with every change of what is computed
+VERSION = "2"  # to be raised with every change of what is computed
 
 _DTYPE = np.dtype("float16")
 _FRAME_BYTES = NUMBER_OF_BINS * _DTYPE.itemsize
@@ -28,13 +32,13 @@ class MelStore(Sequence):
     out, and one line tells how many. A recording at speed 1.1 is resampled to a tenth fewer
     samples, so that its pitch rises too (Ko et al., 2015).
 
-    The spectrograms follow one another in one file that only ever grows; where each lies is a row
-    of a `RowCache`, written after the spectrogram is on the disk.
+    The spectrograms follow one another in one file that only ever grows; where each lies, and what
+    tells it from any other, is a row of a `RowCache`, written after the spectrogram is on the disk.
 
     Args:
         files: The audio files.
         speeds: Factors of the speed.
-        cache_dir: The cache folder; by default `cache.root()`.
+        cache_dir: The cache folder; by default `cache_root()`.
 
     Attributes:
         kept: `(N,)`, the places in `files` of those that can be read.
@@ -56,21 +60,33 @@ class MelStore(Sequence):
         cache_dir: str | Path | None = None,
     ):
         self.speeds = tuple(speeds)
-        path = Path(cache_dir or root()) / "log_mel" / VERSION / "frames"
+        path = Path(cache_dir or cache_root()) / "log_mel" / VERSION / "frames"
         entries = [(file, speed) for file in files for speed in self.speeds]
-        keys = [(key := file_key(file)) and f"{key}|{speed!r}" for file, speed in entries]
+        names = file_keys(files, cache_dir)
+        keys = [name and f"{name}|{speed!r}" for name in names for speed in self.speeds]
 
         def compute(positions: list[int]) -> Iterator[tuple[list[int], np.ndarray]]:
             for done, places in _append(path, [entries[i] for i in positions]):
                 yield [positions[i] for i in done], places
 
-        index = RowCache(path.parent, (2,), "int64")
+        def is_whole(place: np.ndarray) -> bool:
+            start, length, expected, _ = map(int, place)
+            with contextlib.suppress(OSError), open(path, "rb") as file:
+                file.seek(start * _FRAME_BYTES)
+                return _digest(file.read(length * _FRAME_BYTES)) == expected
+            return False
+
+        # The start of each, its length, its digest, and what was odd about its file.
+        index = RowCache(path.parent, (4,), "int64", is_whole)
         places, rows = index.rows(keys, compute, "computing spectrograms")
         rows = rows.reshape(len(files), len(self.speeds))
         readable = (rows >= 0).all(axis=1)
         report_unreadable([files[i] for i in np.flatnonzero(~readable)], len(files))
         self.kept = np.flatnonzero(readable)
-        self._starts, self.frames = gather(places, rows[readable].ravel()).T
+        self._starts, self.frames, _, remarks = gather(places, rows[readable].ravel()).T
+        odd = remarks.reshape(-1, len(self.speeds))[:, 0]
+        named = zip((files[i] for i in self.kept), map(Remark, odd.tolist()), strict=True)
+        survey.report({file: remark for file, remark in named if remark}, len(files))
         self._data = _open(path, int((self._starts + self.frames).max()))
 
     def __len__(self):
@@ -83,16 +99,16 @@ class MelStore(Sequence):
 
 
 def _append(path: Path, entries) -> Iterator[tuple[list[int], np.ndarray]]:
-    """Adds spectrograms at the end of the file; yields positions, and starts and lengths there."""
+    """Adds spectrograms at the end of the file; yields positions, and the rows of their index."""
     with open(path, "ab") as file:
         # A killed run may leave a part of a frame, and spectrograms that no row points to.
         start = file.tell() // _FRAME_BYTES
         file.truncate(start * _FRAME_BYTES)
         done, places = [], []
-        for position, features in _spectrograms(entries):
+        for position, features, remark in _spectrograms(entries):
             file.write(features)
             done.append(position)
-            places.append((start, len(features)))
+            places.append((start, len(features), _digest(features), int(remark)))
             start += len(features)
             if len(done) == _AT_ONCE:
                 _sync(file)
@@ -103,15 +119,19 @@ def _append(path: Path, entries) -> Iterator[tuple[list[int], np.ndarray]]:
             yield done, np.array(places)
 
 
-def _spectrograms(entries) -> Iterator[tuple[int, np.ndarray]]:
-    """Position and spectrogram, float16, of each `(file, speed)` that can be read."""
+def _spectrograms(entries) -> Iterator[tuple[int, np.ndarray, Remark]]:
+    """Position, spectrogram, float16, and remark of each `(file, speed)` that can be read."""
+    remarks: dict[str | Path, Remark] = {}
 
     def read(position) -> np.ndarray:
         file, speed = entries[position]
         try:
-            return audio_files.read(file, audio_files.RATE / speed)
+            return audio_files.read(file, audio_files.RATE / speed, remarks)
+        except MachineError as error:
+            refused.append(error)  # TensorFlow would make an error of its own of it.
         except UserError:
-            return np.zeros(0, "float32")
+            pass
+        return np.zeros(0, "float32")
 
     def samples(position):
         found = tf.numpy_function(read, [position], tf.float32, stateful=False)
@@ -120,11 +140,22 @@ def _spectrograms(entries) -> Iterator[tuple[int, np.ndarray]]:
     def features(position, samples):
         return position, tf.cast(log_mel(samples), _DTYPE)
 
+    refused: list[MachineError] = []
     cores = os.cpu_count()
     dataset = tf.data.Dataset.range(len(entries)).map(samples, num_parallel_calls=cores)
     dataset = dataset.filter(lambda _, samples: tf.size(samples) > 0)
     dataset = dataset.map(features, num_parallel_calls=cores)
-    return buckets.finish(dataset).as_numpy_iterator()
+    for position, features in buckets.finish(dataset).as_numpy_iterator():
+        if refused:
+            break
+        yield position, features, remarks.get(entries[position][0], Remark(0))
+    if refused:
+        raise refused[0]
+
+
+def _digest(features: np.ndarray | bytes) -> int:
+    """What tells a spectrogram from any other, as a number of 63 bits."""
+    return int.from_bytes(digest(np.ascontiguousarray(features))[:8]) >> 1
 
 
 def _sync(file) -> None:
@@ -133,8 +164,5 @@ def _sync(file) -> None:
 
 
 def _open(path: Path, length: int) -> np.ndarray:
-    """A memory map `(M, 80)` of the file, which must hold at least so many frames."""
-    held = path.stat().st_size // _FRAME_BYTES if path.is_file() else 0
-    if held < length:
-        raise UserError(f"{path} was cut or removed: remove the folder {path.parent} too")
-    return np.memmap(path, _DTYPE, mode="r", shape=(held, NUMBER_OF_BINS))
+    """A memory map `(length, 80)` of the file."""
+    return np.memmap(path, _DTYPE, mode="r", shape=(length, NUMBER_OF_BINS))

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.audio.log_mel import NUMBER_OF_BINS
-from pipelines.commands import runs
-from pipelines.commands.errors import UserError
+from pipelines.commands.disk.bounded import read_json
+from pipelines.commands.disk.files import write_json
+from pipelines.commands.errors import reading
 
 FILE = "normalization.json"
 LEAST_DEVIATION = 0.1  # of a band that is (nearly) the same everywhere: no noise is blown up
@@ -32,7 +33,7 @@ class Normalization(NamedTuple):
     def save(self, folder: str | Path) -> None:
         """Writes `normalization.json` into the folder of a run."""
         values = {name: value.tolist() for name, value in self._asdict().items()}
-        runs.write_json(Path(folder) / FILE, values)
+        write_json(Path(folder) / FILE, values)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Normalization":
@@ -42,14 +43,14 @@ class Normalization(NamedTuple):
             UserError: There is no such file, or something else in it.
         """
         path = Path(folder) / FILE
-        try:
-            values = runs.read_json(path)
-            arrays = [np.array(values[name], "float32") for name in cls._fields]
-            if any(array.shape != (NUMBER_OF_BINS,) for array in arrays):
+        values = read_json(path, "a normalization")
+        with reading(path, "a normalization"):
+            mean, std = (np.array(values[name], "float32") for name in cls._fields)
+            if any(array.shape != (NUMBER_OF_BINS,) for array in (mean, std)):
                 raise ValueError(f"expected are {NUMBER_OF_BINS} numbers each")
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise UserError(f"{path}: no normalization can be read here ({error})") from error
-        return cls(*arrays)
+            if not np.isfinite([mean, std]).all() or std.min() <= 0:
+                raise ValueError("a number is not finite, or a deviation not above 0")
+            return cls(mean, std)
 
 
 def normalization(store: Sequence[np.ndarray]) -> Normalization:

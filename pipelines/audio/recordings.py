@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.audio import audio_files
-from pipelines.commands.errors import UserError
-from pipelines.commands.terminal import console, progress_bar
+from pipelines.audio import audio_files, survey
+from pipelines.commands.errors import MachineError, UserError
+from pipelines.commands.left_out import Tally
+from pipelines.commands.terminal import progress_bar
 
 KEPT = 2 * 3600 * audio_files.RATE  # Two hours: 460 MB.
 
@@ -32,7 +33,8 @@ class Recordings(Sequence):
         self.sources = [each if isinstance(each, str | Path) else _floats(each) for each in sources]
         self._room = kept
         self._found: dict[str | Path, np.ndarray] = {}
-        self._read = functools.lru_cache(1)(audio_files.read)
+        self._remarks: dict[str | Path, survey.Remark] = {}
+        self._read = functools.lru_cache(1)(self._decode)
 
     def __len__(self):
         return len(self.sources)
@@ -51,19 +53,27 @@ class Recordings(Sequence):
         return self._found[source]
 
     def scan(self) -> list[int | UserError]:
-        """Reads all, on all cores: for each its number of samples, or why it cannot be read."""
+        """Reads all, on all cores: for each its number of samples, or why it cannot be read.
+
+        Tells on standard error what is odd about those that can, such as clipping.
+        """
 
         def count(place):
             try:
                 return len(self[place])
+            except MachineError:
+                raise
             except UserError as error:
                 return error
 
-        progress = progress_bar()
-        progress.disable = not console.is_terminal or len(self) < 2
-        with progress, ThreadPoolExecutor(os.cpu_count()) as pool:
+        with progress_bar(steps=len(self)) as progress, ThreadPoolExecutor(os.cpu_count()) as pool:
             counts = pool.map(count, range(len(self)))
-            return list(progress.track(counts, total=len(self), description="reading audio"))
+            found = list(progress.track(counts, total=len(self), description="reading audio"))
+        survey.report(self._remarks, len(self))
+        return found
+
+    def _decode(self, source):
+        return audio_files.read(source, remarks=self._remarks)
 
     def select(self, places: Iterable[int]) -> "Recordings":
         """Some of these, with what was read of them."""
@@ -72,21 +82,31 @@ class Recordings(Sequence):
         return chosen
 
 
-def report_unreadable(unreadable: Sequence, count: int) -> None:
-    """Tells how many of some audio files are left out, as they cannot be read.
+def report_unreadable(unreadable: Sequence[str | Path], count: int) -> None:
+    """Leaves out the audio files that cannot be read, and tells why.
 
     Args:
         unreadable: Those that cannot.
         count: How many there are in all.
 
     Raises:
-        UserError: None can be read.
+        UserError: None can be read, or too few; see `left_out.Tally`.
     """
-    first = f", the first is {unreadable[0]}" if len(unreadable) else ""
-    if len(unreadable) == count:
-        raise UserError(f"none of the {count} audio files can be read{first}")
-    if len(unreadable):
-        console.print(f"{len(unreadable)} of {count} audio files cannot be read: skipped{first}")
+    if not count:
+        raise UserError("there is no audio file to read")
+    tally = Tally("audio files")
+    for path in unreadable:
+        tally.add(_why(path), path)
+    tally.close(count - len(unreadable))
+
+
+def _why(path: str | Path) -> str:
+    """Says why a file cannot be read as audio."""
+    try:
+        audio_files.read(path)
+    except UserError as error:
+        return str(error).rpartition(" as audio: ")[2]
+    return "could not be read before"
 
 
 def _floats(samples) -> np.ndarray:

@@ -16,13 +16,21 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
 from pipelines.audio import audio_files
-from pipelines.commands import runs
-from pipelines.commands.errors import UserError, first_line, unknown
+from pipelines.commands.disk.bounded import read_json
+from pipelines.commands.disk.files import write_json
+from pipelines.commands.errors import UserError, first_line, reading, unknown
 from pipelines.data import buckets
 from pipelines.data.hub import PRESET_SCHEMES
 from pipelines.text.tokenizer import END, PAD, SPECIAL, START, Tokenizer, pad
 
 FILE = "audio_converter.json"
+LARGEST = {
+    "num_mels": 256,
+    "num_fft_bins": 8192,
+    "stride": 8192,
+    "sampling_rate": 192_000,
+    "max_audio_length": 600,
+}
 BLANK = "Ġ"  # A space by itself, as byte-level BPE writes it.
 
 
@@ -94,7 +102,7 @@ def load(preset: str, model_class: type[keras.Model], language: str = "en") -> P
 def save_extractor(extractor: keras.layers.Layer, folder: str | Path) -> None:
     """Saves the features with a run."""
     config = {name: value for name, value in extractor.get_config().items() if name != "dtype"}
-    runs.write_json(Path(folder) / FILE, config)
+    write_json(Path(folder) / FILE, config)
 
 
 def load_extractor(folder: str | Path) -> keras.layers.Layer:
@@ -106,10 +114,12 @@ def load_extractor(folder: str | Path) -> keras.layers.Layer:
     import keras_hub
 
     path = Path(folder) / FILE
-    try:
-        return keras_hub.layers.WhisperAudioConverter(**runs.read_json(path), dtype="float32")
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: no features can be read here ({error})") from error
+    config = read_json(path, "audio features")
+    with reading(path, "audio features"):
+        for name, largest in LARGEST.items():
+            if type(config[name]) is not int or not 1 <= config[name] <= largest:
+                raise ValueError(f"{name} is {config[name]!r}, not from 1 to {largest}")
+        return keras_hub.layers.WhisperAudioConverter(**config, dtype="float32")
 
 
 def training_batches(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipelines.commands.runs import write_json_lines
+from pipelines.commands.disk.files import write_json_lines
 
 VERSION = "1"  # to be raised with every change of the images, the split or the layout
 SHARES = {"test": 0.2, "validation": 0.1}

@@ -1,15 +1,22 @@
 """Where a command computes, and a start without the lines of the backends."""
 
+import atexit
 import contextlib
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Literal
 
 from pipelines.commands.errors import UserError
+
+# What Keras and TensorFlow import for wrappers, plots and converters that are not used here: a
+# third of the time that their import takes, for which every command waits.
+UNUSED = ("sklearn", "matplotlib", "jax")
 
 
 @contextlib.contextmanager
@@ -22,27 +29,67 @@ def quiet_start() -> Iterator[None]:
     settings, unless `TF_CPP_MIN_LOG_LEVEL` is set already.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    failed = False
     with tempfile.TemporaryFile() as caught:
-        os.dup2(caught.fileno(), 2)
         try:
-            yield
+            with errors_into(caught):
+                yield
         except Exception as error:
-            failed = not isinstance(error, UserError)
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(terminal, 2)
-            os.close(terminal)
-            if failed:
+            if not isinstance(error, UserError):
                 caught.seek(0)
                 os.write(2, caught.read())
+            raise
     # After the import, because absl must be the one to make its logger.
     for name in ("absl", "tensorflow", "jax._src.xla_bridge"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(absl|jax|keras|keras_hub|tensorflow|torch)\b")
+
+
+def give_libraries_a_cache() -> None:
+    """Gives libraries a temporary folder for their caches where the user has none to write to.
+
+    Without it some cannot even be imported: numba keeps what it compiles, matplotlib its fonts.
+    """
+    folder = Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache"))
+    while not folder.exists() and folder.name:
+        folder = folder.parent
+    if folder.is_absolute() and os.access(folder, os.W_OK):
+        return
+    temporary = tempfile.mkdtemp(prefix="attention-suite-")
+    atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+    os.environ["XDG_CACHE_HOME"] = temporary
+    for variable in ("NUMBA_CACHE_DIR", "MPLCONFIGDIR"):
+        os.environ.setdefault(variable, temporary)
+
+
+@contextlib.contextmanager
+def errors_into(file: IO[bytes]) -> Iterator[None]:
+    """Points file descriptor 2 to a file: libraries write there whatever Python does."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(terminal, 2)
+        os.close(terminal)
+
+
+@contextlib.contextmanager
+def _hidden(names: Iterable[str]) -> Iterator[None]:
+    """Has modules that are not imported yet look as if they were not installed.
+
+    What imports them only if they are there is then imported without them.
+    """
+    hidden = [name for name in names if name not in sys.modules]
+    if os.environ.get("KERAS_BACKEND") not in ("tensorflow", "torch") and "jax" in hidden:
+        hidden.remove("jax")  # It may be the one that computes.
+    sys.modules.update(dict.fromkeys(hidden))
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def start(device: Literal["cpu", "gpu", "auto"], op_threads: int | None = None) -> None:
@@ -58,7 +105,7 @@ def start(device: Literal["cpu", "gpu", "auto"], op_threads: int | None = None) 
         UserError: It is "gpu", and there is none.
     """
     select_device(device, op_threads)
-    with quiet_start():
+    with quiet_start(), _hidden(UNUSED):
         import tensorflow  # noqa: F401, I001  It reads the data, whatever computes.
 
         import keras  # noqa: F401

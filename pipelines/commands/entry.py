@@ -1,10 +1,12 @@
 """The entry point of every command: flags, device, a quiet start, errors in one line."""
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 
-from pipelines.commands import devices, errors, flags, runs
+from pipelines.commands import devices, errors, flags, left_out, runs
+from pipelines.commands.disk import files
 
 
 def command(
@@ -42,14 +44,18 @@ def command(
         @functools.wraps(function)
         def main(argv=None):
             given = flags.parse(options, argv, prog=f"python -m {_module(function)}", **parsing)
+            devices.give_libraries_a_cache()
+            os.environ[files.SIZE_VARIABLE] = str(given.cache_size)
             arguments = [given] if resolve is None else [resolve(given)]
             config = arguments[-1]
             if config_class is not None:
                 arguments.insert(0, given)
+            left_out.begin(getattr(config, "max_skipped", None))
             if read is not None:
                 arguments.append(read(*arguments))
-            devices.start(given.device, config.op_threads)
-            return function(*arguments)
+            with runs.under_way():
+                devices.start(given.device, config.op_threads)
+                return function(*arguments)
 
         return main
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pipelines.commands.errors import UserError, check_utf8, hint
-from pipelines.commands.mechanisms import ALIASES
+from pipelines.commands.mechanisms import meant
 from pipelines.commands.options import GROUPS, owner
 
 Config = TypeVar("Config")
@@ -36,7 +36,8 @@ def parse(
     """Reads a frozen dataclass from the command line.
 
     Each field is a flag, documented by the docstring below the field; a boolean is `--flag` or
-    `--no-flag`. `--help` prints them all, in the groups of `options`, and exits.
+    `--no-flag`. `--help` prints them all, in the groups of `options`, and exits; beside a preset,
+    with what that sets.
 
     Args:
         config_class: The dataclass. A `ValueError` from its `__post_init__` is the user's error.
@@ -61,12 +62,13 @@ def parse(
         check_utf8(argument)
     flags = _flags(config_class, presets, open_preset is not None)
     argv = _with_truth(argv, flags.values())
-    values = _read(config_class, flags, {}, argv, prog)
     base: dict[str, object] = {}
-    if presets and values["preset"] is not None:
-        named = presets.get(values["preset"]) or open_preset(values["preset"])
-        base = _values(named)
-        values = _read(config_class, flags, base, argv, prog)
+    preset = _preset(argv) if presets else None
+    if preset in (presets or ()):
+        base = {**_values(presets[preset]), "preset": preset}
+    elif preset is not None and open_preset is not None:
+        base = {**_values(open_preset(preset)), "preset": preset}
+    values = _read(config_class, flags, base, argv, prog)
     if defaults is not None and (more := defaults(_make(config_class, values))):
         values = _read(config_class, flags, base | dict(more), argv, prog)
     return _make(config_class, values)
@@ -91,6 +93,11 @@ def override(config: Config, arguments) -> Config:
         raise UserError(str(error)) from error
 
 
+def spelled(name: str) -> str:
+    """Returns the flag of a field: "--data-dir"."""
+    return "--" + name.replace("_", "-")
+
+
 @dataclasses.dataclass(frozen=True)
 class _Flag:
     """A field as the command line has it; `kind` is its type, without None where it may be that."""
@@ -106,8 +113,8 @@ class _Flag:
 
     @property
     def spellings(self) -> list[str]:
-        name = self.name.replace("_", "-")
-        return [f"--{name}", f"--no-{name}"] if self.kind is bool else [f"--{name}"]
+        name = spelled(self.name)
+        return [name, f"--no-{name[2:]}"] if self.kind is bool else [name]
 
     @property
     def choices(self) -> list[str]:
@@ -161,6 +168,14 @@ def _flags(config_class, presets, is_open) -> dict[str, _Flag]:
             getattr(source, "WHERE_NONE", ""),
         )
     return found
+
+
+def _preset(argv) -> str | None:
+    """The value of `--preset`, as far as there is one."""
+    values = [word.partition("=")[2] for word in argv if word.startswith("--preset=")]
+    pairs = itertools.pairwise(argv)
+    values += [value for word, value in pairs if word == "--preset" and value[:1] != "-"]
+    return values[-1] if values else None
 
 
 def _with_truth(argv, flags) -> list[str]:
@@ -230,6 +245,8 @@ def _read(config_class, flags, base, argv, prog) -> dict[str, Any]:
         parts.append((name or "general", Annotated[part, tyro.conf.arg(name=name)]))
     command = dataclasses.make_dataclass(config_class.__name__, parts, frozen=True)
     command.__doc__ = config_class.__doc__
+    if base.get("preset") is not None:
+        command.__doc__ = f"{command.__doc__}\n\nDefaults are those of --preset {base['preset']}."
     # tyro's own hook for a rejected command line; the exact pin of tyro keeps it in place.
     with tyro._errors.on_parse_error(functools.partial(_reject, flags)):
         read = tyro.cli(command, args=argv, prog=prog, config=(tyro.conf.OmitArgPrefixes,))
@@ -260,8 +277,8 @@ def _reject(flags: Mapping[str, _Flag], event) -> None:
         raise UserError(f"{needed} is missing; --help lists every flag")
     if hasattr(event, "choices"):
         choices = flags[flag.removeprefix("--").replace("-", "_")].choices
-        meant = ALIASES.get(event.value.lower())
-        nearest = f"; did you mean {meant}?" if meant in choices else hint(event.value, choices)
+        called = meant(event.value, choices)
+        nearest = f"; did you mean {called}?" if called else hint(event.value, choices)
         raise UserError(f"{flag} takes {', '.join(choices)}, not '{event.value}'{nearest}")
     if message := getattr(event, "message", None):
         if flag is None:

@@ -11,7 +11,8 @@ _PATH = Path(__file__).parents[2] / "layers" / "registry.py"
 _SPEC = importlib.util.spec_from_file_location("mechanisms_of_layers", _PATH)
 _REGISTRY = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(_REGISTRY)
-_TABLE = _REGISTRY.MECHANISMS.values()
+# What sees earlier weights goes query by query: an application that has use for that says so.
+_TABLE = [known for known in _REGISTRY.MECHANISMS.values() if not known.sees_earlier_weights]
 
 MECHANISMS = tuple(known.name for known in _TABLE)
 SINGLE_HEAD = tuple(known.name for known in _TABLE if known.single_head)
@@ -20,5 +21,5 @@ SELF_ATTENTION_ONLY = tuple(known.name for known in _TABLE if known.self_attenti
 """What no decoder can look at a source with."""
 TAKING_POSITION = tuple(known.name for known in _TABLE if known.takes_position)
 """The multi-head family, whose scores can depend on distances."""
-ALIASES = _REGISTRY.ALIASES
-"""Other names that the field has for them, each with the name that flags take."""
+meant = _REGISTRY.meant
+"""Which of some names is another spelling of one, or another name that the field has for it."""

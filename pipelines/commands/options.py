@@ -6,15 +6,17 @@ configuration gives defaults of its own by declaring a field again, with or with
 """
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from pipelines.commands import ranges
+from pipelines.commands import left_out, ranges
 from pipelines.commands.ranges import above, at_least, within
 
 Precision = Literal["float32", "bfloat16", "float16"]
 Device = Literal["cpu", "gpu", "auto"]
 Split = Literal["test", "validation"]
+CACHE_SIZE = 50.0
 
 GROUPS = ("", "input", "data", "model", "training", "decoding", "run")
 """Groups of `--help`, in its order; the first is of fields without one."""
@@ -40,14 +42,26 @@ class Data(Options):
     """What to train on."""
 
     GROUP: ClassVar = "data"
-    RANGES: ClassVar = {at_least(1): "max_train"}
+    PATHS: ClassVar = "dataset data_dir"
+    RANGES: ClassVar = {at_least(1): "max_train", within("[0, 1]"): "max_skipped"}
 
     dataset: str
-    """A built-in set, `tfds:NAME[/CONFIG]` of TensorFlow Datasets, or a folder with train.jsonl."""
+    """A built-in set, `tfds:NAME[/CONFIG]` of TensorFlow Datasets, or a folder or file, in a layout
+    that docs/data.md lists."""
     data_dir: str | None = None
     """Folder in which TensorFlow Datasets keeps its data."""
     max_train: int | None = None
     """Train on the first N examples only."""
+    max_skipped: float = left_out.MOST
+    """Largest share of a split that may be left out as empty or unreadable; more is an error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaData(Data):
+    """What to train on, with files beside its lines."""
+
+    allow_outside: bool = False
+    """Allow the data set to name files outside of its folder: absolute paths, .. and links."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +80,8 @@ class Training(Options):
     """Passes over the training examples."""
     learning_rate: float = 1e-3
     """Peak learning rate, after linear warm-up and before cosine decay."""
-    warmup_steps: int = 400
-    """Steps of linear warm-up."""
+    warmup_steps: int | None = None
+    """Steps of linear warm-up, a third of all at most; by default a twentieth, but 400 at least."""
     weight_decay: float = 0.01
     """Decoupled weight decay of AdamW."""
     clip_norm: float = 1.0
@@ -116,7 +130,11 @@ class Run(Options):
     """A run and the machine it is on."""
 
     GROUP: ClassVar = "run"
-    RANGES: ClassVar = {at_least(1): "op_threads", within("[0, 4294967296)"): "seed"}
+    RANGES: ClassVar = {
+        at_least(1): "op_threads",
+        within("[0, 4294967296)"): "seed",
+        above(0): "cache_size",
+    }
 
     name: str | None = None
     """Name of the run's folder, runs/APPLICATION/NAME; by default the time."""
@@ -129,6 +147,9 @@ class Run(Options):
     op_threads: int | None = None
     """CPU threads per TensorFlow operation, by default all cores. A small model is often fastest
     with 1, as several of its operations run at a time."""
+    cache_size: float = CACHE_SIZE
+    """Gigabytes that made data sets, images and features may take in the cache folder; what was
+    used least recently is removed first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,18 +157,41 @@ class FinishedRun(Options):
     """The run that a later command uses."""
 
     GROUP: ClassVar = "run"
+    RANGES: ClassVar = {above(0): "cache_size"}
 
     run: str
     """Folder of the run."""
     device: Device = "auto"
     """Device to run on; gpu without one is an error."""
+    cache_size: float = CACHE_SIZE
+    """Gigabytes that made data sets, images and features may take in the cache folder; what was
+    used least recently is removed first."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationData(Options):
+class EvaluationFolder(Options):
+    """Where the evaluation of a finished run is kept."""
+
+    GROUP: ClassVar = "run"
+
+    name: str | None = None
+    """Name of the evaluation's folder, evaluations/NAME in the run; by default the data set, the
+    split and the options given."""
+    output: str | None = None
+    """Folder for the evaluation, in place of one in the run."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.name is not None and self.output is not None:
+            raise ValueError("--name is a folder in the run, and --output another: give one")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationData(EvaluationFolder):
     """What a finished run is evaluated on."""
 
     GROUP: ClassVar = "data"
+    RANGES: ClassVar = {within("[0, 1]"): "max_skipped"}
     WHERE_NONE: ClassVar = "(default: as in the run)"
 
     split: Split = "test"
@@ -156,6 +200,16 @@ class EvaluationData(Options):
     """Another data set than the run's own: its name, or its folder on this machine."""
     data_dir: str | None = None
     """Folder in which TensorFlow Datasets keeps its data."""
+    max_skipped: float | None = None
+    """Largest share of a split that may be left out as empty or unreadable; more is an error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaEvaluation(EvaluationData):
+    """What a finished run is evaluated on, with files beside its lines."""
+
+    allow_outside: bool | None = None
+    """Allow the data set to name files outside of its folder: absolute paths, .. and links."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,11 +217,43 @@ class PredictionInput(Options):
     """What a finished run is used on."""
 
     GROUP: ClassVar = "input"
+    RANGES: ClassVar = {at_least(1): "examples"}
 
     input: str
     """Image, audio or text, as the application takes it."""
     output: str | None = None
     """Folder for the attention maps; by default the folder predictions of the run."""
+    examples: int = 24
+    """Draw the attention maps of the first N results only."""
+
+
+def paths(config_class: type, group: str | None = None) -> list[str]:
+    """Returns the names of the fields that may hold a path: those that classes list as `PATHS`.
+
+    Args:
+        config_class: The configuration.
+        group: Only those of this group.
+    """
+    return [
+        name
+        for cls in config_class.__mro__
+        if group in (None, getattr(cls, "GROUP", ""))
+        for name in vars(cls).get("PATHS", "").split()
+    ]
+
+
+def located(config):
+    """Returns a configuration whose paths hold from every folder: those that are there, absolute.
+
+    A data set that is built in goes before a folder of its name, and keeps it.
+    """
+    usual = {field.name: field.default for field in dataclasses.fields(config)}
+    found = {}
+    for name in paths(type(config)):
+        value = getattr(config, name)
+        if value not in (None, usual[name]) and os.path.exists(os.path.expanduser(value)):
+            found[name] = os.path.abspath(os.path.expanduser(value))
+    return dataclasses.replace(config, **found)
 
 
 def owner(config_class: type, name: str) -> type:

@@ -2,20 +2,30 @@
 
 import contextlib
 import dataclasses
-import json
+import math
 import os
 import re
 import tempfile
 import time
-import zipfile
+import types
+import typing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from pipelines.commands import flags
-from pipelines.commands.errors import UserError, first_line
+from pipelines.commands import flags, left_out, options, run_data
+from pipelines.commands.disk import files, model_files
+from pipelines.commands.disk.bounded import read_json
+from pipelines.commands.disk.files import write_json, write_json_lines
+from pipelines.commands.errors import UserError, if_interrupted, reading
 from pipelines.commands.terminal import console
 
 ROOT = Path("runs")
+LARGEST_CONFIG = 1 << 20
+# Of a size in a configuration, and of any other whole number in it.
+LARGEST_SIZE, LARGEST_NUMBER = 10**6, 2**32
+MOST_NAMES = 10**6
+_created = []  # By the command that is under way.
 
 
 def check_name(app, config):
@@ -26,10 +36,15 @@ def check_name(app, config):
     name = config.name
     if name is None:
         return
-    if not re.fullmatch(r"[\w.+-]+", name) or name in (".", "..", "latest"):
-        raise UserError(f"--name {name!r} cannot name a folder: take letters, digits and . _ + -")
+    check_folder_name(name)
     if (ROOT / app / name).exists():
         raise UserError(f"there is a run {ROOT / app / name} already: take another --name")
+
+
+def check_folder_name(name):
+    """Raises a `UserError` if `--name` is none for a folder."""
+    if not re.fullmatch(r"[\w.+-]+", name) or name in (".", "..", "latest"):
+        raise UserError(f"--name {name!r} cannot name a folder: take letters, digits and . _ + -")
 
 
 def create(app, config):
@@ -57,12 +72,34 @@ def create(app, config):
         folder.chmod(0o755)
     except OSError as error:
         raise UserError(f"cannot make the run {folder}: {error.strerror}") from error
-    write_json(folder / "config.json", dataclasses.asdict(config))
+    _created.append(folder)
+    write_json(folder / "config.json", dataclasses.asdict(options.located(config)))
+    run_data.remember(folder / "config.json")
     latest = folder.parent / "latest"
     link = latest.with_name(f".latest.{os.getpid()}")
     link.symlink_to(folder.name)
     os.replace(link, latest)
     return folder
+
+
+@contextlib.contextmanager
+def under_way():
+    """Has an interruption tell what is kept of the run that is created inside, if one is."""
+    _created.clear()
+    with if_interrupted(_kept):
+        yield
+
+
+def _kept():
+    if not _created:
+        return ""
+    folder = _created[-1]
+    if not (folder / "model.keras").is_file():
+        return f"no epoch was finished, and {folder} can be removed"
+    return (
+        f"the best epoch so far is in {folder}, and make evaluate-{folder.parent.name} "
+        f"RUN={folder} evaluates it; the same training begins anew"
+    )
 
 
 def load(folder, config_class):
@@ -79,13 +116,15 @@ def load(folder, config_class):
         raise UserError(f"{folder} is not a run: it has no config.json")
     if not (folder / "model.keras").is_file():
         raise UserError(f"the run {folder} has no model.keras: its training saved none")
+    values = read_json(config, "a configuration", LARGEST_CONFIG)
     try:
-        loaded = config_class(**json.loads(config.read_text("utf-8")))
-        for field in dataclasses.fields(config_class):
-            value = getattr(loaded, field.name)
-            if not _is_of(field, value):
-                raise ValueError(f"{field.name} is {value!r}")
-        return loaded
+        if not isinstance(values, dict):
+            raise ValueError("it holds no object")
+        kinds = typing.get_type_hints(config_class)
+        for name, value in values.items():
+            if name in kinds and not _fits(kinds[name], value, _largest(config_class, name)):
+                raise ValueError(f"{name} is {str(value)[:40]!r}")
+        return config_class(**values)
     except (TypeError, ValueError) as error:
         raise UserError(f"{config} is no configuration of this application: {error}") from error
 
@@ -94,54 +133,75 @@ def configure(config_class, arguments):
     """The configuration of the finished run `arguments.run`, overridden by the other arguments.
 
     Raises:
-        UserError: As `load`, or the two do not go together.
+        UserError: As `load` and `run_data.confirm`, or the two do not go together.
     """
-    return flags.override(load(arguments.run, config_class), arguments)
+    config = run_data.confirm(load(arguments.run, config_class), arguments)
+    return flags.override(config, arguments)
 
 
-def _is_of(field, value):
-    """Whether a value from a file may be that of a field."""
-    if value is None:
-        return field.default is None or "None" in str(field.type)
-    kinds = {str: str, bool: bool, int: int, float: (int, float)}.get(type(field.default))
-    return kinds is None or isinstance(value, kinds)
+def _fits(kind, value, largest):
+    """Whether a value from a file may be that of a field: its type, its choice, its size."""
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        return any(_fits(each, value, largest) for each in typing.get_args(kind))
+    if typing.get_origin(kind) is Literal:
+        return isinstance(value, str) and value in typing.get_args(kind)
+    if kind in (int, float) and isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) <= largest
+    if kind is float:
+        return isinstance(value, float) and math.isfinite(value)
+    return type(value) is kind
 
 
-def load_model(folder):
+def _largest(config_class, name):
+    """What a number of a configuration may be, so that nothing is made that no machine holds."""
+    group = getattr(options.owner(config_class, name), "GROUP", "")
+    return LARGEST_NUMBER if group in ("training", "run") or name == "max_train" else LARGEST_SIZE
+
+
+def load_model(folder, kind=None):
     """The model of a run; the modules that define its layers are to be imported before.
 
+    Args:
+        folder: The run.
+        kind: The class, or classes, that it is to be of; any by default.
+
     Raises:
-        UserError: if its file is damaged.
+        UserError: if its file is damaged, too large for this machine, or holds another model.
     """
     import keras
 
     path = Path(folder) / "model.keras"
-    if not zipfile.is_zipfile(path):
-        raise UserError(f"{path} cannot be read: it is empty or truncated")
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except (OSError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be read: {first_line(error)}") from error
+    model_files.check(path)
+    with reading(path, "a model"):
+        model = keras.saving.load_model(path, compile=False)
+        if kind is not None and not isinstance(model, kind):
+            raise ValueError(f"it holds a {type(model).__name__}")
+    return model
 
 
 @dataclass(frozen=True)
 class Report:
-    """What an evaluation leaves in a run.
+    """What an evaluation leaves in its folder.
 
     Attributes:
-        folder: The run.
+        folder: The run, or a folder of its own, see `evaluations.report`.
         dataset: Name of the data set.
         split: Name of the split.
-        training_seconds: What training took; `None` keeps what was written before.
+        training_seconds: What training took; `None` of an evaluation after it.
+        config: What `config.json` is to say of such an evaluation; that of a run is there already.
     """
 
     folder: Path
     dataset: str
     split: str
     training_seconds: float | None = None
+    config: dict | None = None
+
+    def __post_init__(self):
+        files.check_place(self.folder)  # Before the work that is to be kept there.
 
     def write(self, metrics, examples, parameters):
-        """Writes `metrics.json` and prints the metrics.
+        """Writes `metrics.json`, before all else, and prints the metrics.
 
         Args:
             metrics: Names to numbers.
@@ -151,19 +211,19 @@ class Report:
         Returns:
             What was written.
         """
-        path, seconds = self.folder / "metrics.json", self.training_seconds
-        if seconds is None and path.is_file():
-            with contextlib.suppress(ValueError, AttributeError):  # Else it was no report.
-                seconds = read_json(path).get("training_seconds")
+        if self.config is not None:
+            files.make_folder(self.folder)
+            write_json(self.folder / "config.json", self.config)
         report = {
             "dataset": self.dataset,
             "split": self.split,
             "examples": examples,
-            "training_seconds": seconds,
+            "training_seconds": self.training_seconds,
             "parameters": parameters,
             "metrics": metrics,
         }
-        write_json(path, report)
+        write_json(self.folder / "metrics.json", report)
+        write_left_out(self.folder)
         for name, value in metrics.items():
             console.print(f"{name:>20}  {value:.3f}")
         return report
@@ -173,34 +233,10 @@ class Report:
         write_json_lines(self.folder / f"{name}_{self.split}.jsonl", rows)
 
 
-def make_folder(path):
-    """Makes a folder for what a run is to write, unless it is there; returns its path."""
-    path = Path(path)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {path}: {error.strerror}") from error
-    return path
-
-
-def write_json(path, value):
-    """Writes JSON under another name and renames it, so that no reader sees half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    os.replace(temporary, path)
-
-
-def write_json_lines(path, rows):
-    """Writes an object a line, under another name first, as `write_json`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    os.replace(temporary, path)
-
-
-def read_json(path):
-    """The content of a JSON file of a run."""
-    return json.loads(Path(path).read_text("utf-8"))
+def write_left_out(folder):
+    """Writes `left_out.jsonl`, which names the examples that were left out, if any were."""
+    if rows := left_out.rows():
+        write_json_lines(folder / "left_out.jsonl", rows)
 
 
 def read_names(path):
@@ -209,10 +245,28 @@ def read_names(path):
     Raises:
         UserError: It cannot be read, or holds something else.
     """
-    try:
-        names = read_json(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+    names = read_json(path, "a list of labels")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError(f"{path} is no list of labels")
+    if len(names) > MOST_NAMES or len(set(names)) < len(names):
+        raise UserError(f"{path} has too many labels, or one of them twice")
     return names
+
+
+def check_together(folder, what, found, wanted):
+    """Makes sure that two files of a run belong together.
+
+    Args:
+        folder: The run.
+        what: What is counted, such as "tokens".
+        found: How many the file beside the model has.
+        wanted: How many the model has.
+
+    Raises:
+        UserError: They are not as many.
+    """
+    if found != wanted:
+        raise UserError(
+            f"the files of {folder} do not belong together: there are {found:,} {what}, "
+            f"and the model is of {wanted:,}"
+        )

@@ -93,8 +93,11 @@ class Training(options.Training):
 
     RANGES: ClassVar = {at_least(1): "tokens_per_batch max_validation"}
 
-    tokens_per_batch: int = 2048
-    """Batch size in tokens of the longer side, padding included."""
+    MOST_TOKENS: ClassVar = 2048  # In a batch whose size is not given.
+
+    tokens_per_batch: int | None = None
+    """Batch size in tokens of the longer side, padding included; by default as many as leave an
+    epoch 300 steps: at least 256, and at most 2,048 in translation, 4,096 in summarization."""
     max_validation: int = 1000
     """Decode the first N validation examples after each epoch."""
     steps_per_execution: int = 8

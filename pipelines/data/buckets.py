@@ -7,6 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 QUANTILES = (0.99, 0.95, 0.85, 0.7, 0.5, 0.25)
+# With half as many steps a recurrent decoder learns where to look epochs after a Transformer does.
+STEPS = 300
+LEAST = 256
 
 
 class Batches(NamedTuple):
@@ -86,6 +89,18 @@ def limits(lengths: Sequence[int], quantiles: Sequence[float] = QUANTILES) -> li
         if limit <= 0.9 * chosen[0]:
             chosen.insert(0, limit)
     return chosen
+
+
+def budget(total: int, most: int, steps: int = STEPS, least: int = LEAST) -> int:
+    """Tokens or frames in a batch, so that an epoch has enough steps whatever the size of the set.
+
+    Args:
+        total: Tokens or frames of all examples, padding included.
+        most: In a batch; a large set then has more steps.
+        steps: Of an epoch.
+        least: In a batch, as smaller ones are slow; a small set then has fewer steps.
+    """
+    return min(max(total // steps, least), most)
 
 
 def batch_size(budget: int, length: int, count: int) -> int:

@@ -1,21 +1,11 @@
 """The labels of texts: none, one or several each, and those that training does not know."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from pipelines.commands.terminal import console
 
 MOST = 5  # that a line names
-
-
-def complaint(row: dict) -> str | None:
-    """Returns what is wrong with the `label` of a line, or None; a list of texts may be empty."""
-    if "label" not in row:
-        return "field 'label' is missing"
-    texts = row["label"] if isinstance(row["label"], list) else [row["label"]]
-    if all(isinstance(text, str) and text.strip() for text in texts):
-        return None
-    return "field 'label' must be a text or a list of texts, none of them empty"
 
 
 def report_unknown(labels: Iterable[str], known: Collection[str], split: str) -> int:
@@ -40,3 +30,19 @@ def report_unknown(labels: Iterable[str], known: Collection[str], split: str) ->
             f"{', …' if len(unknown) > MOST else ''}; they count as wrong"
         )
     return unknown.total()
+
+
+def named(labels: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Returns names in place of labels that are all numbers, counted from 0 or, as of AG News, 1.
+
+    Args:
+        labels: One for each example.
+        names: What the numbers stand for, in their order.
+    """
+    if not labels or not all(label.isascii() and label.isdecimal() for label in labels):
+        return list(labels)
+    numbers = list(map(int, labels))
+    first = 1 if min(numbers) > 0 and max(numbers) == len(names) else 0
+    if max(numbers) - first >= len(names):
+        return list(labels)
+    return [names[number - first] for number in numbers]

@@ -1,67 +1,171 @@
-"""Data sources: built-in sets, TensorFlow Datasets and folders, all as folders in one layout.
-
-The layout is `train.jsonl`, `validation.jsonl` and `test.jsonl` (or `.jsonl.gz`), an object a line,
-with media by `file_name` relative to the folder.
-"""
+"""Data sets: built-in ones, those of TensorFlow Datasets, and folders as people have them."""
 
 import difflib
 import functools
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.commands.errors import UserError, check_utf8
+from pipelines.commands.disk.files import cache_root
+from pipelines.commands.errors import UserError
+from pipelines.commands.left_out import Tally
 from pipelines.commands.terminal import console
-from pipelines.data import json_lines, splits, tfds_export
-from pipelines.data.cache import disk_errors, root
-from pipelines.data.json_lines import Fields
-from pipelines.data.splits import SPLITS
+from pipelines.data import inside, labels, media, splits, tfds_export
+from pipelines.data.annotations import class_names
+from pipelines.data.caches.made_sets import make_once
+from pipelines.data.fields import Fields
+from pipelines.data.layouts import hints, split_files
+from pipelines.data.layouts.layout import Find, Layout, Reader, Wanted
+from pipelines.data.splits import SPLITS, Identity, Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """What an application reads, and where it looks for it.
+
+    Attributes:
+        fields: Those of its rows; the names of each are the columns of a table, and the features of
+            a TensorFlow data set, that may hold it.
+        builtin: Functions that write a data set into the folder they are given.
+        version: Changes whenever the functions in `builtin` would write something else.
+        layouts: Finds the layouts of the application's own, tried in their order before files of
+            records, `split_files.find`.
+        folders: The same, tried after them.
+        identity: What tells equal examples; see `splits.separate`.
+        content: As for `splits.cut_missing`.
+        label: As for `splits.cut_missing`.
+        endings: Of the files that rows name.
+        convert: Of a row, see `layout.Wanted`.
+        headerless: Of a table, see `tables.records`.
+        readers: For each ending of a file of the application's own format, what reads such a file.
+        of_records: See `layout.Wanted`.
+        finish: Takes the rows of a split, and returns them as the application needs them.
+        tfds_features: Of a TensorFlow data set, where they are not the names of the fields.
+    """
+
+    fields: Fields
+    builtin: Mapping[str, Callable[[Path], None]]
+    version: str
+    identity: Identity
+    layouts: Sequence[Find] = ()
+    folders: Sequence[Find] = ()
+    content: str = "file_name"
+    label: str | None = None
+    endings: Callable[[], Sequence[str]] = tuple
+    convert: Callable[[Mapping], dict] | None = None
+    headerless: Callable | None = None
+    readers: Mapping[str, Callable] = field(default_factory=dict)
+    of_records: Callable | None = None
+    finish: Callable[[list[dict]], list[dict]] = list
+    tfds_features: Mapping | None = None
+    options: Mapping = field(default_factory=dict)
+
+    @property
+    def wanted(self) -> Wanted:
+        """What a layout is asked for."""
+        return Wanted(
+            self.fields,
+            frozenset(self.endings()),
+            self.convert,
+            self.headerless,
+            self.readers,
+            self.of_records,
+            self.options,
+        )
+
+    def features(self) -> Mapping:
+        """The features of a TensorFlow data set that may hold each field."""
+        if self.tfds_features is not None:
+            return self.tfds_features
+        return {name: each.names for name, each in self.fields.items()}
+
+
+def read(
+    data_set: DataSet,
+    config,
+    wanted: Sequence[str] = SPLITS,
+    sift: Callable[[list[dict]], list[dict]] | None = None,
+    given: Mapping[str, Reader] | None = None,
+    name: str | None = None,
+) -> Rows:
+    """Reads the splits that are wanted; see `splits.read_wanted`.
+
+    Args:
+        data_set: What the application reads.
+        config: A configuration with `pipelines.commands.options.Data`.
+        wanted: Some of "train", "validation" and "test".
+        sift: As for `splits.read_wanted`.
+        given: What reads a split in place of the data set, which is of no account where it is that
+            of train, or all that is wanted.
+        name: What messages call the data set then.
+
+    Returns:
+        The rows of each split. Those that name a file have its `path`.
+
+    Raises:
+        UserError: There is no such data set, or it is none that the application can read.
+    """
+    found, path = dict(given or {}), Path(name or config.dataset)
+    if "train" not in found and not set(wanted) <= found.keys():
+        path = locate(data_set, config.dataset, config.data_dir)
+        found = {**find_layout(path, data_set).readers, **found}
+        found.setdefault("train", functools.partial(_refuse, path, [*found]))
+    allow_outside = getattr(config, "allow_outside", False)
+    readers = {
+        split: functools.partial(_read, reader, split, path, data_set, allow_outside)
+        for split, reader in found.items()
+    }
+    rows = splits.read_wanted(
+        readers,
+        wanted,
+        name or config.dataset,
+        identity=data_set.identity,
+        label=data_set.label,
+        content=data_set.content,
+        sift=sift,
+    )
+    folder = path if path.is_dir() else path.parent
+    if data_set.label and (names := class_names.find(folder, data_set.label)):
+        rows = {split: _named(some, data_set.label, names) for split, some in rows.items()}
+    return rows
 
 
 def locate(
+    data_set: DataSet,
     name: str,
-    builtin: Mapping[str, Callable[[Path], None]],
-    *,
-    version: str = "1",
-    fields: Fields | None = None,
-    tfds_features: Mapping[str, Sequence[str]] | None = None,
     data_dir: str | Path | None = None,
     cache_dir: str | Path | None = None,
 ) -> Path:
-    """Finds the folder of a data set; makes it first where there is none yet.
+    """Finds the folder or file of a data set; makes it first where it is one that is made.
 
     Args:
-        name: A name in `builtin`, `tfds:NAME[/CONFIG]`, or the path of a folder.
-        builtin: Functions that write a data set into the folder they are given.
-        version: Changes whenever the functions in `builtin` would write something else.
-        fields: The fields a line is to have, as for `read_split`.
-        tfds_features: For each field, the features that may hold it in a TensorFlow data set, the
-            first that is there counts: `{"file_name": ["image"], "captions": ["captions/text"]}`.
+        data_set: What the application reads.
+        name: The name of a built-in set, `tfds:NAME[/CONFIG]`, or the path of a folder or file.
         data_dir: Where TensorFlow Datasets keeps its prepared sets.
-        cache_dir: Where built-in and exported sets are kept; by default `cache.root()`.
-
-    Returns:
-        A folder in the layout of this module.
+        cache_dir: Where built-in and exported sets are kept; by default `cache_root()`.
 
     Raises:
-        UserError: There is no such data set or folder.
+        UserError: There is no such data set, folder or file.
     """
-    datasets = Path(cache_dir or root()) / "datasets"
-    if name in builtin:
-        return _made_once(datasets / f"{name}-{version}", name, builtin[name])
+    datasets = Path(cache_dir or cache_root()) / "datasets"
+    if name in data_set.builtin:
+        return make_once(datasets / f"{name}-{data_set.version}", name, data_set.builtin[name])
     if name.startswith("tfds:"):
-        export = tfds_export.Export(name, fields or {}, tfds_features or {}, data_dir)
-        return _made_once(datasets / export.folder_name, name, export.write)
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder
-    if folder.exists():
-        raise UserError(f"{name} is a file: the data set is the folder it lies in")
+        kinds = {name: each.kind for name, each in data_set.fields.items()}
+        export = tfds_export.Export(name, kinds, data_set.features(), data_dir)
+        return make_once(datasets / export.folder_name(), name, export.write)
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError as error:  # There is no such user.
+        raise UserError(f"there is no folder {name}: {error}") from None
+    if path.is_dir() or path.is_file():
+        return path
+    if path.exists():
+        raise UserError(f"{name} is neither a folder nor a file")
     if os.sep in name or name.startswith((".", "~")):
         raise UserError(f"there is no folder {name}")
-    own, others = [*builtin], tfds_export.names()
+    own, others = [*data_set.builtin], tfds_export.names()
     nearest = difflib.get_close_matches(name, [*own, *others], n=1)
     question = "".join(
         f" Did you mean {near if near in own else f'tfds:{near}'}?" for near in nearest
@@ -71,130 +175,67 @@ def locate(
     )
 
 
-def read_split(
-    folder: str | Path, split: str, fields: Fields, may_be_blank: str | None = None
-) -> list[dict]:
-    """Reads and checks one split.
-
-    Args:
-        folder: A folder in the layout of this module.
-        split: "train", "validation" or "test".
-        fields: The fields each line must have, as for `json_lines.read`.
-        may_be_blank: One of the fields. Lines of "train" that have an empty text there are left
-            out, and a message counts them.
-
-    Returns:
-        The objects of the file, in its order.
+def find_layout(path: Path, data_set: DataSet) -> Layout:
+    """Recognizes the layout of a folder or file, and says which it is unless it is our own.
 
     Raises:
-        UserError: There is no such file, it is empty, or a line of it is wrong.
+        UserError: It is none that is known, with what was found.
     """
-    path = find(folder, split)
-    if path is None:
-        *some, last = fields
-        names = f"{', '.join(some)} and {last}" if some else last
-        raise UserError(
-            f"{folder} has no {split}.jsonl: expected train.jsonl (validation.jsonl and test.jsonl "
-            f"are optional), one JSON object per line with {names}. "
-            f"{splits.what_is_there(folder)}"
-        )
-    return json_lines.read(path, fields, may_be_blank=may_be_blank if split == "train" else None)
+    wanted = data_set.wanted
+    layout, notes = _find(path, wanted, data_set)
+    if layout is None:
+        if path.is_dir() and (train := split_files.training_file(path, wanted)):
+            split_files.refuse(train, wanted)
+        raise UserError(hints.refusal(path, wanted, functools.partial(_find, data_set=data_set)))
+    if layout.name:
+        console.print(f"{path}: {layout.name}")
+    for note in (*layout.notes, *notes):
+        console.print(f"{path}: {note}")
+    return layout
 
 
-def read_splits(
-    folder: str | Path,
-    fields: Fields,
-    wanted: Sequence[str] = SPLITS,
-    may_be_blank: str | None = None,
-) -> dict[str, list[dict]]:
-    """Reads the splits that are wanted, and no other unless one has to be cut from `train`.
-
-    Args:
-        folder: A folder in the layout of this module.
-        fields: As for `read_split`.
-        wanted: Some of "train", "validation" and "test".
-        may_be_blank: As for `read_split`.
-
-    Raises:
-        UserError: As `read_split`; or too few lines to cut a split from.
-    """
-    return splits.read_wanted(readers(folder, fields, may_be_blank), wanted, folder)
+def _named(rows: list[dict], label: str, names: Sequence[str]) -> list[dict]:
+    """Rows with the names of their labels, where these are numbers."""
+    if any(not isinstance(row[label], str) for row in rows):
+        return rows
+    found = labels.named([row[label] for row in rows], names)
+    return [{**row, label: name} for row, name in zip(rows, found, strict=True)]
 
 
-def readers(
-    folder: str | Path, fields: Fields, may_be_blank: str | None = None
-) -> dict[str, Callable[[], list[dict]]]:
-    """Returns what reads "train", and each other split that has a file; see `read_split`."""
-    there = [split for split in SPLITS if split == "train" or find(folder, split)]
-    return {
-        split: functools.partial(read_split, folder, split, fields, may_be_blank) for split in there
-    }
-
-
-def find(folder: str | Path, split: str) -> Path | None:
-    """Returns the file of a split, or None if it has none."""
-    paths = [Path(folder) / f"{split}{ending}" for ending in (".jsonl", ".jsonl.gz")]
-    return next((path for path in paths if path.is_file()), None)
-
-
-def media(folder: str | Path, rows: Sequence[Mapping]) -> list[Path]:
-    """Returns the path of each row's file.
-
-    Args:
-        folder: The folder the rows were read from.
-        rows: Rows with a `file_name`.
-
-    Returns:
-        `(len(rows),)` paths; some may be missing.
-
-    Raises:
-        UserError: All are missing.
-    """
-    paths = [Path(folder) / row["file_name"] for row in rows]
-    if paths and not any(os.path.isfile(path) for path in paths):
-        raise UserError(f"none of the files that {folder} names is there, not even {paths[0]}")
-    return paths
-
-
-def find_media(path: str | Path, endings: Container[str], kind: str) -> list[Path]:
-    """Returns the file itself, or all files of a folder that end like media of a kind.
-
-    Args:
-        path: A file, whatever its ending, or a folder.
-        endings: Those of the kind, such as ".png", in lower case.
-        kind: What a message calls one, such as "image".
-
-    Raises:
-        UserError: There is none, or the name of one is not in UTF-8.
-    """
-    path = Path(path).expanduser()
+def _find(path: Path, wanted: Wanted, data_set: DataSet) -> tuple[Layout | None, Sequence[str]]:
+    """The layout of a folder or file, if there is one, and what is not used beside it."""
     if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise UserError(f"there is no {kind} or folder {path}")
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in endings)
-    if not files:
-        raise UserError(f"there is no {kind} in {path}")
-    for file in files:
-        check_utf8(file)
-    return files
+        return split_files.of_file(path, wanted), ()
+    finds = (split_files.open_layout, *data_set.layouts, split_files.find)
+    if layout := _first(finds, path, wanted):
+        return layout, ()
+    layout = _first(data_set.folders, path, wanted)
+    return layout, hints.unused(path, wanted) if layout else ()
 
 
-def _made_once(folder: Path, name: str, write: Callable[[Path], None]) -> Path:
-    """Has `write` fill a temporary folder, and gives it its name once it is whole."""
-    if folder.is_dir():
-        return folder
-    console.print(f"making the data set {name} in {folder}")
-    with disk_errors(folder.parent):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
-            write(unfinished)
-            unfinished.chmod(0o755)
-            unfinished.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # Else another run was faster, and made the same.
-                raise
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-    return folder
+def _first(finds: Sequence[Find], path: Path, wanted: Wanted) -> Layout | None:
+    return next((layout for find in finds if (layout := find(path, wanted))), None)
+
+
+def _refuse(path: Path, there: Sequence[str], tally: Tally) -> list[dict]:
+    """Reads the training examples of a data set that has none."""
+    found = " and ".join(there)
+    raise UserError(
+        f"{path} has no train.jsonl, nor training examples in another form: {found} alone"
+    )
+
+
+def _read(
+    reader, split: str, path: Path, data_set: DataSet, allow_outside: bool = False
+) -> list[dict]:
+    """Reads a split, and tells what was left out of it."""
+    tally = Tally(split)
+    rows = data_set.finish(reader(tally))
+    tally.close(len(rows))
+    if not rows:
+        raise UserError(f"{path} has no examples for {split}")
+    if data_set.wanted.file_field:
+        media.check(path, rows)
+        if not allow_outside:
+            inside.check(path if path.is_dir() else path.parent, [row["path"] for row in rows])
+    return rows

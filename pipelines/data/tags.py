@@ -1,42 +1,103 @@
-"""BIO tags of tokens: from other schemes to BIO, and which tag may follow which."""
+"""Tags of tokens: from any scheme to BIO, and which tag may follow which."""
 
-import re
-from collections.abc import Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from pipelines.commands.errors import UserError
+from pipelines.commands.left_out import Tally
 from pipelines.commands.terminal import console
+from pipelines.data.annotations import schemes
 
-# Beside BIO and IOB1: BIOES and BILOU, where E and L end what B began, and S and U stand alone.
-TAG = re.compile(r"O|([BSUIEL])-(.+)", re.DOTALL)
-BEGINNING, GOING_ON = frozenset("BSU"), frozenset("BI")
-
-
-def complaint(tags: Sequence[str]) -> str | None:
-    """Returns what is wrong with the tags of a sentence, or None."""
-    for tag in tags:
-        if not TAG.fullmatch(tag):
-            return f"the tag '{tag}' is none of O, B-TYPE and I-TYPE"
-    return None
+INVISIBLE = frozenset(("Cc", "Cf", "Zl", "Zp", "Zs"))
 
 
-def to_bio(rows: Sequence[dict], path: str | Path) -> list[dict]:
-    """Turns the tags of all sentences to BIO: every entity has a B-, and goes on with I-.
+def missing_names(path: str | Path) -> str:
+    """Returns what to tell where tags are numbers without names."""
+    return (
+        f"{path}: the tags are numbers, and nothing says what they stand for: list their names in "
+        "a labels.txt beside it, one a line, the name of 0 first (O, B-PER, I-PER …)"
+    )
 
-    A tag that goes on with no entity of its type begins one, as in IOB1, and a line says how often.
+
+def has_numbers(rows: Sequence[dict]) -> bool:
+    """Returns whether tags of some rows are numbers."""
+    return any(isinstance(tag, int) for row in rows for tag in row["tags"])
+
+
+def named(rows: Sequence[dict], names: Sequence[str]) -> list[dict]:
+    """Puts names in place of the numbers of tags.
 
     Args:
-        rows: Sentences with `tags`, none of which `complaint` minds.
+        rows: With `tags`; texts among them stay.
+        names: That of 0 first, or that of 1 if no tag is 0 and one is `len(names)`. A number
+            without a name becomes its digits, which `to_bio` minds.
+    """
+    numbers = {tag for row in rows for tag in row["tags"] if isinstance(tag, int)}
+    first = 1 if numbers and min(numbers) > 0 and max(numbers) == len(names) else 0
+    known = dict(enumerate(names, first))
+    return [
+        {**row, "tags": [known.get(t, str(t)) if isinstance(t, int) else t for t in row["tags"]]}
+        for row in rows
+    ]
+
+
+def to_bio(
+    rows: Sequence[dict],
+    path: str | Path,
+    tally: Tally | None = None,
+    place: Callable[[int, int], str] | None = None,
+) -> list[dict]:
+    """Turns the tags of all sentences to BIO: every entity has a B-, and goes on with I-.
+
+    They may be in IOB1, BIOES, BILOU, BMES or BMEWO, with the letter before or behind the type, in
+    lower case, or alone; or be types alone. A line says which scheme was found where it is not BIO,
+    and how many tags went on with no entity of their type, and so begin one, as in IOB1.
+
+    Args:
+        rows: Sentences with `tags`.
         path: What the line calls the file.
+        tally: Is told of each sentence with a tag outside of the scheme, which is left out.
+        place: Returns what to call a word, of the numbers of its row and its own.
 
     Returns:
         The rows with their new `tags`.
+
+    Raises:
+        UserError: The tags are numbers; or one is wrong, and there is no tally.
     """
-    converted = [_converted(row["tags"]) for row in rows]
-    if begun := sum(begun for _, begun in converted):
-        console.print(f"{path}: {begun:,} I- tag{'s'[: begun > 1]} with no B- before read as B-")
-    return [{**row, "tags": tags} for row, (tags, _) in zip(rows, converted, strict=True)]
+    if has_numbers(rows):
+        raise UserError(missing_names(path))
+    scheme = schemes.find(Counter(tag for row in rows for tag in row["tags"])) or schemes.Scheme()
+    read, begun, dropped, new_rows = scheme.reader(), 0, 0, []
+    for number, row in enumerate(rows):
+        parsed = [read(tag) for tag in row["tags"]]
+        blank = [is_invisible(token) for token in row.get("tokens", ())]
+        if wrong := _complaint(row["tags"], parsed, blank):
+            word, reason = wrong
+            where = place(number, word) if place else f"{path}: row {number + 1}"
+            if tally is None:
+                raise UserError(f"{where}: {reason}")
+            tally.add(reason, where)
+            continue
+        new, count = _converted(parsed)
+        begun, dropped = begun + count, dropped + sum(blank)
+        new_rows.append({**row, "tags": new})
+        if any(blank):
+            for field in ("tokens", "tags"):
+                kept = zip(new_rows[-1][field], blank, strict=True)
+                new_rows[-1][field] = [value for value, is_blank in kept if not is_blank]
+    counts = {
+        f"I- tag{'s'[: begun > 1]} with no B- before read as B-": 0 if scheme.is_plain else begun,
+        f"token{'s'[: dropped > 1]} without a visible character left out": dropped,
+    }
+    said = [f"{count:,} {what}" for what, count in counts.items() if count]
+    if said := [*filter(None, [scheme.description]), *said]:
+        console.print(f"{path}: {'; '.join(said)}")
+    return new_rows
 
 
 def allowed_transitions(names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -55,17 +116,36 @@ def allowed_transitions(names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     return begins[None] | ((types[:, None] == types[None]) & within[:, None]), begins
 
 
-def _converted(tags: Sequence[str]) -> tuple[list[str], int]:
+def is_invisible(token: str) -> bool:
+    """Returns whether a token is empty, or all of it white space or without a width."""
+    if token[:1].isalnum():  # As nearly all do.
+        return False
+    return all(unicodedata.category(character) in INVISIBLE for character in token)
+
+
+def _complaint(found, parsed, blank) -> tuple[int, str] | None:
+    """Returns which word of a sentence is wrong, and why."""
+    if None in parsed:
+        word = parsed.index(None)
+        return word, f"the tag {found[word]!r} is none of O, B-TYPE and I-TYPE"
+    if blank and all(blank):
+        return 0, "no token has a visible character"
+    for word, (is_blank, (role, _)) in enumerate(zip(blank, parsed, strict=False)):
+        if is_blank and role != "O":
+            return word, "a token without a visible character is tagged"
+    return None
+
+
+def _converted(parsed: Sequence[tuple[str, str]]) -> tuple[list[str], int]:
     """Returns tags in BIO, and how many entities began without a B-."""
     new, begun, current = [], 0, None
-    for tag in tags:
-        prefix, kind = TAG.fullmatch(tag).groups()
-        if kind is None:
+    for role, kind in parsed:
+        if role == "O":
             new.append("O")
-        elif prefix in BEGINNING or kind != current:
+        elif role in "BS" or kind != current:
             new.append(f"B-{kind}")
-            begun += prefix not in BEGINNING
+            begun += role not in "BS"
         else:
             new.append(f"I-{kind}")
-        current = kind if prefix in GOING_ON else None
+        current = kind if role in "BI" else None
     return new, begun

@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import hashlib
 import importlib.util
 import io
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,10 +14,12 @@ import numpy as np
 import soundfile
 
 from pipelines.commands.devices import quiet_start
+from pipelines.commands.disk.files import write_json_lines
 from pipelines.commands.errors import UserError, first_line, unknown
-from pipelines.commands.runs import write_json_lines
 from pipelines.commands.terminal import progress_bar
+from pipelines.data.hub import one_attempt
 
+VERSION = "1"  # to be raised with every change of what is written
 # "restval" is what the COCO captions have left over; the literature trains on it too.
 SPLIT_NAMES = {
     "train": ("train", "restval", "train_clean100", "train_clean360", "train_other500"),
@@ -41,6 +44,7 @@ SUBSETS = {
         "test": ("test_other",),
     },
 }
+OWN_FEATURES = "tensorflow_datasets.core.features."
 # The fields of a translation, in the order of a builder's `supervised_keys`.
 SUPERVISED = ("source", "target")
 
@@ -102,16 +106,34 @@ class Export:
         if source and source == target:
             raise UserError(f"{name}: source and target would both be '{source}'")
 
-    @property
     def folder_name(self) -> str:
-        """A name for the folder: the set, its configuration and version, fields and languages."""
+        """Returns a name for the folder that changes with whatever decides what is written to it.
+
+        That is the set, its configuration and version, fields and languages; and, as a digest,
+        where the set lies and what lies there. So it is prepared first, if need be.
+
+        Raises:
+            UserError: The set is not prepared and cannot be downloaded.
+        """
+        self._prepare()
         fields = (
             f"{field}_{self._features[field]}" if field in SUPERVISED else field
             for field in self.fields
         )
         subset = [self._wanted.split("/")[1]] if self._wanted in SUBSETS else []
         parts = ["tfds", self._builder.info.full_name, *subset, *fields]
-        return "-".join(parts).replace("/", "-")
+        return "-".join([*parts, self._digest()]).replace("/", "-")
+
+    def _digest(self) -> str:
+        data = str(self._builder.data_dir)
+        digest = hashlib.blake2b(digest_size=4)
+        digest.update(repr([VERSION, data, self.fields, self._features, self._splits]).encode())
+        for file in sorted(Path(data).glob("*")):
+            status = file.stat()
+            digest.update(f"{file.name}|{status.st_size}|{status.st_mtime_ns}".encode())
+            if file.suffix == ".json":  # Sizes of splits, and names of features and labels.
+                digest.update(file.read_bytes())
+        return digest.hexdigest()
 
     def write(self, folder: Path) -> None:
         """Writes the splits into an empty folder; downloads and prepares the set if need be.
@@ -119,14 +141,7 @@ class Export:
         Raises:
             UserError: The set is not prepared and cannot be downloaded.
         """
-        try:
-            self._builder.download_and_prepare()
-        except Exception as error:  # Each data set fails in its own way.
-            raise UserError(
-                f"{self.name} is not prepared in {self._builder.data_dir} and could not be "
-                f"downloaded ({first_line(error)}): prepare it where there is a network, and "
-                f"name its folder with --data-dir"
-            ) from error
+        self._prepare()
         for split, names in self._splits.items():
             there = [name for name in names if name in self._builder.info.splits]
             parts = there if split == "train" else there[:1]
@@ -134,6 +149,17 @@ class Export:
             write_json_lines(path, chain.from_iterable(self._rows(folder, part) for part in parts))
             if path.stat().st_size == 0:
                 path.unlink()
+
+    def _prepare(self) -> None:
+        try:
+            with one_attempt():
+                self._builder.download_and_prepare()
+        except Exception as error:  # Each data set fails in its own way.
+            raise UserError(
+                f"{self.name} is not prepared in {self._builder.data_dir} and could not be "
+                f"downloaded ({first_line(error)}): prepare it where there is a network, and "
+                f"name its folder with --data-dir"
+            ) from error
 
     def _rows(self, folder: Path, part: str) -> Iterator[dict]:
         """Yields the lines of a part, and writes the files that they name."""
@@ -302,10 +328,32 @@ def _media_name(value: bytes, stem: str) -> str:
     return f"images/{stem}.jpg" if value.startswith(b"\xff\xd8") else f"images/{stem}.png"
 
 
+def _import_no_features(connector) -> None:
+    """Keeps a prepared set from naming modules to import: whoever wrote it may be a stranger.
+
+    `features.json` gives the classes of the features; those of TensorFlow Datasets itself are all
+    that there is any use for.
+
+    Args:
+        connector: `tfds.features.FeatureConnector`.
+    """
+    import_class = connector.cls_from_name.__func__
+    if import_class.__module__ == __name__:
+        return
+
+    def own_class(cls, python_class_name):
+        if not python_class_name.startswith(OWN_FEATURES):
+            raise ValueError(f"its features are of a class of their own, {python_class_name}")
+        return import_class(cls, python_class_name)
+
+    connector.cls_from_name = classmethod(own_class)
+
+
 def _builder(wanted: str, data_dir: str | Path | None):
     with quiet_start():
         import tensorflow  # noqa: F401  TensorFlow Datasets imports it late, and loudly.
         import tensorflow_datasets as tfds
+    _import_no_features(tfds.features.FeatureConnector)
     try:
         return tfds.builder(wanted, data_dir=data_dir and Path(data_dir).expanduser())
     except tfds.core.DatasetNotFoundError:

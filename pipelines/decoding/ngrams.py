@@ -1,16 +1,18 @@
 """n-gram language model with Kneser-Ney smoothing, over token ids, for CTC decoding."""
 
-import json
 from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
 
-from pipelines.commands.errors import UserError
-from pipelines.commands.runs import write_json
+from pipelines.commands.disk.bounded import read_json
+from pipelines.commands.disk.files import write_json
+from pipelines.commands.errors import reading
 from pipelines.text.tokenizer import END, PAD, START
 
 FILE = "ngrams.json"
+# What a file may hold.
+LARGEST_ORDER, LARGEST_VOCABULARY, LARGEST_FILE = 20, 10**7, 1 << 31
 # Where counts are too few to estimate the discounts; those that KenLM falls back to.
 DISCOUNTS = (0.5, 1.0, 1.5)
 
@@ -115,14 +117,19 @@ class NGramModel:
             UserError: if there is no such file, or it holds something else.
         """
         path = Path(folder) / FILE
-        try:
-            value = json.loads(path.read_text("utf-8"))
+        value = read_json(path, "a language model", LARGEST_FILE)
+        with reading(path, "a language model"):
+            order, size = value["order"], value["vocabulary_size"]
+            if type(order) is not int or type(size) is not int:
+                raise ValueError("its order and vocabulary_size are whole numbers")
+            if not 1 <= order <= LARGEST_ORDER or not 2 < size <= LARGEST_VOCABULARY:
+                raise ValueError(f"its order is {order}, its vocabulary_size {size}")
             counts = {tuple(map(int, k.split())): n for k, n in value["ngrams"].items()}
-            if any(len(gram) != value["order"] for gram in counts):
+            if any(len(gram) != order for gram in counts):
                 raise ValueError("not all n-grams are of that order")
-            return cls(counts, value["order"], value["vocabulary_size"])
-        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-            raise UserError(f"{path}: no language model can be read here ({error})") from error
+            if not counts or not all(type(n) is int and n > 0 for n in counts.values()):
+                raise ValueError("its counts are whole numbers from 1 on")
+            return cls(counts, order, size)
 
 
 def _framed(sequence, order):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.commands.terminal import console, progress_bar
+from pipelines.commands.terminal import progress_bar
 from pipelines.data.buckets import padded_length
 from pipelines.text.tokenizer import END, pad
 
@@ -57,9 +57,7 @@ def decode(
     order.sort(key=lambda row: len(sources[row]), reverse=True)
     batch_size = max(min(batch_size, len(order)), 1)
     longest = len(sources[order[0]]) if order else 0
-    progress = progress_bar()
-    progress.disable = not console.is_terminal or len(order) <= batch_size
-    with progress:
+    with progress_bar(steps=-(-len(order) // batch_size)) as progress:
         task = progress.add_task(description, total=len(order))
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]

@@ -1,12 +1,12 @@
 """Texts that a model generates from texts, each with its attention map."""
 
 import dataclasses
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from pipelines.commands.terminal import answer, note
 from pipelines.decoding import text_decoding
 from pipelines.decoding.generator_cache import Generators
 from pipelines.decoding.result import Alternative, Result
@@ -133,7 +133,7 @@ def print_lines(results, inputs, max_source):
         max_source: The maximum length of a source in tokens.
     """
     for result in results:
-        print(" ".join(result.text.split()))
+        answer(" ".join(result.text.split()))
     if cut_short := sum(result.truncated for result in results):
         whole = f"{cut_short:,} of {len(results):,} {inputs}"
-        print(f"{whole} truncated to {max_source} tokens", file=sys.stderr)
+        note(f"{whole} truncated to {max_source} tokens")

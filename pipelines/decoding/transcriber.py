@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 
-from pipelines.commands.terminal import console, progress_bar
+from pipelines.commands.terminal import progress_bar
 from pipelines.decoding import ctc_alignment, ctc_decoding
 from pipelines.decoding.ctc_prefix import JointModel
 from pipelines.decoding.generator import Generator
+from pipelines.text.divided_words import divided_words
 from pipelines.text.tokenizer import END
 
 LEAST_WEIGHT = 1e-9
@@ -131,9 +132,7 @@ class Transcriber:
         found = [None] * len(pieces)
         order = sorted(range(len(pieces)), key=lambda i: pieces[i][1] - pieces[i][2])
         batch_size = max(min(batch_size, len(order)), 1)
-        progress = progress_bar()
-        progress.disable = not console.is_terminal or len(order) <= batch_size
-        with progress:
+        with progress_bar(steps=-(-len(order) // batch_size)) as progress:
             task = progress.add_task(description, total=len(order))
             for first in range(0, len(order), batch_size):
                 chosen = order[first : first + batch_size]
@@ -178,7 +177,7 @@ class Transcriber:
 
     def _heard(self, tokens, weights, score, others, log_probs):
         ids = np.asarray(tokens, "int32")
-        words, positions = self.tokenizer.words(ids)
+        words, positions = divided_words(self.tokenizer, ids)
         spans = _spans(ids, weights, log_probs)
         times = ctc_alignment.word_times(words, positions, spans, self.front_end.seconds)
         token_words = np.full(len(ids), -1)

@@ -13,8 +13,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pipelines.commands.errors import UserError, first_line, unknown
-from pipelines.data.cache import RowCache, disk_errors, file_key, root
+from pipelines.commands.disk import model_files
+from pipelines.commands.disk.bounded import open_file
+from pipelines.commands.disk.files import cache_root, replacing, write_json
+from pipelines.commands.errors import UserError, first_line, reading, unknown
+from pipelines.data.caches.file_keys import file_keys
+from pipelines.data.caches.row_cache import RowCache, disk_errors
 from pipelines.data.hub import PRESET_SCHEMES
 from pipelines.images import image_files
 
@@ -118,7 +122,7 @@ def cached_features(
         files: The files of the images.
         backbone_name: As for `open_backbone`.
         image_size: Width and height that the images are brought to.
-        cache_dir: The cache folder; by default `cache.root()`.
+        cache_dir: The cache folder; by default `cache_root()`.
         flip: Whether the images are mirrored, left to right, first.
         saved: A copy made by `save`, which is opened in place of the original: that may be on
             another machine.
@@ -140,7 +144,7 @@ def cached_features(
     if saved is not None:  # The same weights, and certainly here.
         backbone_name = str(saved)
     name = f"{identity}-{image_size}{'-flipped' if flip else ''}"
-    folder = Path(cache_dir or root()) / "features" / name
+    folder = Path(cache_dir or cache_root()) / "features" / name
     backbone = None
     try:
         height, width, channels = json.loads((folder / "shape.json").read_text())
@@ -149,7 +153,7 @@ def cached_features(
         height, width, channels = *backbone.grid, backbone.channels
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "shape.json").write_text(json.dumps([height, width, channels]))
+            write_json(folder / "shape.json", [height, width, channels])
 
     def compute(positions: list[int]) -> Iterator[tuple[list[int], np.ndarray]]:
         network = (backbone or open_frozen(backbone_name, image_size)).model
@@ -159,25 +163,33 @@ def cached_features(
             yield [positions[i] for i in chosen], features.reshape(len(chosen), -1, channels)
 
     cache = RowCache(folder, (height * width, channels), "float16")
-    keys = [file_key(file) for file in files]
+    keys = file_keys(files, cache_dir)
     features, rows = cache.rows(keys, compute, f"features of {Path(backbone_name).name}")
     return features, rows, (height, width)
 
 
 def save(name: str, image_size: int, path: str | Path) -> None:
     """Saves a backbone, so that a run can be used where the original is not."""
-    open_frozen(name, image_size).model.save(path)
+    with replacing(path) as temporary:
+        open_frozen(name, image_size).model.save(temporary)
 
 
 def load(path: str | Path) -> Backbone:
-    """Loads a backbone that `save` wrote."""
-    try:
+    """Loads a backbone that `save` wrote.
+
+    Raises:
+        UserError: It is none, or larger than what fits into memory.
+    """
+    model_files.check(path, "a backbone")
+    with reading(path, "a backbone"):
         with zipfile.ZipFile(path) as archive:
             if b"keras_hub" in archive.read("config.json"):
                 import keras_hub  # noqa: F401 (registers the layers of its presets)
-        return Backbone(str(path), keras.saving.load_model(path, compile=False))
-    except (OSError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be read as a backbone: {first_line(error)}") from error
+        backbone = Backbone(str(path), keras.saving.load_model(path, compile=False))
+        size, grid = backbone.model.input_shape[1], backbone.grid
+        if backbone.model.input_shape[1:] != (size, size, 3) or len(grid) != 2:
+            raise ValueError("it takes no images, or gives no grid of features")
+        return backbone
 
 
 def compute_features(network: keras.Model, pixels: np.ndarray) -> np.ndarray:
@@ -297,11 +309,8 @@ def _identity(name: str) -> str:
     The files of a preset are hashed. Keras Applications never changes the weights of a name.
     """
     if name.endswith(".keras"):
-        try:
-            with open(name, "rb") as file:
-                return f"saved-{hashlib.file_digest(file, 'blake2b').hexdigest()[:16]}"
-        except OSError as error:
-            raise UserError(f"{name} cannot be read as a backbone: {error.strerror}") from error
+        with reading(name, "a backbone"), open_file(name) as file:
+            return f"saved-{hashlib.file_digest(file, 'blake2b').hexdigest()[:16]}"
     if not _is_preset(name):
         return _application_name(name)
     digest = hashlib.blake2b(name.encode(), digest_size=8)

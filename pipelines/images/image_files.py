@@ -1,8 +1,11 @@
-"""Images: any file that Pillow reads, to pixels of one size."""
+"""Images: any file that Pillow decodes itself, to pixels of one size."""
 
 import contextlib
+import functools
 import itertools
+import math
 import os
+import threading
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,21 +16,29 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from pipelines.commands.errors import UserError, first_line
-from pipelines.commands.terminal import console
-from pipelines.data.cache import RowCache, file_key, root
-from pipelines.data.sources import find_media
+from pipelines.commands.disk.bounded import check_kind, memory
+from pipelines.commands.disk.files import cache_root
+from pipelines.commands.errors import MachineError, UserError, first_line, lack
+from pipelines.commands.left_out import Tally
+from pipelines.data.caches.file_keys import file_keys
+from pipelines.data.caches.row_cache import RowCache
+from pipelines.data.media import find_media
 
 # What Pillow warns of (a large photograph, odd EXIF data) it reads; what it cannot read, it raises.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
+# What Pillow hands on to other programs, or to nothing.
+_NOT_ITS_OWN = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "FPX", "MIC"}
+# Of a pixel, in all copies on its way; and of images of more pixels one is read at a time.
+_BYTES, _LARGE = 24, 1 << 24
+_one_large = threading.Lock()
 
 Source = str | Path | BinaryIO | np.ndarray
 
 
 def load(source: Source, size: int, channels: int = 3) -> np.ndarray:
-    """Reads an image in any format and mode that Pillow knows.
+    """Reads an image in any format and mode that Pillow decodes itself.
 
     The EXIF orientation is applied, deep greys are scaled to 8 bits, a transparent image is laid
     over white, and of an animation the first frame is taken. The whole image is kept: its aspect
@@ -42,24 +53,29 @@ def load(source: Source, size: int, channels: int = 3) -> np.ndarray:
         Pixels `(size, size, channels)`, uint8.
 
     Raises:
-        UserError: The file is missing, empty, damaged or not an image.
+        UserError: The file is missing, empty, damaged or not an image, or too large for memory.
+        MachineError: The machine lacks memory or permission to read it.
     """
-    try:
-        with _open(source) as image:
-            # A large JPEG is decoded at a half, quarter or eighth of its size: much faster.
-            image.draft(None, (2 * size, 2 * size))
+    with _opened(source) as image:
+        # A large JPEG is decoded at a half, quarter or eighth of its size: much faster.
+        image.draft(None, (2 * size, 2 * size))
+        pixels = math.prod(image.size)
+        if pixels > most_pixels():
+            raise ValueError(f"its {image.width} x {image.height} pixels do not fit into memory")
+        with _one_large if pixels > _LARGE else contextlib.nullcontext():
             _turn_upright(image)
             image = _to_rgb(image).convert("L" if channels == 1 else "RGB")
             image = image.resize((size, size), Image.Resampling.BILINEAR)
             return np.asarray(image).reshape(size, size, channels)
-    except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them raise.
-        reason = _reason(error, source)
-        raise UserError(f"cannot read {_name(source)} as an image: {reason}") from error
 
 
 def dimensions(file: str | Path) -> tuple[int, int]:
-    """Returns width and height of an image, as `load` turns it, from its header alone."""
-    with Image.open(file) as image:
+    """Returns width and height of an image, as `load` turns it, from its header alone.
+
+    Raises:
+        UserError: As `load`.
+    """
+    with _opened(file) as image:
         _turn_upright(image)
         return image.size
 
@@ -67,16 +83,36 @@ def dimensions(file: str | Path) -> tuple[int, int]:
 def count_channels(files: Iterable[str | Path]) -> int:
     """Returns 1 if all images that can be read are kept as grey ones, else 3."""
     for file in files:
-        with contextlib.suppress(Exception), Image.open(file) as image:
-            if image.mode not in _GREY_MODES and not image.mode.startswith("I;"):
-                return 3
+        try:
+            with _opened(file) as image:
+                mode = image.mode
+        except MachineError:
+            raise
+        except UserError:  # It is counted where its pixels are read.
+            continue
+        if mode not in _GREY_MODES and not mode.startswith("I;"):
+            return 3
     return 1
 
 
 def endings() -> set[str]:
-    """Returns the endings, such as ".png", of the files that Pillow reads."""
+    """Returns the endings, such as ".png", of the files that Pillow decodes itself."""
+    known = formats()
+    return {ending for ending, kind in Image.registered_extensions().items() if kind in known}
+
+
+@functools.cache
+def formats() -> tuple[str, ...]:
+    """Returns the formats that Pillow decodes itself: no other program is started."""
     Image.init()
-    return {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    return tuple(sorted(Image.OPEN.keys() - _NOT_ITS_OWN))
+
+
+@functools.cache
+def most_pixels() -> int:
+    """Returns how many pixels an image may have: what half of the memory holds."""
+    Image.MAX_IMAGE_PIXELS = most = memory() // (2 * _BYTES)
+    return most
 
 
 def find(path: str | Path) -> list[Path]:
@@ -124,6 +160,7 @@ def batches(
 
     Raises:
         UserError: An image cannot be read, and there is no `skipped`.
+        MachineError: The machine lacks memory or permission to read one.
     """
 
     def kept():
@@ -131,7 +168,7 @@ def batches(
             for position, pixels in enumerate(read):
                 if not isinstance(pixels, UserError):
                     yield position, pixels
-                elif skipped is None:
+                elif skipped is None or isinstance(pixels, MachineError):
                     raise pixels
                 else:
                     skipped.append((position, pixels))
@@ -153,39 +190,49 @@ def cached_pixels(
     Args:
         files: The files to read.
         size: Width and height of the results.
-        cache_dir: The cache folder; by default `cache.root()`.
+        cache_dir: The cache folder; by default `cache_root()`.
         channels: As for `load`.
 
     Returns:
         A memory map `(M, size, size, channels)`, uint8, and the row of each file
         `(len(files),)`, int64, -1 where the file cannot be read.
     """
-    cache = RowCache(Path(cache_dir or root()) / "pixels", (size, size, channels), "uint8")
+    folder = Path(cache_dir or cache_root()) / "pixels" / f"{size}x{size}x{channels}"
+    cache = RowCache(folder, (size, size, channels), "uint8")
 
     def compute(positions: list[int]) -> Iterator[tuple[list[int], np.ndarray]]:
         chosen_files = [files[i] for i in positions]
         for chosen, pixels in batches(chosen_files, size, 256, channels, skipped=[]):
             yield [positions[i] for i in chosen], pixels
 
-    return cache.rows([file_key(file) for file in files], compute, "reading images")
+    return cache.rows(file_keys(files, cache_dir), compute, "reading images")
 
 
 def readable(files: Sequence[str | Path], rows: np.ndarray) -> np.ndarray:
-    """Returns the positions of the files that could be read, and says how many could not.
+    """Returns the positions of the files that could be read; the others are left out.
 
     Args:
         files: The files of a split.
         rows: `(len(files),)`, the row of each in a cache, as of `cached_pixels`.
 
     Raises:
-        UserError: None could.
+        UserError: None could, or too few; see `left_out.Tally`.
     """
+    tally = Tally("images")
+    for position in np.flatnonzero(rows < 0):
+        tally.add(_why(files[position]), files[position])
     positions = np.flatnonzero(rows >= 0)
-    if len(positions) == 0:
-        raise UserError(f"none of the {len(files)} images can be read, the first is {files[0]}")
-    if unreadable := len(files) - len(positions):
-        console.print(f"{unreadable} of {len(files)} images cannot be read: skipped")
+    tally.close(len(positions))
     return positions
+
+
+def _why(file: str | Path) -> str:
+    """Says why a file cannot be read as an image."""
+    try:
+        load(file, 8)
+    except UserError as error:
+        return str(error).rpartition(" as an image: ")[2]
+    return "could not be read before"
 
 
 def _in_threads(
@@ -213,8 +260,27 @@ def _in_threads(
                 future.cancel()
 
 
+@contextlib.contextmanager
+def _opened(source: Source) -> Iterator[Image.Image]:
+    """Opens an image; whatever it makes Pillow raise, here or later, becomes one clear line."""
+    try:
+        with _open(source) as image:
+            yield image
+    except UserError:
+        raise
+    except Exception as error:
+        kind = MachineError if lack(error) else UserError
+        reason = _reason(error, source)
+        raise kind(f"cannot read {_name(source)} as an image: {reason}") from error
+
+
 def _open(source: Source) -> Image.Image:
-    return Image.fromarray(source) if isinstance(source, np.ndarray) else Image.open(source)
+    if isinstance(source, np.ndarray):
+        return Image.fromarray(source)
+    most_pixels()  # Sets what Pillow itself refuses.
+    if isinstance(source, str | Path):
+        check_kind(source)
+    return Image.open(source, formats=formats())
 
 
 def _name(source: Source) -> str | Path:
@@ -263,6 +329,8 @@ def _reason(error: Exception, source: Source) -> str:
     if isinstance(error, UnidentifiedImageError):
         empty = isinstance(source, str | Path) and os.path.getsize(source) == 0
         return "the file is empty" if empty else "not in a format that Pillow reads"
+    if isinstance(error, Image.DecompressionBombError):
+        return "its pixels do not fit into memory"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return first_line(error)

@@ -51,14 +51,14 @@ def write_html(
 
 def _article(alignment) -> str:
     source = " ".join(
-        f'<span class="end">{html.escape(word)}</span>'
+        f'<span class="end">{page.escape(word)}</span>'
         if word == END_WORD
-        else f"<span>{html.escape(word)}</span>"
+        else f"<span>{page.escape(word)}</span>"
         for word in alignment.source_words
     )
     shares = [0.0] * len(alignment.map.words) if alignment.copy is None else alignment.copy
     words = " ".join(
-        f'<button type="button" style="--copied:{100 * share:.0f}%">{html.escape(word)}</button>'
+        f'<button type="button" style="--copied:{100 * share:.0f}%">{page.escape(word)}</button>'
         for word, share in zip(alignment.map.words, shares, strict=True)
     )
     toggle = '<button type="button" class="coverage" aria-pressed="false">Coverage</button>'

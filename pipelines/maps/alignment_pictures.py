@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.commands.disk.files import replacing
 from pipelines.maps import figures
 from pipelines.maps.attention_maps import END_WORD
 from pipelines.maps.colors import INK, SOFT, shade
@@ -67,7 +68,8 @@ def draw_png(path: str | Path, alignment) -> None:
             _draw_copying(axes, write, alignment.copy, right)
         note = f"Colour scale: 0 to {weights.max():.0%} of a word's attention."
         write(0, bottom + 1.7, note, size=7.5, color=SOFT)
-        figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.18)
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format="png", bbox_inches="tight", pad_inches=0.18)
 
 
 def visible(weights: np.ndarray) -> np.ndarray:

@@ -1,21 +1,20 @@
 """What each word of a decoded text attended to in its source text, word by word."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import regex
 
 from pipelines.maps import alignment_pages, alignment_pictures
 from pipelines.maps.attention_maps import END_WORD, AttentionMap, attention_maps
 from pipelines.maps.gallery import Drawable
+from pipelines.text import scripts
+from pipelines.text.divided_words import divided_words
 from pipelines.text.tokenizer import END, PAD
 
-# No white space, but more than a word: Thai, Lao, Burmese, Khmer, kana, Han, numeric dates.
-_DIVISIBLE = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
-    r"|\d[^\w,]{1,2}\d+[^\w,]{1,2}\d"
-)
+# No white space, but more than a word: Chinese, Thai and their like, and numeric dates.
+_DIVISIBLE = regex.compile(rf"{scripts.UNSPACED}|\d[^\w,]{{1,2}}\d+[^\w,]{{1,2}}\d", regex.V1)
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def align(
     source_words, columns = _source_words(tokenizer, source_ids, source)
     used = columns >= 0
     sums = weights[:, used] @ np.equal.outer(columns[used], np.arange(len(source_words)))
-    words, positions = _words(tokenizer, target_ids, source)
+    words, positions = divided_words(tokenizer, target_ids, source, _DIVISIBLE)
     token_words = np.full(len(target_ids), -1)
     for word, tokens in enumerate(positions):
         token_words[tokens] = word
@@ -156,7 +155,7 @@ def align(
 
 def _source_words(tokenizer, ids, source):
     """The words, and for each token the index of its word, or -1 for padding."""
-    words, positions = _words(tokenizer, ids, source)
+    words, positions = divided_words(tokenizer, ids, source, _DIVISIBLE)
     columns = np.full(len(ids), -1)
     for word, tokens in enumerate(positions):
         columns[tokens] = word
@@ -172,25 +171,3 @@ def _source_words(tokenizer, ids, source):
         elif ids[position] != PAD:
             columns[position] = last
     return words, columns
-
-
-def _words(tokenizer, ids, source):
-    """As `tokenizer.words`, but with what is divisible in pieces, of whole characters."""
-    words, positions = [], []
-    for word, tokens in zip(*tokenizer.words(ids, source), strict=True):
-        if not _DIVISIBLE.search(word):
-            words.append(word)
-            positions.append(tokens)
-            continue
-        piece = []
-        for token in tokens:
-            piece.append(token)
-            text = tokenizer.decode(ids[piece], source)
-            if text and "\ufffd" not in text:  # Else the rest of a character is to come.
-                words.append(text)
-                positions.append(piece)
-                piece = []
-        if piece:
-            words.append(tokenizer.decode(ids[piece], source))
-            positions.append(piece)
-    return words, positions

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.commands.disk.files import replacing
+
 END_WORD = "</s>"  # The end of a sequence, where it stands among words.
 # bfloat16 and float16 weights, each rounded on its own, still sum to one within this.
 _TOLERANCE = 0.01
@@ -124,7 +126,7 @@ def save_npz(path: str | Path, maps: Mapping) -> None:
         for name, each in maps.items()
         for key, array in each.arrays().items()
     }
-    with open(path, "wb") as file:
+    with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)
 
 

@@ -6,6 +6,9 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipelines.commands.disk.files import replacing
+from pipelines.commands.terminal import printable
+
 # Tried in this order for the glyphs of other scripts, as far as they are installed.
 _FONTS = (
     "DejaVu Sans",
@@ -28,7 +31,8 @@ def fonts() -> list[str]:
 
 
 def cut(text: str, most: int) -> str:
-    """A text in at most so many characters, with "…" in place of the rest."""
+    """A text on one line, in at most so many characters, with "…" in place of the rest."""
+    text = printable(text)
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
@@ -40,7 +44,8 @@ def save(figure, path: str | Path) -> None:
 
     agg = FigureCanvasAgg(figure)
     agg.draw()
-    Image.fromarray(np.asarray(agg.buffer_rgba())[..., :3]).save(path, format="PNG")
+    with replacing(path) as temporary:
+        Image.fromarray(np.asarray(agg.buffer_rgba())[..., :3]).save(temporary, format="PNG")
 
 
 @contextlib.contextmanager

@@ -1,13 +1,17 @@
 """How maps are shown: each as a picture, all on one page, and all as arrays."""
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from pipelines.commands.disk.files import make_folder
 from pipelines.maps import page
 from pipelines.maps.attention_maps import save_npz
+
+LONGEST_NAME = 200  # bytes; file systems take 255, with the ending
 
 
 class Drawable(ABC):
@@ -99,7 +103,7 @@ def write(
     shown = {
         name: each for name, each in zip(_told_apart(names), maps, strict=True) if not each.empty
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name, each in list(shown.items())[:pictures]:
         each.draw(folder / f"{name}.png")
     save_npz(folder / "maps.npz", shown)
@@ -112,13 +116,19 @@ def write(
     return index
 
 
-def _told_apart(names: Iterable[str]) -> list[str]:
-    """The names, with a number behind each that stood before: these become files."""
-    taken = []
-    for name in names:
-        times, free = 1, name
-        while free in taken:
-            times += 1
-            free = f"{name}-{times}"
-        taken.append(free)
-    return taken
+def _told_apart(names: Iterable[str]) -> Iterator[str]:
+    """The names as files may have them, with a number behind each that stood before."""
+    taken = {}  # A number to go on from: a folder may hold one name many times.
+    for name in map(_file_name, names):
+        free = name
+        while free.casefold() in taken:  # Some file systems take "Dog" for "dog".
+            taken[name.casefold()] += 1
+            free = f"{name}-{taken[name.casefold()]}"
+        taken[free.casefold()] = 1
+        yield free
+
+
+def _file_name(name: str) -> str:
+    """A name without what leads to another folder, and no longer than a file's may be."""
+    name = re.sub(r"[/\\\x00-\x1f\x7f]", "_", name).lstrip(".") or "_"
+    return name.encode()[:LONGEST_NAME].decode("utf-8", "ignore")

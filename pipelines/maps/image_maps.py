@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.commands.terminal import printable
 from pipelines.maps import image_pages, image_pictures
 from pipelines.maps.attention_maps import AttentionMap
 from pipelines.maps.gallery import Drawable
@@ -57,7 +58,7 @@ class ImageMap(Drawable):
     def draw(self, path: str | Path) -> None:
         """Draws the image and beside it, per word, the image under the word's attention."""
         likeliest = ", ".join(f"{name} ({share:.1%})" for name, share in self.classes)
-        title = ": ".join(filter(None, (self.heading, likeliest)))
+        title = printable(": ".join(filter(None, (self.heading, likeliest))))
         image_pictures.draw_png(path, self.image, self.map, title)
 
     def arrays(self) -> dict[str, np.ndarray]:

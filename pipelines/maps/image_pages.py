@@ -1,6 +1,5 @@
 """Attention over images as one HTML page to explore: point at a word, see where it looked."""
 
-import html
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -55,16 +54,16 @@ def write_html(
 def _article(shown) -> str:
     picture = Image.fromarray(shown.image)
     picture.thumbnail((_LARGEST, _LARGEST))
-    heading = f"<h2>{html.escape(shown.heading)}</h2>" if shown.heading else ""
+    heading = f"<h2>{page.escape(shown.heading)}</h2>" if shown.heading else ""
     words = " ".join(
-        f'<button type="button">{html.escape(word)}</button>' for word in shown.map.words
+        f'<button type="button">{page.escape(word)}</button>' for word in shown.map.words
     )
-    items = "".join(f"<li>{html.escape(reference)}</li>" for reference in shown.references)
+    items = "".join(f"<li>{page.escape(reference)}</li>" for reference in shown.references)
     listed = f"<details><summary>References</summary><ul>{items}</ul></details>" if items else ""
     return (
         '<article>\n<div class="picture">'
         f'<img src="{page.picture_url(picture)}" width="{picture.width}" '
-        f'height="{picture.height}" alt="{html.escape(shown.caption)}">'
+        f'height="{picture.height}" alt="{page.escape(shown.caption)}">'
         '<canvas aria-hidden="true"></canvas></div>\n'
         f'<div class="text">{heading}{_bars(shown.classes)}'
         f'<div class="caption"><div class="words">{words}</div>'
@@ -76,7 +75,7 @@ def _article(shown) -> str:
 def _bars(classes) -> str:
     """The likeliest classes, each on a bar as long as its probability."""
     bars = "".join(
-        f'<li style="--share:{share:.1%}"><span>{html.escape(name)}</span>'
+        f'<li style="--share:{share:.1%}"><span>{page.escape(name)}</span>'
         f"<span>{100 * share:.1f}\u00a0%</span></li>"
         for name, share in classes
     )

@@ -11,6 +11,9 @@ from string import Template
 import numpy as np
 from PIL import Image
 
+from pipelines.commands.disk.files import write_text
+from pipelines.commands.terminal import fixed, printable
+
 _FOLDER = Path(__file__).parent
 _NAMES = {
     **{f"bleu_{n}": f"BLEU-{n}" for n in range(1, 5)},
@@ -65,24 +68,34 @@ def write(
         policy.append("script-src 'unsafe-inline'")
     filled = Template((_FOLDER / template).read_text("utf-8")).substitute(
         {name: html.escape(text) for name, text in texts.items()},
-        title=html.escape(title),
+        title=escape(title),
         policy="; ".join(policy),
         style=(_FOLDER / "page.css").read_text("utf-8").rstrip(),
         scores=tiles(scores or {}),
         articles="\n".join(articles),
         data=embed(data),
     )
-    Path(path).write_text(filled, "utf-8")
+    write_text(path, filled)
 
 
 def tiles(scores: Mapping[str, float]) -> str:
     """The scores under their usual names, as an HTML list, or "" where there are none."""
     shown = "".join(
         f"<div><dt>{html.escape(_NAMES.get(name, name.replace('_', ' ')))}</dt>"
-        f"<dd>{value:.3g}</dd></div>"
+        f"<dd>{_three_digits(value)}</dd></div>"
         for name, value in scores.items()
     )
     return f"<dl>{shown}</dl>" if shown else ""
+
+
+def _three_digits(value: float) -> str:
+    short = f"{value:.3g}"
+    return fixed(value) if "e" in short else short
+
+
+def escape(text: str) -> str:
+    """A name, a label or a word as HTML, on one line."""
+    return html.escape(printable(text))
 
 
 def embed(data: object) -> str:

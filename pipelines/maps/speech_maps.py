@@ -1,8 +1,9 @@
 """What was heard in an utterance and where in its sound: words, attention and CTC over time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import jiwer
 import numpy as np
@@ -11,6 +12,7 @@ from pipelines.audio.log_mel import FRAME_SECONDS
 from pipelines.maps import speech_pages, speech_pictures
 from pipelines.maps.attention_maps import AttentionMap, attention_maps
 from pipelines.maps.gallery import Drawable
+from pipelines.text import scripts
 from pipelines.text.speech_units import UNKNOWN, Units
 from pipelines.text.tokenizer import SPECIAL
 
@@ -34,6 +36,7 @@ class SpeechMap(Drawable):
         reference: what was said, possibly empty.
         name: the sound's, such as its file name.
         sound: float32 samples, `audio_files.RATE` a second, or `None`.
+        normalize: what scoring makes of a text before it compares words.
 
     Raises:
         ValueError: if the spectrogram is empty, or names do not fit the shapes.
@@ -51,6 +54,7 @@ class SpeechMap(Drawable):
     reference: str = ""
     name: str = ""
     sound: np.ndarray | None = None
+    normalize: Callable[[str], str] = str
 
     write_page = staticmethod(speech_pages.write_html)
 
@@ -106,7 +110,7 @@ class SpeechMap(Drawable):
     @property
     def differences(self) -> tuple[list[str | None], list[bool]]:
         """Where the words differ from the reference: see `errors`."""
-        return errors([word for word, _, _ in self.words], self.reference)
+        return errors([word for word, _, _ in self.words], self.reference, self.normalize)
 
     def draw(self, path: str | Path) -> None:
         """Draws spectrogram, attention and CTC over one axis of time."""
@@ -142,6 +146,7 @@ def speech_map(
     name: str = "",
     sound: np.ndarray | None = None,
     seconds_per_position: float = 4 * FRAME_SECONDS,
+    normalize: Callable[[str], str] = str,
 ) -> SpeechMap:
     """What a recognizer heard, as a map.
 
@@ -153,6 +158,7 @@ def speech_map(
         name: the sound's, such as its file name.
         sound: samples, `audio_files.RATE` a second, for the page to play.
         seconds_per_position: what each position of the memory takes.
+        normalize: what scoring makes of a text before it compares words.
 
     Returns:
         The `SpeechMap`.
@@ -173,6 +179,7 @@ def speech_map(
         reference=reference,
         name=name,
         sound=sound,
+        normalize=normalize,
     )
 
 
@@ -189,28 +196,59 @@ def unit_names(tokenizer: Units, ids: Sequence[int]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def errors(words: Sequence[str], reference: str) -> tuple[list[str | None], list[bool]]:
-    """Where a transcript differs from its reference, by the fewest substitutions and so on.
+def errors(
+    words: Sequence[str], reference: str, normalize: Callable[[str], str] = str
+) -> tuple[list[str | None], list[bool]]:
+    """Where a transcript differs from its reference, by the alignment that its WER counts.
 
     Args:
         words: what was heard.
         reference: what was said; if it is empty there is nothing to differ from.
+        normalize: what scoring makes of a text before it compares words. A word of which it leaves
+            nothing is right, and one that it parts is right if each part is.
 
     Returns:
-        For each word `None` if it is right, else the word of the reference in whose place it
+        For each word `None` if it is right, else the words of the reference in whose place it
         stands, or "" for one too many; and for each word of the reference whether it was missed.
     """
-    said = reference.split()
-    instead, missed = [None] * len(words), [False] * len(said)
-    if said:
-        heard = " ".join("".join(word.split()) for word in words)
-        for chunk in jiwer.process_words(" ".join(said), heard).alignments[0]:
-            if chunk.type == "equal":
-                continue
-            places = range(chunk.ref_start_idx, chunk.ref_end_idx)
-            for place in places:
-                missed[place] = True
-            for i in range(chunk.hyp_start_idx, chunk.hyp_end_idx):
-                place = chunk.ref_start_idx + i - chunk.hyp_start_idx
-                instead[i] = said[place] if place in places else ""
-    return instead, missed
+    heard, said = _parts(words, normalize), _parts(reference.split(), normalize)
+    wrong, beside = [False] * len(words), [[] for _ in words]
+    missed = [False] * len(reference.split())
+    if not said:
+        return [None] * len(words), missed
+    texts = (" ".join(part.text for part in parts) for parts in (said, heard))
+    for chunk in jiwer.process_words(*texts).alignments[0]:
+        differs = chunk.type != "equal"
+        wanted = said[chunk.ref_start_idx : chunk.ref_end_idx]
+        for part in wanted:
+            missed[part.word] |= differs
+        for i, part in enumerate(heard[chunk.hyp_start_idx : chunk.hyp_end_idx]):
+            wrong[part.word] |= differs
+            beside[part.word] += [each for each in wanted[i : i + 1] if differs or each.whole]
+    return [_shown(each) if bad else None for each, bad in zip(beside, wrong, strict=True)], missed
+
+
+class _Part(NamedTuple):
+    """What is compared: its word, by place and whole, unless characters count as words."""
+
+    text: str
+    word: int
+    whole: str | None
+
+
+def _parts(words, normalize):
+    found = []
+    for number, word in enumerate(words):
+        normal = normalize(word).split()
+        parts = scripts.separate(" ".join(normal)).split()
+        whole = word if len(parts) == len(normal) else None
+        found += [_Part(text, number, whole) for text in parts]
+    return found
+
+
+def _shown(parts):
+    """The words that parts are of, each once, or the characters."""
+    words = {part.word: part.whole for part in parts if part.whole}
+    return " ".join(
+        [*words.values(), *filter(None, ["".join(p.text for p in parts if not p.whole)])]
+    )

@@ -1,6 +1,5 @@
 """What was heard in utterances as one HTML page to explore: listen, word by word."""
 
-import html
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -59,15 +58,15 @@ def _article(shown) -> str:
         spans.append(f'<i style="{left};width:{_percent(end - start, shown)}"></i>')
         buttons.append(
             f'<button type="button" style="{left}" dir="auto"{_difference(right)}>'
-            f"{html.escape(word)}</button>"
+            f"{page.escape(word)}</button>"
         )
     heard = f'<div class="words">{"".join(buttons)}</div>' if buttons else "<p>No words.</p>"
     said = " ".join(
-        f"<mark>{html.escape(word)}</mark>" if wrong else html.escape(word)
+        f"<mark>{page.escape(word)}</mark>" if wrong else page.escape(word)
         for word, wrong in zip(shown.reference.split(), missed, strict=True)
     )
     wanted = f'<p class="reference" dir="auto"><b>Reference</b> {said}</p>\n' if said else ""
-    name, text = html.escape(shown.name), html.escape(shown.text)
+    name, text = page.escape(shown.name), page.escape(shown.text)
     sound = shown.sound is not None and shown.sound.size
     source = f'<audio controls aria-label="{name}" src="{_flac(shown)}"></audio>' if sound else ""
     return (
@@ -103,7 +102,7 @@ def _difference(right: str | None) -> str:
     if right is None:
         return ""
     title = f"the reference has “{right}”" if right else "not in the reference"
-    return f' class="wrong" title="{html.escape(title)}"'
+    return f' class="wrong" title="{page.escape(title)}"'
 
 
 def _flac(shown) -> str:

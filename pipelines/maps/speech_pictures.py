@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.commands.disk.files import replacing
 from pipelines.maps import figures
 from pipelines.maps.colors import COLORS, INK, LINE, SOFT, WRONG
 
@@ -34,8 +35,8 @@ def draw_png(path: str | Path, shown) -> None:
         path: the PNG file to write.
         shown: the `speech_maps.SpeechMap` to draw.
     """
-    with figures.quiet():
-        draw(shown).savefig(path, format="png", bbox_inches="tight", pad_inches=0.18)
+    with figures.quiet(), replacing(path) as temporary:
+        draw(shown).savefig(temporary, format="png", bbox_inches="tight", pad_inches=0.18)
 
 
 def draw(shown):

@@ -1,12 +1,13 @@
 """Texts whose words are shaded by attention, as pictures and as one page."""
 
-import html
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from pipelines.commands.disk.files import replacing
+from pipelines.commands.terminal import printable
 from pipelines.maps import figures, page
 from pipelines.maps.attention_maps import AttentionMap
 from pipelines.maps.colors import INK, SOFT, scale
@@ -76,14 +77,14 @@ class TextMap(Drawable):
 def _article(one: TextMap) -> str:
     words = " ".join(
         f'<span{" class=hot" if heat > 0.75 else ""} style="--heat:{100 * heat:.0f}%" '
-        f'title="{weight:.1%}">{html.escape(word)}</span>'
+        f'title="{weight:.1%}">{page.escape(word)}</span>'
         for word, weight, heat in zip(one.words, one.weights, one.heats, strict=True)
     )
     wanted = ""
     if one.reference:
-        wanted = f" <span>(reference: {html.escape(one.reference)})</span>"
+        wanted = f" <span>(reference: {page.escape(one.reference)})</span>"
     return (
-        f'<article>\n<h2 dir="auto">{html.escape(one.title)}{wanted}</h2>\n'
+        f'<article>\n<h2 dir="auto">{page.escape(one.title)}{wanted}</h2>\n'
         f'<p class="text" dir="auto">{words}</p>\n</article>'
     )
 
@@ -126,6 +127,7 @@ def draw_png(path: str | Path, one: TextMap) -> None:
         axes.set_axis_off()
         style = {"family": families, "parse_math": False, "va": "center_baseline"}
         title = f"{one.title}   (reference: {one.reference})" if one.reference else one.title
+        title = printable(title)
         axes.text(_MARGIN, 0.75 * _LINE, title, size=9, color=SOFT, **style)
         for (word, x, line, width), heat in zip(places, one.heats, strict=False):
             top = (line + 1.35) * _LINE
@@ -141,4 +143,5 @@ def draw_png(path: str | Path, one: TextMap) -> None:
             )
             color = "white" if heat > 0.75 else INK
             axes.text(x, top, word, size=11, color=color, **style)
-        figure.savefig(path, format="png")
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format="png")

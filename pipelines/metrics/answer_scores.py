@@ -1,19 +1,34 @@
 """Question answering: exact match (EM) and F1, equal to those of SQuAD's official script."""
 
-import re
 import string
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import regex
 
-_ARTICLE = re.compile(r"\b(a|an|the)\b")
+from pipelines.text import scripts
+
+_ARTICLE = regex.compile(rf"(?<![{scripts.WORD}])(a|an|the)(?![{scripts.WORD}])")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_LATIN = regex.compile(r"[\p{L}&&\p{Latin}]", regex.V1)
+_OTHER = regex.compile(r"[\p{L}--\p{Latin}]", regex.V1)
 
 
 def normalize(text: str) -> str:
-    """An answer without case, ASCII punctuation, articles and the width of spaces."""
-    return " ".join(_ARTICLE.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
+    """An answer without case, punctuation, English articles and the width of spaces.
+
+    SQuAD's script drops the punctuation of ASCII alone, and so does this where most letters are
+    Latin; in other scripts all punctuation of Unicode goes, as in MLQA's.
+
+    References:
+        - [Lewis et al., 2020](https://aclanthology.org/2020.acl-main.653)
+    """
+    text = scripts.fold(text).translate(_NO_PUNCTUATION)
+    if not text.isascii() and len(_OTHER.findall(text)) > len(_LATIN.findall(text)):
+        text = "".join(c for c in text if not unicodedata.category(c).startswith("P"))
+    return " ".join(_ARTICLE.sub(" ", text).split())
 
 
 def exact_match(predicted: str, answer: str) -> float:
@@ -22,8 +37,11 @@ def exact_match(predicted: str, answer: str) -> float:
 
 
 def f1(predicted: str, answer: str) -> float:
-    """F1 of the words that both share; without words 1 if neither has any."""
-    guessed, own = normalize(predicted).split(), normalize(answer).split()
+    """F1 of the words that both share; without words 1 if neither has any.
+
+    What is written without spaces between words (Chinese, Thai) is compared by character.
+    """
+    guessed, own = (scripts.separate(normalize(text)).split() for text in (predicted, answer))
     if not guessed or not own:
         return float(guessed == own)
     common = (Counter(guessed) & Counter(own)).total()

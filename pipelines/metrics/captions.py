@@ -1,28 +1,41 @@
 """Caption metrics: BLEU-1 to BLEU-4 and CIDEr, by the scorers of the COCO caption evaluation."""
 
-import re
+import unicodedata
 from collections.abc import Sequence
 
+import regex
+
+from pipelines.text import scripts
+
 _STRAIGHT = str.maketrans(
-    {"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "–": " -- ", "—": " -- ", "…": " ... "}
+    dict.fromkeys("’‘ʼ`", "'")
+    | dict.fromkeys("“”", '"')
+    | dict.fromkeys("–—", " -- ")
+    | {"…": " ... "}
 )
+_PARTED = ("can not", "gon na", "wan na", "got ta", "gim me", "lem me")
+_WORD, _JOINERS, _SPACE = scripts.WORD, scripts.JOINERS, scripts.SPACE
+_LETTER = rf"[\p{{L}}\p{{M}}\p{{Nl}}\p{{No}}_{_JOINERS}]"
 # Where the Penn Treebank splits inside a word: does|n't, man|'s, can|not, gon|na.
-_SPLITS = re.compile(
-    r"(?<=\w)(?=(?:n't|'(?:[smd]|re|ve|ll))(?!\w))"
-    r"|(?<=\bcan)(?=not\b)|(?<=\bgon)(?=na\b)|(?<=\bwan)(?=na\b)|(?<=\bgot)(?=ta\b)"
-    r"|(?<=\bgim)(?=me\b)|(?<=\blem)(?=me\b)"
+_SPLITS = regex.compile(
+    rf"(?<=[{_WORD}])(?=(?:n't|'(?:[smd]|re|ve|ll))(?![{_WORD}]))"
+    + "".join(
+        rf"|(?<=(?<![{_WORD}]){first})(?={second}(?![{_WORD}]))"
+        for first, second in (pair.split() for pair in _PARTED)
+    ),
+    regex.V1,
 )
-_TOKENS = re.compile(
-    r"""
-    n't(?!\w) | '(?:[smd]|re|ve|ll)(?!\w) | 'n'(?!\w)       # rock 'n' roll
-    | (?:[^\W\d_]\.)+(?!\w)                                 # u.s.
-    | (?:mr|mrs|ms|dr|st|jr|sr|vs|etc|ave|mt|no|inc|ltd|co|corp)\.(?!\w)
-    | \w+(?:(?:[-/.]                                        # t-shirt, and/or, 3.5
-              |(?<=\d)[,:](?=\d)                            # 1,000 and 3:30
-              |(?<=[^\W\d])'(?=[^\W\d]))\w+)*               # o'clock
-    | \.{2,} | -{2,} | [?!]+ | \S
+_TOKENS = regex.compile(
+    rf"""
+    n't(?![{_WORD}]) | '(?:[smd]|re|ve|ll)(?![{_WORD}]) | 'n'(?![{_WORD}])    # rock 'n' roll
+    | (?:[\p{{Latin}}\p{{Nl}}\p{{No}}]\.)+(?![{_WORD}])                       # u.s.
+    | (?:mr|mrs|ms|dr|st|jr|sr|vs|etc|ave|mt|no|inc|ltd|co|corp)\.(?![{_WORD}])
+    | (?![{_JOINERS}])[{_WORD}]+(?:(?:[-/.]                                   # t-shirt, and/or, 3.5
+              |(?<=\p{{Nd}})[,:](?=\p{{Nd}})                                  # 1,000 and 3:30
+              |(?<={_LETTER})'(?={_LETTER}))[{_WORD}]+)*                      # o'clock
+    | \.{{2,}} | -{{2,}} | [?!]+ | (?![{_SPACE}])\X
     """,
-    re.VERBOSE,
+    regex.VERBOSE | regex.V1,
 )
 _PUNCTUATION = frozenset(["...", "--", *"'\"(){}.?!,:;-"])
 
@@ -35,23 +48,27 @@ def normalize(text: str) -> str:
     Stanford PTBTokenizer and the punctuation list of pycocoevalcap, without Java. One difference is
     meant: brackets are dropped, as that list intends but, on lower-cased text, fails to.
 
+    In other scripts than Latin, combining marks and joiners belong to the letters before them,
+    single letters are no abbreviations, and punctuation of any script is dropped.
+
     Args:
         text: a caption.
 
     Returns:
-        The tokens, joined by single spaces; possibly the empty string.
+        The tokens in NFC, joined by single spaces; possibly the empty string.
 
     References:
         [Chen et al., 2015](https://arxiv.org/abs/1504.00325), section 3.1.
     """
-    text = _SPLITS.sub(" ", text.lower().translate(_STRAIGHT))
-    return " ".join(token for token in _TOKENS.findall(text) if token not in _PUNCTUATION)
+    text = _SPLITS.sub(" ", scripts.fold(text).translate(_STRAIGHT))
+    return " ".join(token for token in _TOKENS.findall(text) if not _is_punctuation(token))
 
 
 def score(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
     """Scores one caption per image against all reference captions of that image.
 
-    Both sides are normalized by `normalize`; the numbers are those of pycocoevalcap.
+    Both sides are normalized by `normalize`, and what is written without spaces (Chinese, Thai) is
+    cut by character; the numbers are those of pycocoevalcap.
 
     - BLEU-N is that of the whole corpus: the geometric mean of the clipped n-gram precisions up to
       N, times the brevity penalty. The reference length of an image is that of the reference
@@ -93,9 +110,9 @@ def score(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> dic
             raise ValueError(
                 f"Every image needs a list of references. Received: {captions!r} for image {index}."
             )
-        captions = [normalize(caption) for caption in captions]
+        captions = [_words(caption) for caption in captions]
         words += sum(map(len, captions))
-        pair = (normalize(hypothesis), captions)
+        pair = (_words(hypothesis), captions)
         bleu += pair
         cider += pair
     if not words:
@@ -103,3 +120,13 @@ def score(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> dic
     bleus, _ = bleu.compute_score(option="closest")
     scores = {f"bleu_{n}": 100 * float(value) for n, value in enumerate(bleus, start=1)}
     return {**scores, "cider": float(cider.compute_score()[0])}
+
+
+def _words(text):
+    """What n-grams are made of, joined by single spaces."""
+    return " ".join(scripts.separate(normalize(text)).split())
+
+
+def _is_punctuation(token):
+    other = not token.isascii() and unicodedata.category(token[0]).startswith("P")
+    return other or token in _PUNCTUATION

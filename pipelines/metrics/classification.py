@@ -1,13 +1,15 @@
 """Accuracy, top-k accuracy, precision, recall, F1, confusion matrix and calibration error."""
 
-import csv
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from pipelines.commands.disk.files import write_csv
 from pipelines.commands.errors import UserError
+from pipelines.commands.terminal import printable
+from pipelines.commands.text_input import nfc
 
 
 @dataclass(frozen=True)
@@ -158,13 +160,9 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
 
 def write_class_scores(path: str | Path, rows: Sequence[ClassScores]) -> None:
     """Writes a CSV file with one line a class, its scores rounded to four decimals."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(ClassScores)])
-        writer.writeheader()
-        writer.writerows(
-            {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(row).items()}
-            for row in rows
-        )
+    header = [field.name for field in fields(ClassScores)]
+    scores = ([round(v, 4) if isinstance(v, float) else v for v in astuple(row)] for row in rows)
+    write_csv(path, [header, *([printable(name), *rest] for name, *rest in scores)])
 
 
 def _scores(names, truth, predicted, **options) -> list[ClassScores]:
@@ -183,7 +181,9 @@ def _macro_f1(rows: Sequence[ClassScores]) -> float:
 
 
 def _sets(labels):
-    return [{label} if isinstance(label, str) else set(label) for label in labels]
+    """The labels of each example, equal where they look equal."""
+    lists = [[label] if isinstance(label, str) else label for label in labels]
+    return [set(map(nfc, each)) for each in lists]
 
 
 def _checked(probabilities, labels):

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from pipelines.commands.text_input import nfc
 from pipelines.metrics.classification import ClassScores
 
 
@@ -74,7 +75,7 @@ def _counts(truth, predicted) -> dict[str, tuple[int, int, int]]:
     for own, guessed in zip(truth, predicted, strict=True):
         if len(own) != len(guessed):
             raise ValueError(f"There are {len(own)} tags, but {len(guessed)} predicted ones.")
-        own, guessed = spans(own), spans(guessed)
+        own, guessed = (spans([nfc(tag) for tag in tags]) for tags in (own, guessed))
         found.update(_types(set(own) & set(guessed)))
         called.update(_types(guessed))
         support.update(_types(own))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from pipelines.commands import errors
+from pipelines.commands.text_input import nfc
 
 # What splits text into words for BLEU: sacreBLEU's names, as far as they need nothing more.
 TOKENIZERS = ("13a", "intl", "zh", "char", "none")
@@ -43,7 +44,7 @@ def score(
         name: float(scorer.corpus_score(hypotheses, None).score) for name, scorer in scorers.items()
     }
     matches = [
-        text.strip() in {reference.strip() for reference in _texts(given)}
+        nfc(text).strip() in {nfc(reference).strip() for reference in _texts(given)}
         for text, given in zip(hypotheses, references, strict=True)
     ]
     return {**scores, "exact_match": sum(matches) / len(matches)}

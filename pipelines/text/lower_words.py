@@ -4,27 +4,39 @@ import unicodedata
 
 import regex
 
+from pipelines.text import scripts
+
+# What is cut by character, by `scripts.VERSION`: the first left Thai and its kin whole.
+_APART = {1: r"[\p{Han}\p{Hiragana}\p{Katakana}]", 2: scripts.UNSPACED}
 # "n't" and "'s" are words of their own, as in what GloVe was trained on.
-_WORD = regex.compile(
-    r"""(?V1)(?xi)
-    [\p{Han}\p{Hiragana}\p{Katakana}]\p{M}*
-    | n['’]t\b
-    | ['’](?:s|m|d|re|ve|ll)\b
-    | (?:(?!n['’]t\b)[\w--[\p{Han}\p{Hiragana}\p{Katakana}]])+
-    | (?!\s)\X
-    """
-)
+_WORDS = {
+    version: regex.compile(
+        rf"""(?V1)(?xi)
+        {apart}\p{{M}}*
+        | n['’]t\b
+        | ['’](?:s|m|d|re|ve|ll)\b
+        | (?:(?!n['’]t\b)[\w--{apart}])+
+        | (?!\s)\X
+        """
+    )
+    for version, apart in _APART.items()
+}
 
 
 SHAPES = ("none", "lower", "Title", "UPPER", "A", "mIxed", "digits", "letters and digits", "signs")
 
 
-def find(text):
+def find(text, version=scripts.VERSION):
     """Where words and signs stand: a list of `(start, end)` in characters, white space left out.
 
-    Ideographs stand alone; an emoji, and a sign with its combining marks, is one sign.
+    Where no spaces stand between words (Chinese, Thai) each character stands alone, with its marks.
+    An emoji, and a sign with its combining marks, is one sign.
+
+    Args:
+        text: Any.
+        version: See `scripts.VERSION`; in 1, Thai, Lao, Khmer and Burmese are not cut.
     """
-    return [match.span() for match in _WORD.finditer(text)]
+    return [match.span() for match in _WORDS[version].finditer(text)]
 
 
 def form(word):

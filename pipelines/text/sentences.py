@@ -3,19 +3,23 @@
 import re
 from collections.abc import Iterator
 
+import regex
+
+# What ends a sentence with or without white space after it: that of Chinese and Japanese, of Indic
+# scripts, Burmese, Khmer, Tibetan and Javanese.
+_FULL = "[。｡！？︒︕︖﹒﹖﹗‼⁇⁈⁉।॥။។៕།༎꧉]"
 # What may end a sentence, with the quotes and brackets that close after it.
-_MARK = re.compile(
-    r"""
+_MARK = regex.compile(
+    rf"""
     \n\s*
     | (?<=\s)[.!?](?=\s)                      # tokenized text: a dog . a cat .
-    | [.!?…؟]+ ["'”’»)\]`*]* (?=\s)
-    | [。！？｡]+ [」』”’）]*
-    | [।॥]
+    | (?:{_FULL}|．(?!\p{{Nd}}))+ [」』】》〉］”’）»"')]*
+    | (?:[[\p{{STerm}}…]--{_FULL}--[．၊]] | (?<=\p{{Greek}}{{2}})[;\u037e])+ ["'”’»)\]`*]* (?=\s)
     """,
-    re.VERBOSE,
+    regex.VERBOSE | regex.V1,
 )
 _NUMBERING = re.compile(r"(?:[-*•–]\s*)?[(\[]?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4})\.")
-_INITIALS = re.compile(r"(?:[A-Z]\.)*[A-Z]")
+_INITIALS = regex.compile(r"(?:\p{Lu}\.)*\p{Lu}")
 _ABBREVIATIONS = re.compile(
     r"mr|mrs|ms|dr|prof|sen|rep|gov|gen|col|lt|sgt|capt|st|mt|jr|sr|rev|hon|inc|ltd|co|corp|bros"
     r"|vs|cf|viz|al|ca|approx|resp|incl|esp|e\.?g|i\.?e|etc|[ap]\.m|ph\.d",
@@ -39,9 +43,10 @@ def split(text: str) -> Iterator[str]:
 
     A full stop, question or exclamation mark before white space ends a sentence, unless the text
     goes on in lower case or the stop belongs to an abbreviation, an initial or the number of an
-    item. Marks of Chinese and Japanese need no white space after them. A line break ends a sentence
-    unless the next line goes on in lower case; an empty line always does. What holds no white
-    space, such as `numpy.ndarray` or 3.14, stays whole.
+    item. Other scripts have marks of their own: some as these (`؟`, `۔`, `።`, and `;` of Greek),
+    some without white space after them (`。`, `।`, `။`), and Thai none. A line break ends a
+    sentence unless the next line goes on in lower case; an empty line always does. What holds no
+    white space, such as `numpy.ndarray` or 3.14, stays whole.
 
     Args:
         text: of any length; only as much of it is read as sentences are taken.
@@ -62,10 +67,10 @@ def split(text: str) -> Iterator[str]:
 def _ends(text, start, mark):
     rest = text[mark.end() : mark.end() + 80].lstrip()
     if mark[0].startswith("\n"):
-        return mark[0].count("\n") > 1 or not rest[:1].islower()
-    if mark[0][0] not in ".!?…؟" or text[mark.start() - 1 : mark.start()].isspace():
+        return mark[0].count("\n") > 1 or not _is_lower(rest[:1])
+    if mark[0][0] not in ".!?…" or text[mark.start() - 1 : mark.start()].isspace():
         return True
-    if rest[:1].islower():
+    if _is_lower(rest[:1]):
         return False
     if mark[0] != ".":
         return True
@@ -73,6 +78,11 @@ def _ends(text, start, mark):
         return False
     word = text[max(start, mark.start() - 20) : mark.start()].split()[-1:]
     return not (word and _is_short(word[0].lstrip("([\"'“‘«*`"), re.match(r"\W*(\w*)", rest)[1]))
+
+
+def _is_lower(letter):
+    """Whether a sentence could begin with the capital of a letter; Georgian has none there."""
+    return letter != letter.title()
 
 
 def _is_short(word, following):

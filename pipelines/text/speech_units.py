@@ -1,8 +1,9 @@
 """What transcripts are made of: subwords, characters or words."""
 
+from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Model
-from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from pipelines.text import scripts
 from pipelines.text.tokenizer import SPECIAL, Tokenizer
 
 KINDS = ("subword", "character", "word")
@@ -18,6 +19,7 @@ class Units(Tokenizer):
     """
 
     SPACE = "▁"
+    PATTERNS = (f"{SPACE}?{scripts.CHARACTER}",)
     unknown = len(SPECIAL)
 
     @classmethod
@@ -27,15 +29,17 @@ class Units(Tokenizer):
         Args:
             texts: Transcripts.
             vocabulary_size: Most entries. Characters are all kept, whatever this is.
-            kind: "subword" (byte-pair encoding; Sennrich et al., 2016), "character" or "word".
+            kind: "subword" (byte-pair encoding; Sennrich et al., 2016), "character" or "word",
+                which is a character where no spaces are written between words.
         """
         if kind not in KINDS:
             raise ValueError(f"`kind` must be one of {KINDS}. Received: kind={kind!r}")
         word = kind == "word"
         model = Model((models.WordLevel if word else models.BPE)(unk_token=UNKNOWN))
-        model.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme="always")]
-        )
+        cuts = [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme="always")]
+        if word:  # Of Chinese or Thai all that stands between spaces would be one.
+            cuts.append(pre_tokenizers.Split(Regex(cls.PATTERNS[0]), "isolated"))
+        model.pre_tokenizer = pre_tokenizers.Sequence(cuts)
         model.decoder = decoders.Metaspace(prepend_scheme="always")
         options = {"special_tokens": [*SPECIAL, UNKNOWN], "show_progress": False}
         if word:

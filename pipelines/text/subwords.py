@@ -1,6 +1,5 @@
 """One interface over the tokenizers of encoders: ids, and where in the text they stand."""
 
-import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -8,8 +7,9 @@ from pathlib import Path
 from tokenizers import Tokenizer as Model
 from tokenizers import models, pre_tokenizers
 
-from pipelines.commands.errors import UserError, first_line
-from pipelines.commands.runs import write_json
+from pipelines.commands.disk.bounded import read_json
+from pipelines.commands.disk.files import write_json
+from pipelines.commands.errors import UserError, first_line, reading
 from pipelines.text import lower_words
 from pipelines.text.tokenizer import END, PAD, START, Tokenizer
 from pipelines.text.word_pieces import WordPieces
@@ -156,7 +156,7 @@ class LowerCaseWords(Subwords):
         return self._words.vocabulary
 
     def _encode(self, text):
-        spans = lower_words.find(text)
+        spans = lower_words.find(text, self._words.version)
         return [self._id(form) for form in _forms(text, spans)], spans
 
     def _encode_word(self, word):
@@ -255,11 +255,13 @@ def load(folder):
     """
     path = Path(folder) / FILE
     kinds = {kind.__name__: kind for kind in (BytePairs, LowerCaseWords, PresetPieces)}
-    try:
-        options = json.loads(path.read_text("utf-8"))
-        return kinds[options.pop("kind")]._read(folder, **options)
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path}: no tokenizer can be read here ({error})") from error
+    options = read_json(path, "a tokenizer")
+    with reading(path, "a tokenizer"):
+        loaded = kinds[options.pop("kind")]._read(folder, **options)
+        special = (loaded.pad, loaded.start, loaded.end)
+        if not all(type(each) is int and 0 <= each < loaded.vocabulary_size for each in special):
+            raise ValueError(f"one of its special tokens {special} is no token")
+        return loaded
 
 
 def _forms(text, spans):

@@ -26,7 +26,7 @@ class Bucket:
     batch_size: int
 
 
-def make_buckets(sources, targets, tokens_per_batch):
+def make_buckets(sources, targets, tokens_per_batch=None, most=2048):
     """Sorts encoded pairs into buckets by the longer side, and those of one by their targets.
 
     Else the few long summaries of documents of one length would pad all others.
@@ -34,7 +34,9 @@ def make_buckets(sources, targets, tokens_per_batch):
     Args:
         sources: Lists of ids.
         targets: Lists of ids from start to end.
-        tokens_per_batch: Of the longer side, padding included.
+        tokens_per_batch: Of the longer side, padding included; `None` for as many as
+            `pipelines.data.buckets.budget` gives an epoch enough steps with.
+        most: Of these, where they are not given.
     """
     of_targets = np.array([len(target) for target in targets])
     lengths = np.maximum([len(source) for source in sources], of_targets - 1)
@@ -43,19 +45,22 @@ def make_buckets(sources, targets, tokens_per_batch):
         for rows in buckets.split(lengths)
         for part in buckets.split(of_targets[rows], TARGET_QUANTILES)
     ]
-    made = []
-    for rows in chosen:
-        source_length = max(len(sources[row]) for row in rows)
-        target_length = max(len(targets[row]) for row in rows)
-        length = max(source_length, target_length - 1)
-        made.append(
-            Bucket(
-                pad([sources[row] for row in rows], source_length),
-                pad([targets[row] for row in rows], target_length),
-                buckets.batch_size(tokens_per_batch, length, len(rows)),
-            )
+    padded = [
+        (
+            pad([sources[row] for row in rows], max(len(sources[row]) for row in rows)),
+            pad([targets[row] for row in rows], max(len(targets[row]) for row in rows)),
         )
-    return made
+        for rows in chosen
+    ]
+    longest = [max(source.shape[1], target.shape[1] - 1) for source, target in padded]
+    counts = [len(rows) for rows in chosen]
+    if tokens_per_batch is None:
+        tokens_per_batch = buckets.budget(int(np.dot(longest, counts)), most)
+    sizes = [
+        buckets.batch_size(tokens_per_batch, length, count)
+        for length, count in zip(longest, counts, strict=True)
+    ]
+    return [Bucket(*arrays, size) for arrays, size in zip(padded, sizes, strict=True)]
 
 
 def training_batches(pairs, seed, copying=False, unlearnt=None):

@@ -1,16 +1,31 @@
 """Subword tokenizer: byte-level BPE, so that no character is ever lost."""
 
+import json
+import os
 from pathlib import Path
 
 import numpy as np
 import tokenizers
-from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 
-from pipelines.commands.errors import UserError
+from pipelines.commands.devices import errors_into
+from pipelines.commands.disk.bounded import read_json
+from pipelines.commands.disk.files import write_text
+from pipelines.commands.errors import reading
 
 PAD, START, END = 0, 1, 2
 SPECIAL = ("[PAD]", "[START]", "[END]")
 FILE = "tokenizer.json"
+# What a file may hold.
+MODELS = ("BPE", "WordLevel")
+PARTS = ("Prepend", "Digits", "ByteLevel", "WhitespaceSplit", "Metaspace")
+LARGEST_VOCABULARY = 10**7
+
+# GPT-2's, but that the marks and joiners of letters stay with them, as most of Asia's scripts need.
+_CHUNKS = (
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}[\p{L}\p{M}\u200c\u200d]*| ?\p{N}+| ?[^\s\p{L}\p{N}]+"
+    r"|\s+(?!\S)|\s+"
+)
 
 
 class Tokenizer:
@@ -22,6 +37,7 @@ class Tokenizer:
     """
 
     SPACE = "Ġ"  # What a token begins with that begins a word.
+    PATTERNS = (_CHUNKS,)  # By which a file may have texts cut; those of earlier versions stay.
     unknown = None  # The id of what has no token.
 
     def __init__(self, model):
@@ -37,7 +53,8 @@ class Tokenizer:
         model.pre_tokenizer = pre_tokenizers.Sequence(
             [
                 pre_tokenizers.Digits(individual_digits=True),
-                pre_tokenizers.ByteLevel(add_prefix_space=False),
+                pre_tokenizers.Split(Regex(_CHUNKS), "isolated"),
+                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
             ]
         )
         model.decoder = decoders.ByteLevel()
@@ -113,15 +130,64 @@ class Tokenizer:
                 yield position, int(token)
 
     def save(self, folder):
-        self._model.save(str(Path(folder) / FILE))
+        write_text(Path(folder) / FILE, self._model.to_str(pretty=True))
 
     @classmethod
     def load(cls, folder):
         path = Path(folder) / FILE
-        try:
-            return cls(tokenizers.Tokenizer.from_str(path.read_text("utf-8")))
-        except Exception as error:  # The library raises no class of its own.
-            raise UserError(f"{path}: no tokenizer can be read here ({error})") from error
+        content = read_json(path, "a tokenizer")
+        # A panic prints its own account.
+        with reading(path, "a tokenizer"), open(os.devnull, "wb") as nowhere, errors_into(nowhere):
+            _check(content, cls.PATTERNS)
+            return cls(tokenizers.Tokenizer.from_str(json.dumps(content)))
+
+
+def _check(content, patterns):
+    """Makes sure that a saved tokenizer is made of the parts that ours are made of.
+
+    The library takes more: patterns that take for ever, lengths to fill up to, and parts that end
+    in a panic.
+
+    Args:
+        content: The JSON value of the file.
+        patterns: Those that texts may be cut by.
+
+    Raises:
+        ValueError: It is not, or its vocabulary is not one.
+    """
+    if not isinstance(content, dict):
+        raise ValueError("it holds no object")
+    for name in ("normalizer", "pre_tokenizer", "decoder", "post_processor"):
+        for part in _parts(content.get(name)):
+            kind = part.get("type") if isinstance(part, dict) else None
+            is_known = kind == "Split" and part.get("pattern") in [{"Regex": p} for p in patterns]
+            if kind not in PARTS and not is_known:
+                raise ValueError(f"its {name} is {kind!r}")
+    if content.get("truncation") is not None or content.get("padding") is not None:
+        raise ValueError("it cuts or fills up texts")
+    model = content.get("model")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    if not isinstance(vocabulary, dict) or model.get("type") not in MODELS:
+        raise ValueError(f"its model is none of {', '.join(MODELS)}")
+    ids = list(vocabulary.values())
+    if not all(type(number) is int for number in ids) or sorted(ids) != list(range(len(ids))):
+        raise ValueError("the ids of its vocabulary are not the numbers from 0 on")
+    if not END < len(ids) <= LARGEST_VOCABULARY:
+        raise ValueError(f"its vocabulary has {len(ids):,} tokens")
+    for name in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
+        if model.get(name) is not None:
+            raise ValueError(f"its model has a {name}")
+    if model.get("unk_token") is not None and model["unk_token"] not in vocabulary:
+        raise ValueError("its vocabulary lacks the unknown token")
+
+
+def _parts(part):
+    """What a part of a saved tokenizer is made of."""
+    is_sequence = isinstance(part, dict) and part.get("type") == "Sequence"
+    inner = part.get("pretokenizers") if is_sequence else None
+    if isinstance(inner, list):
+        return inner
+    return [] if part is None else [part]
 
 
 def cut(ids, length):

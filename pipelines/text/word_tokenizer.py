@@ -5,22 +5,37 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import regex
+
+from pipelines.commands.disk.bounded import read_json
+from pipelines.commands.disk.files import write_text
 from pipelines.commands.errors import UserError
+from pipelines.commands.text_input import nfc
+from pipelines.text import scripts
 from pipelines.text.tokenizer import END, PAD, SPECIAL, START, cut
 
 UNKNOWN = 3
 SPECIAL_WORDS = (*SPECIAL, "[UNKNOWN]")
 FILE = "words.json"
 
-_WORD = re.compile(r"\w+|[^\w\s]")
 _JOINED = "\uffed"  # Stands before what follows the token before without a space.
+# By `scripts.VERSION`: the first took combining marks for signs.
+_WORDS = {
+    1: re.compile(r"\w+|[^\w\s]"),
+    2: regex.compile(
+        rf"(?![{scripts.JOINERS}])[[{scripts.WORD}]--{scripts.UNSPACED}]+|{scripts.CHARACTER}"
+        rf"|{_JOINED}|(?![{scripts.SPACE}])\X",
+        regex.V1,
+    ),
+}
 
 
 class WordTokenizer:
     """Text to ids of words and back.
 
     Words and signs are the tokens, marked where no space stands before them, so that nothing but
-    the width of spaces is lost. A word that is not in the vocabulary of size V is `UNKNOWN`, or,
+    the width of spaces is lost. Where no spaces stand between words (Chinese, Thai), a character
+    with its marks is a word. A word that is not in the vocabulary of size V is `UNKNOWN`, or,
     of a source, `V + j` if it first occurs at position `j`: what a pointer-generator can copy (See
     et al., 2017). Ids 0, 1 and 2 are padding, start and end.
 
@@ -32,12 +47,14 @@ class WordTokenizer:
         copies: Whether there are ids from V on; a model that cannot copy has no use for them.
         fold_case: Whether "The" and "the" are one word, which is written as the vocabulary has it.
             The first word of a text begins with a capital, unless the vocabulary has none.
+        version: Of how texts are split, see `split`.
     """
 
     unknown = UNKNOWN
 
-    def __init__(self, words, copies=True, fold_case=False):
+    def __init__(self, words, copies=True, fold_case=False, version=scripts.VERSION):
         self._words = list(words)
+        self.version = version
         self.copies = copies
         self.fold_case = fold_case
         self._ids = {self._form(word): number for number, word in enumerate(self._words)}
@@ -50,7 +67,7 @@ class WordTokenizer:
 
         Of one whose case is folded the most frequent spelling stands for it.
         """
-        counts = Counter(token for text in texts for token in split(text))
+        counts = Counter(nfc(token) for text in texts for token in split(text))
         spellings, sums = sorted(counts, key=lambda token: (-counts[token], token)), counts
         if fold_case:
             sums, first = Counter(), {}
@@ -71,11 +88,12 @@ class WordTokenizer:
 
     def encode(self, texts):
         """Lists of ids below V, each with start and end around it."""
-        return [[START, *(self._id(token, {}) for token in split(text)), END] for text in texts]
+        tokens = (self._split(text) for text in texts)
+        return [[START, *(self._id(token, {}) for token in each), END] for each in tokens]
 
     def encode_sources(self, texts, length=None):
         """Lists of ids below V + S, each with its end; one longer than a `length` is cut."""
-        return [cut(self._extend(split(text))[0], length) for text in texts]
+        return [cut(self._extend(self._split(text))[0], length) for text in texts]
 
     def encode_pairs(self, sources, targets, max_source, max_target):
         """Lists of ids of both sides; targets begin with the start, which does not count.
@@ -84,9 +102,9 @@ class WordTokenizer:
         """
         source_ids, target_ids = [], []
         for source, target in zip(sources, targets, strict=True):
-            ids, places = self._extend(split(source)[: max_source - 1])
+            ids, places = self._extend(self._split(source)[: max_source - 1])
             source_ids.append(ids)
-            ids = [START, *(self._id(token, places) for token in split(target)), END]
+            ids = [START, *(self._id(token, places) for token in self._split(target)), END]
             target_ids.append(ids[: max_target + 1])
         return source_ids, target_ids
 
@@ -96,7 +114,7 @@ class WordTokenizer:
 
     def words(self, ids, source=""):
         """The words of one sequence, signs joined to them, with the positions of their tokens."""
-        copied = split(source)
+        copied = self._split(source)
         words, positions = [], []
         for position, token in enumerate(ids):
             if token == END:
@@ -113,7 +131,11 @@ class WordTokenizer:
             words[0] = words[0][0].title() + words[0][1:]
         return words, positions
 
+    def _split(self, text):
+        return split(text, self.version)
+
     def _form(self, token):
+        token = token if self.version == 1 else nfc(token)
         return token.lower() if self.fold_case else token
 
     def _id(self, token, places):
@@ -136,23 +158,25 @@ class WordTokenizer:
 
     def save(self, folder):
         content = {"copies": self.copies, "fold_case": self.fold_case, "words": self._words}
-        path = Path(folder) / FILE
-        path.write_text(json.dumps(content, ensure_ascii=False) + "\n", "utf-8")
+        content["version"] = self.version
+        write_text(Path(folder) / FILE, json.dumps(content, ensure_ascii=False) + "\n")
 
     @classmethod
     def load(cls, folder):
         path = Path(folder) / FILE
-        try:
-            content = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise UserError(f"{path}: no words can be read here ({error})") from error
+        content = read_json(path, "a vocabulary")
         if not _is_saved(content):
             raise UserError(f"{path}: this is no vocabulary of words")
-        return cls(**content)
+        return cls(**{"version": 1, **content})
 
 
 def _is_saved(content):
-    if not isinstance(content, dict) or set(content) != {"copies", "fold_case", "words"}:
+    fields = {"copies", "fold_case", "words"}
+    if not isinstance(content, dict) or set(content) - {"version"} != fields:
+        return False
+    if content.get("version", 1) not in tuple(_WORDS):
+        return False
+    if not isinstance(content["copies"], bool) or not isinstance(content["fold_case"], bool):
         return False
     words = content["words"]
     texts = isinstance(words, list) and all(isinstance(word, str) for word in words)
@@ -169,10 +193,16 @@ def _is_joined(token):
     return len(token) > 1 and token.startswith(_JOINED)
 
 
-def split(text):
-    """Words and signs of a text, those without a space before them marked."""
+def split(text, version=scripts.VERSION):
+    """Words and signs of a text, those without a space before them marked.
+
+    Args:
+        text: Any.
+        version: In 2, marks and joiners belong to the letters before them, and what is written
+            without spaces is cut by character. 1 is that of old runs.
+    """
     tokens, end = [], None
-    for match in _WORD.finditer(text):
+    for match in _WORDS[1 if text.isascii() else version].finditer(text):
         tokens.append(match[0] if match.start() != end else _JOINED + match[0])
         end = match.end()
     return tokens

@@ -1,8 +1,11 @@
 """Pretrained word vectors, as fastText, GloVe and word2vec write them in text files."""
 
+import math
+
 import keras
 import numpy as np
 
+from pipelines.commands.disk import bounded
 from pipelines.commands.errors import UserError
 from pipelines.commands.terminal import console
 from pipelines.text.word_tokenizer import SPECIAL_WORDS, plain
@@ -70,13 +73,15 @@ def _vectors(path, largest, wanted):
 
 def _lines(path):
     """Yields the numbered lines of a text, without the counts that may stand in the first."""
+    for number, line in text_lines(path):
+        if line and (number > 1 or line.count(" ") != 1):
+            yield number, line
+
+
+def text_lines(path):
+    """Yields the numbered lines of a file of vectors, however many there are."""
     try:
-        with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                line = line.rstrip()
-                if line and (number > 1 or line.count(" ") != 1):
-                    yield number, line
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+        for number, line in bounded.lines(path, most=math.inf):
+            yield number, line.decode().rstrip()
     except UnicodeDecodeError:
         raise UserError(f"{path} is not in UTF-8") from None

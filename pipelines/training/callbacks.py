@@ -2,15 +2,17 @@
 
 import atexit
 import math
-import os
 import time
 from pathlib import Path
 
 import keras
 from rich import progress
 
+from pipelines.commands.disk.files import replacing
 from pipelines.commands.errors import UserError
-from pipelines.commands.terminal import Times, console
+from pipelines.commands.terminal import Bar, Times, console, fixed
+
+ENOUGH_STEPS = 100  # Of an epoch that counts as one for early stopping.
 
 
 class BestEpoch(keras.callbacks.Callback):
@@ -24,15 +26,30 @@ class BestEpoch(keras.callbacks.Callback):
         evaluate: A function without arguments that scores the split and returns a dict of metrics.
         monitor: The metric to select by; larger is better, unless it is written "-wer".
         path: Where the best model is saved.
-        patience: Epochs without a better one before training stops.
+        patience: Epochs without a better one before training stops. One of less than
+            `ENOUGH_STEPS` counts for its share of these, and one that began within the warm-up for
+            nothing: what so little training changes is chance.
         monitor_flag: Whether the command has a flag `--monitor`, so that the line that tells of
             early stopping may point to it.
+        steps: Training steps per epoch.
+        warmup_steps: Steps of linear warm-up.
+        keep: Takes the model that is trained and returns the one that is saved; by default itself.
 
     Raises:
         UserError: at the end of an epoch whose loss is not finite; what was saved before stays.
     """
 
-    def __init__(self, evaluate, monitor, path, patience, monitor_flag=False):
+    def __init__(
+        self,
+        evaluate,
+        monitor,
+        path,
+        patience,
+        monitor_flag=False,
+        steps=ENOUGH_STEPS,
+        warmup_steps=0,
+        keep=None,
+    ):
         super().__init__()
         self.evaluate = evaluate
         self.sign = -1 if monitor.startswith("-") else 1
@@ -40,9 +57,13 @@ class BestEpoch(keras.callbacks.Callback):
         self.path = Path(path)
         self.patience = patience
         self.monitor_flag = monitor_flag
+        self.steps = steps
+        self.warmup_steps = warmup_steps
+        self.keep = keep
         self.best = -math.inf
         self.best_epoch = 0
-        self.waited = 0
+        self.epochs_without = 0
+        self.steps_without = 0  # Those that count.
         self.lowest_loss = math.inf
 
     def on_epoch_end(self, epoch, logs=None):
@@ -52,18 +73,23 @@ class BestEpoch(keras.callbacks.Callback):
         metrics = self.evaluate()
         logs.update({f"val_{name}": value for name, value in metrics.items()})
         score = self.sign * metrics[self.monitor]
-        self.waited = 0 if score > self.best else self.waited + 1
+        if score > self.best:
+            self.epochs_without = self.steps_without = 0
+        else:
+            self.epochs_without += 1
+            if epoch * self.steps >= self.warmup_steps:
+                self.steps_without += min(self.steps, ENOUGH_STEPS)
         if score >= self.best:
             self.best, self.best_epoch = score, epoch
-            save_atomically(model, self.path)
-        if self.waited and self.waited >= self.patience:
+            save_atomically(self.keep(model) if self.keep else model, self.path)
+        if self.steps_without and self.steps_without >= self.patience * ENOUGH_STEPS:
             model.stop_training = True
             console.print(self._stopping(still_falling=logs["loss"] < self.lowest_loss))
         self.lowest_loss = min(self.lowest_loss, logs["loss"])
 
     def _stopping(self, still_falling):
         line = (
-            f"No better {self.monitor} for {self.patience} epochs: "
+            f"No better {self.monitor} for {self.epochs_without} epochs: "
             f"stopping; epoch {self.best_epoch + 1} was the best"
         )
         if not still_falling:
@@ -87,16 +113,14 @@ class BestEpoch(keras.callbacks.Callback):
 
 def save_atomically(model, path):
     """Saves under another name and renames, so that a killed run leaves no half-written file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
-    try:
+    with replacing(path) as temporary:
         model.save(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class Progress(keras.callbacks.Callback):
     """A progress bar: the epoch, loss, examples per second, time elapsed and time left.
+
+    Without a terminal, all that is a line now and then.
 
     Args:
         epochs: Epochs of the run.
@@ -110,15 +134,16 @@ class Progress(keras.callbacks.Callback):
         self.epochs, self.steps, self.batch_size, self.title = epochs, steps, batch_size, title
 
     def on_train_begin(self, logs=None):
-        self.bar = progress.Progress(
+        self.bar = Bar(
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
             progress.TaskProgressColumn(),
             progress.TextColumn("loss {task.fields[loss]}  {task.fields[rate]} examples/s "),
             Times(),
-            console=console,
+            line=self._line,
+            to=console,
+            last=False,
             transient=True,
-            disable=not console.is_terminal,
         )
         self.task = self.bar.add_task("", total=self.epochs * self.steps, loss="-", rate="-")
         self.bar.start()
@@ -126,18 +151,26 @@ class Progress(keras.callbacks.Callback):
         self.done = 0
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.bar.update(self.task, description=f"{self.title} {epoch + 1}/{self.epochs}")
-        self.epoch_start = time.perf_counter()
+        self.epoch, self.epoch_start = epoch + 1, time.perf_counter()
         self.epoch_done = self.shown = self.done
+        self.bar.update(self.task, description=f"{self.title} {self.epoch}/{self.epochs}")
 
     def on_train_batch_end(self, batch, logs=None):
         self.done = self.epoch_done + batch + 1
-        self.bar.update(self.task, completed=self.done)
+        changes = {"completed": self.done}
         if self.done - self.shown >= 10:
             self.shown = self.done
-            self.bar.update(
-                self.task, loss=f"{float(logs['loss']):.3f}", rate=f"{self._rate():.0f}"
-            )
+            changes |= {"loss": f"{float(logs['loss']):.3f}", "rate": f"{self._rate():.0f}"}
+        self.bar.update(self.task, **changes)
+
+    def _line(self, task):
+        """Where training is, for a log."""
+        step = self.done - self.epoch_done
+        return (
+            f"{self.title} {self.epoch} of {self.epochs}, step {step}/{self.steps}  "
+            f"loss {task.fields['loss']}  "
+            f"{task.fields['rate']} examples/s  {Times().render(task)}"
+        )
 
     def _rate(self):
         elapsed = max(time.perf_counter() - self.epoch_start, 1e-9)
@@ -163,9 +196,7 @@ class EpochLine(keras.callbacks.Callback):
         self.start = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        metrics = "  ".join(
-            f"{name.removeprefix('val_')} {fixed(value)}" for name, value in logs.items()
-        )
+        metrics = "  ".join(f"{_shown(name, logs)} {fixed(value)}" for name, value in logs.items())
         seconds = time.perf_counter() - self.start
         console.print(
             f"{self.progress.title} {epoch + 1}/{self.progress.epochs}  {metrics}  "
@@ -173,10 +204,10 @@ class EpochLine(keras.callbacks.Callback):
         )
 
 
-def fixed(value):
-    """Returns a number in fixed-point notation: four decimals below 1, one from 100 on."""
-    decimals = sum(abs(value) < limit for limit in (1, 10, 100)) + 1
-    return f"{value:.{decimals}f}"
+def _shown(name, logs):
+    """A metric's name: that of validation alone is as decoded metrics are called elsewhere."""
+    short = name.removeprefix("val_")
+    return name if short in logs else short
 
 
 def show_progress(epochs, steps, batch_size, title="epoch"):
@@ -199,6 +230,8 @@ def make_callbacks(
     averaged,
     stage=None,
     monitor_flag=False,
+    warmup_steps=0,
+    keep=None,
 ):
     """Returns the callbacks of a run, in the order in which they need one another.
 
@@ -213,6 +246,8 @@ def make_callbacks(
         averaged: Whether the optimizer averages the weights.
         stage: What to call a later stage of the same run, which has a history of its own.
         monitor_flag: Whether the command has a flag `--monitor`.
+        warmup_steps: Steps of linear warm-up.
+        keep: As for `BestEpoch`.
     """
     moving, staying = show_progress(epochs, steps, batch_size, title=stage or "epoch")
     history = f"history_{stage}.csv" if stage else "history.csv"
@@ -220,7 +255,16 @@ def make_callbacks(
     return [
         moving,
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if averaged else []),
-        BestEpoch(evaluate, monitor, folder / "model.keras", patience, monitor_flag),
+        BestEpoch(
+            evaluate,
+            monitor,
+            folder / "model.keras",
+            patience,
+            monitor_flag,
+            steps,
+            warmup_steps,
+            keep,
+        ),
         keras.callbacks.CSVLogger(folder / history),
         keras.callbacks.TensorBoard(logs, write_graph=False),
         staying,

@@ -8,8 +8,13 @@ from typing import Any
 import keras
 
 from pipelines.commands import runs
+from pipelines.commands.disk import files
 from pipelines.commands.terminal import console
-from pipelines.training import callbacks, optimizer
+from pipelines.training import callbacks, learning_rate, optimizer
+from pipelines.training.attention_watch import AttentionWatch
+
+BYTES = 4  # of a parameter
+LEAST_ROOM = 4 << 20  # for all else that a run writes
 
 
 @dataclass
@@ -36,8 +41,12 @@ class Run:
             trained: What is trained, with a `model` and `save_preprocessing(folder)`.
             *facts: What is to be said of it, such as "832 training utterances".
         """
+        # While a better model is written, that of an earlier epoch stays.
+        needed = 2 * trained.model.count_params() * BYTES + LEAST_ROOM
+        files.check_room(runs.ROOT if runs.ROOT.is_dir() else Path(), needed)
         self.folder = runs.create(self.application, self.config)
         trained.save_preprocessing(self.folder)
+        runs.write_left_out(self.folder)
         parameters = f"{trained.model.count_params():,} parameters"
         console.print(", ".join([*facts, parameters, f"run {self.folder}"]))
 
@@ -85,15 +94,20 @@ def compile_model(model, config, batches, epochs=None, **arguments):
     chosen.build(model.trainable_variables)
 
 
-def options(run, batches, *, score=None, monitor=None, epochs=None, stage=None):
+def options(
+    run, batches, *, validation=None, score=None, monitor=None, keep=None, epochs=None, stage=None
+):
     """What `fit` is given besides its data.
 
     Args:
         run: The `Run`, its folder made.
         batches: The `Batches` that the model is fitted to.
+        validation: `Batches` of the validation split, not augmented, whose loss is computed after
+            each epoch; `None` for no loss.
         score: A function without arguments that evaluates the validation split: a dict of metrics.
             `None` for a stage of which nothing is evaluated or saved.
         monitor: The metric that selects the best epoch, "-wer" if smaller is better.
+        keep: Takes the model that is fitted and returns the one that is saved, if it is another.
         epochs: Of this call; by default those of the configuration.
         stage: What to call another stage of the same run, which has a history of its own.
     """
@@ -112,8 +126,15 @@ def options(run, batches, *, score=None, monitor=None, epochs=None, stage=None):
             averaged=config.ema > 0,
             stage=stage,
             monitor_flag=hasattr(config, "monitor"),
+            keep=keep,
+            warmup_steps=learning_rate.warmup(epochs * steps, config.warmup_steps),
         )
+        chosen.append(AttentionWatch(config))
+    held_out = {}
+    if validation is not None:
+        held_out["validation_data"] = validation.dataset.take(validation.steps)
     return {
+        **held_out,
         "steps_per_epoch": steps,
         "epochs": epochs,
         "verbose": 0,

@@ -7,7 +7,7 @@ from pathlib import Path
 from babel import Locale
 from babel.dates import DateTimeFormat, tokenize_pattern
 
-from pipelines.commands.runs import write_json_lines
+from pipelines.commands.disk.files import write_json_lines
 
 VERSION = "2"  # to be raised with every change of the lines, the split or the layout
 YEARS = (1800, 2199)

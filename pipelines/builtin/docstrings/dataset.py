@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipelines.builtin.docstrings import prose
 from pipelines.builtin.docstrings.near_duplicates import equal_pairs, groups, similar_pairs
-from pipelines.commands.runs import write_json_lines
+from pipelines.commands.disk.files import write_json_lines
 from pipelines.commands.terminal import progress_bar
 
 VERSION = "2"  # to be raised with every change of the lines, the split or the layout

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from pipelines.commands.runs import write_json_lines
+from pipelines.commands.disk.files import write_json_lines
 
 
 def write_splits(

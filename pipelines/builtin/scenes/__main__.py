@@ -3,7 +3,9 @@
 import sys
 from pathlib import Path
 
+from pipelines.commands import errors
+
 from .dataset import write_part
 
 if __name__ == "__main__":
-    write_part(Path(sys.argv[1]), *map(int, sys.argv[2:]))
+    errors.main(write_part)(Path(sys.argv[1]), *map(int, sys.argv[2:]))

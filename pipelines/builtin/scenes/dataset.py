@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipelines.commands.runs import write_json_lines
+from pipelines.commands.disk import files
+from pipelines.commands.errors import UserError
 
 from .language import captions
 from .render import render
@@ -29,7 +30,8 @@ def write(
         seed: another seed gives other images under the same rule of which split they belong to.
 
     Raises:
-        RuntimeError: if a process could not write its part.
+        UserError: if the machine refuses, as where the disk is full.
+        RuntimeError: if a process could not write its part for another reason.
     """
     folder = Path(folder)
     (folder / "images").mkdir(parents=True, exist_ok=True)
@@ -39,16 +41,21 @@ def write(
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     processes = []
     for worker in range(workers):
-        arguments = map(str, (folder, seed, worker, workers, train, validation, test))
+        share = (worker, workers, train, validation, test)
+        arguments = map(str, (folder, os.getpid(), seed, *share))
         command = [sys.executable, "-m", __package__, *arguments]
-        processes.append(subprocess.Popen(command, env=environment))
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        processes.append(process)
     try:
-        failures = sum(process.wait() != 0 for process in processes)
+        told = [process.communicate()[1] for process in processes]
     finally:
         for process in processes:
             process.kill()
-    if failures:
-        raise RuntimeError(f"{failures} of {workers} processes could not write to {folder}.")
+    for process, text in zip(processes, told, strict=True):
+        if process.returncode == 2:  # What the machine refuses is one line there too.
+            raise UserError(text.strip().removeprefix("error: "))
+        if process.returncode:
+            raise RuntimeError(f"A process could not write to {folder}:\n{text}")
     for split in SPLITS:
         parts = [_part(folder, split, worker) for worker in range(workers)]
         with (folder / f"{split}.jsonl").open("wb") as lines:
@@ -57,12 +64,23 @@ def write(
                 part.unlink()
 
 
-def write_part(folder: Path, seed: int, worker: int, workers: int, *counts: int) -> None:
-    """Writes one worker's share of each split: its images, and a file with its lines."""
+def write_part(
+    folder: Path, parent: int, seed: int, worker: int, workers: int, *counts: int
+) -> None:
+    """Writes one worker's share of each split: its images, and a file with its lines.
+
+    It ends when the process `parent` is no longer the one that waits for it.
+    """
+
+    def rows(split, share):
+        for index in share:
+            if os.getppid() != parent:  # It was killed, and nobody waits for the rest.
+                raise SystemExit(1)
+            yield _write_image(folder, seed, split, index)
+
     for split, count in zip(SPLITS, counts, strict=True):
         share = range(count * worker // workers, count * (worker + 1) // workers)
-        rows = (_write_image(folder, seed, split, index) for index in share)
-        write_json_lines(_part(folder, split, worker), rows)
+        files.write_json_lines(_part(folder, split, worker), rows(split, share))
 
 
 def _write_image(folder: Path, seed: int, split: str, index: int) -> dict:

@@ -10,7 +10,7 @@ import soundfile
 import soxr
 
 from pipelines.builtin.spoken_numbers import espeak, phrases, room_acoustics
-from pipelines.commands.runs import write_json_lines
+from pipelines.commands.disk.files import write_json_lines
 from pipelines.commands.terminal import progress_bar
 
 VERSION = "2"  # to be raised with every change of the voices, the texts, the rooms or the layout

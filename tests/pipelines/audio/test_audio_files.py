@@ -5,7 +5,8 @@ import pytest
 import soundfile
 
 from pipelines.audio import audio_files
-from pipelines.commands.errors import UserError
+from pipelines.audio.survey import Remark
+from pipelines.commands.errors import MachineError, UserError
 
 
 def tone(frequency, rate, seconds=0.5, amplitude=0.5):
@@ -28,6 +29,7 @@ class TestRead:
             ("wav", "PCM_32", 1e-7),
             ("wav", "FLOAT", 0),
             ("wav", "DOUBLE", 0),
+            ("wav", "ULAW", 0.02),
             ("flac", "PCM_16", 1 / 32768),
             ("flac", "PCM_24", 1e-6),
             ("aiff", "PCM_16", 1 / 32768),
@@ -65,9 +67,42 @@ class TestRead:
         np.testing.assert_allclose(found[500:-500], expected[500:-500], rtol=0, atol=2e-3)
 
     def test_channels_are_averaged(self, tmp_path):
-        channels = np.stack([tone(440, 16000), tone(600, 16000), np.zeros(8000)], axis=1)
+        channels = np.stack([tone(440, 16000), tone(600, 16000), tone(800, 16000)], axis=1)
         found = audio_files.read(saved(tmp_path / "a.wav", channels, subtype="FLOAT"))
         np.testing.assert_allclose(found, channels.mean(1), rtol=0, atol=1e-7)
+
+    def test_silent_channels_do_not_count(self, tmp_path):
+        channels = np.zeros((8000, 6), "float32")
+        channels[:, 4] = tone(440, 16000)
+        found = audio_files.read(saved(tmp_path / "a.wav", channels, subtype="FLOAT"))
+        np.testing.assert_array_equal(found, channels[:, 4])
+
+    def test_of_opposite_phases_the_louder_is_taken(self, tmp_path):
+        channels = np.stack([0.9 * tone(440, 16000), -tone(440, 16000)], axis=1)
+        path, remarks = saved(tmp_path / "a.wav", channels, subtype="FLOAT"), {}
+        np.testing.assert_array_equal(audio_files.read(path), -tone(440, 16000))
+        audio_files.read(path, remarks=remarks)
+        assert remarks == {path: Remark.CANCELLED}
+        audio_files.read(saved(path, tone(440, 16000)), remarks={})
+
+    @pytest.mark.parametrize("form", ["FLAC", "MP3", "OGG", "AIFF"])
+    def test_the_content_decides_not_the_name(self, tmp_path, form):
+        path = saved(tmp_path / "a.wav", tone(440, 16000), format=form)
+        inside = slice(1000, -1000)
+        expected = tone(440, 16000)[inside]
+        np.testing.assert_allclose(audio_files.read(path)[inside], expected, rtol=0, atol=0.03)
+
+    @pytest.mark.parametrize(
+        ("head", "name"),
+        [(b"\0\0\0 ftypM4A ", "MPEG-4"), (b"\x1aE\xdf\xa3", "WebM"), (b"#!AMR\n", "AMR")],
+    )
+    def test_what_others_read_is_named(self, tmp_path, head, name):
+        path = tmp_path / "a.m4a"
+        path.write_bytes(head + bytes(300))
+        message = rf"{name}.*, a format that libsndfile does not read: convert it to WAV or FLAC"
+        with pytest.raises(UserError, match=message):
+            audio_files.read(path)
+        assert audio_files.find(tmp_path) == [path]
 
     def test_longer_than_a_block(self, tmp_path):
         samples = (
@@ -146,6 +181,12 @@ class TestRead:
         # One that was written into a pipe does not know its length.
         path.write_bytes(content[:40] + b"\xff\xff\xff\xff" + content[44:7044])
         assert len(audio_files.read(path)) == 3500
+
+    def test_too_little_memory_is_no_damage(self, tmp_path, monkeypatch):
+        path = saved(tmp_path / "a.wav", tone(440, 16000))
+        monkeypatch.setattr(audio_files, "_decode", lambda *_: bytearray(2**62))
+        with pytest.raises(MachineError):
+            audio_files.read(path)
 
     def test_missing(self, tmp_path):
         with pytest.raises(UserError, match=r"none\.wav as audio: no such file or directory"):

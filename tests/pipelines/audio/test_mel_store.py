@@ -13,6 +13,7 @@ import tensorflow as tf
 from pipelines.audio import audio_files, mel_store
 from pipelines.audio.mel_store import MelStore
 from pipelines.audio.normalization import LEAST_DEVIATION, Normalization, normalization
+from pipelines.commands import left_out
 from pipelines.commands.errors import UserError
 
 ROOT = Path(__file__).parents[3]
@@ -112,22 +113,34 @@ class TestMelStore:
     def test_unreadable_sounds_are_left_out_and_counted(self, files, folder, capsys):
         files[1].write_text("no sound")
         files[3].unlink()
+        left_out.begin(most=0.5)
         store = MelStore(files, (1.0, 0.9), folder)
         assert store.kept.tolist() == [0, 2, 4] and len(store) == 6
-        assert f"2 of 5 audio files cannot be read: skipped, the first is {files[1]}\n" in (
-            capsys.readouterr().out
-        )
+        said = f"audio files: 2 of 5 left out, the first is {files[1]} (not in a format"
+        assert said in capsys.readouterr().out
         for entry, number in enumerate([0, 0, 2, 2, 4, 4]):
             check(store[entry], reference(files[number], store.speeds[entry % 2]))
         MelStore(files[4:], cache_dir=folder)
-        assert "cannot be read" not in capsys.readouterr().out
+        assert "left out" not in capsys.readouterr().out
+
+    def test_what_is_odd_about_a_file_is_told_each_time(self, files, folder, capsys):
+        samples = np.sin(np.arange(3001) / 7)
+        soundfile.write(files[2], np.stack([samples, -0.8 * samples], 1), 16000)
+        for _ in range(2):
+            store = MelStore(files, (1.0, 0.9), folder)
+            assert capsys.readouterr().err.splitlines()[0] == (
+                "1 of 5 audio files have channels that cancel each other out, of which the loudest "
+                f"is used, the first is {files[2]}"
+            )
+        soundfile.write(files[0], samples, 16000)
+        check(store[4], reference(files[0]))
 
     def test_none_can_be_read(self, files, folder):
         for file in files:
             file.write_text("no sound")
-        with pytest.raises(UserError, match=r"none of the 5 audio files .* the first is .*0\.wav"):
+        with pytest.raises(UserError, match=r"0\.wav: not in a format .* \(and so all 5\)"):
             MelStore(files, cache_dir=folder)
-        with pytest.raises(UserError, match=r"none of the 0 audio files can be read$"):
+        with pytest.raises(UserError, match=r"^there is no audio file to read$"):
             MelStore([], cache_dir=folder)
 
     def test_what_was_computed_before_an_interruption_stays(
@@ -176,12 +189,23 @@ class TestMelStore:
         for features, path in zip(store, files, strict=True):
             check(features, reference(path))
 
-    def test_a_cut_file_is_told(self, files, folder):
-        MelStore(files, cache_dir=folder)
+    @pytest.mark.parametrize("damage", ["cut", "removed", "overwritten"])
+    def test_spectrograms_that_are_damaged_are_computed_again(self, files, folder, damage, capsys):
+        whole = list(MelStore(files, cache_dir=folder))
         path = next(folder.rglob("frames"))
-        os.truncate(path, 1000)
-        with pytest.raises(UserError, match=rf"{path} was cut .* remove the folder {path.parent}"):
-            MelStore(files, cache_dir=folder)
+        if damage == "cut":
+            os.truncate(path, 1000)
+        elif damage == "removed":
+            path.unlink()
+        else:
+            with open(path, "r+b") as file:
+                file.write(bytes(8))
+        capsys.readouterr()
+        for again in (MelStore(files, cache_dir=folder), MelStore(files, cache_dir=folder)):
+            for one, other in zip(again, whole, strict=True):
+                np.testing.assert_array_equal(one, other)
+        lost = 1 if damage == "overwritten" else len(whole)
+        assert f"{lost} damaged rows of {path.parent}" in capsys.readouterr().out
 
 
 class TestNormalization:
@@ -218,5 +242,7 @@ class TestNormalization:
     def test_damaged(self, tmp_path, content):
         if content is not None:
             (tmp_path / "normalization.json").write_text(content)
-        with pytest.raises(UserError, match=r"normalization\.json: no normalization can be read"):
+        with pytest.raises(
+            UserError, match=r"normalization\.json cannot be read as a normalization"
+        ):
             Normalization.load(tmp_path)

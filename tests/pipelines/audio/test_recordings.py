@@ -21,9 +21,9 @@ def reads(monkeypatch):
     """The names of the files that are read, as they are."""
     names, read = [], audio_files.read
 
-    def count(file):
+    def count(file, **options):
         names.append(file.name)
-        return read(file)
+        return read(file, **options)
 
     monkeypatch.setattr(audio_files, "read", count)
     return names
@@ -57,6 +57,13 @@ def test_a_scan_counts_samples_and_finds_what_is_no_audio(files, reads):
     assert sorted(reads) == ["0.wav", "1.wav", "2.wav", "3.wav"]
 
 
+def test_a_scan_tells_what_is_odd_about_the_samples(files, capsys):
+    audio_files.write(files[2], np.tile([1.0, 1.0, 1.0, -1.0], 90))
+    Recordings(files).scan()
+    said = capsys.readouterr()
+    assert said.err == f"1 of 4 audio files have clipping, the first is {files[2]}\n"
+
+
 def test_samples_stay_as_they_are(files):
     samples = np.linspace(-1, 1, 7, dtype="float32")
     recordings = Recordings([samples, files[0], samples.astype("float64")])
@@ -75,8 +82,12 @@ def test_what_are_no_samples(samples):
 def test_what_is_left_out_is_counted(capsys):
     report_unreadable([], 3)
     assert capsys.readouterr().out == ""
-    report_unreadable(["b.wav", "c.wav"], 3)
-    said = "2 of 3 audio files cannot be read: skipped, the first is b.wav\n"
-    assert capsys.readouterr().out == said
-    with pytest.raises(UserError, match="none of the 1 audio files can be read, the first is a"):
+    report_unreadable(["b.wav"], 3)
+    assert capsys.readouterr().out == (
+        "audio files: 1 of 3 left out, the first is b.wav (no such file or directory: 1); "
+        "2 remain\n"
+    )
+    with pytest.raises(UserError, match=r"^a\.wav: no such file or directory$"):
         report_unreadable(["a.wav"], 1)
+    with pytest.raises(UserError, match=r"^there is no audio file to read$"):
+        report_unreadable([], 0)

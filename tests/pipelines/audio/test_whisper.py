@@ -244,7 +244,7 @@ def test_features_that_cannot_be_read(tmp_path):
     for content in (None, "{", '{"bells": 3}', "[]"):
         if content is not None:
             path.write_text(content)
-        with pytest.raises(UserError, match=f"^{path}: no features can be read here"):
+        with pytest.raises(UserError, match=f"^{path} cannot be read as audio features"):
             whisper.load_extractor(tmp_path)
 
 

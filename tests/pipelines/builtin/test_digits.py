@@ -6,7 +6,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from pipelines.builtin import digits
-from pipelines.data import sources
+from tests.pipelines.builtin import rows as rows_of
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def splits(folder):
-    return sources.read_splits(folder, {"file_name": str, "label": str})
+    return rows_of.read(folder)
 
 
 def test_the_pictures_are_the_scans(folder, splits):
@@ -49,7 +49,7 @@ def test_every_split_has_its_share_of_every_digit(splits):
 
 def test_writing_again_gives_the_same(folder, tmp_path):
     digits.write(tmp_path)
-    for split in sources.SPLITS:
+    for split in rows_of.SPLITS:
         assert (tmp_path / f"{split}.jsonl").read_bytes() == (
             folder / f"{split}.jsonl"
         ).read_bytes()

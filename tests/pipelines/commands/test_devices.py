@@ -1,6 +1,7 @@
 """The choice of a device, and a start without the lines of the backends."""
 
 import os
+import sys
 import warnings
 
 import pytest
@@ -84,3 +85,57 @@ def test_a_gpu_is_looked_for_by_the_backend_in_use(monkeypatch, backend):
     monkeypatch.setitem(devices._GPU_FOUND, backend, lambda: False)
     with pytest.raises(errors.UserError, match=f"the {backend} backend finds no GPU"):
         devices.require_gpu()
+
+
+@pytest.mark.parametrize(
+    ("home", "cache", "given"),
+    [
+        ("writable", None, False),
+        ("nowhere", "writable", False),
+        ("writable", "file/cache", True),
+        (None, None, True),
+    ],
+)
+def test_libraries_have_a_cache_where_the_user_has_none(tmp_path, monkeypatch, home, cache, given):
+    (tmp_path / "writable").mkdir()
+    (tmp_path / "file").touch()
+    made = []
+    monkeypatch.setattr(devices.tempfile, "mkdtemp", lambda prefix: made.append(prefix) or "made")
+    monkeypatch.setattr(devices.os, "access", lambda path, _: path == tmp_path / "writable")
+    monkeypatch.setattr(devices.os, "getuid", lambda: 987_654_321)  # Who has no entry.
+    for name in ("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"):
+        monkeypatch.delenv(name, raising=False)
+    if home:
+        monkeypatch.setenv("HOME", str(tmp_path / home))
+    if cache:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / cache))
+    monkeypatch.setenv("MPLCONFIGDIR", "mine")
+    devices.give_libraries_a_cache()
+    assert made == (["attention-suite-"] if given else [])
+    names = ("XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR")
+    found = [os.environ.get(name) for name in names]
+    kept = str(tmp_path / cache) if cache else None
+    assert found == (["made", "made", "mine"] if given else [kept, None, "mine"])
+    for name in names:  # `monkeypatch` gives back what it set alone.
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", None])
+def test_what_is_not_used_is_not_imported(monkeypatch, backend):
+    for name in devices.UNUSED:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "already", sys)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    if backend:
+        monkeypatch.setenv("KERAS_BACKEND", backend)
+    with devices._hidden((*devices.UNUSED, "already")):
+        with pytest.raises(ImportError):
+            import sklearn
+        with pytest.raises(ImportError):
+            import matplotlib.pyplot  # noqa: F401
+        assert ("jax" in sys.modules) == (backend == "tensorflow")
+        assert sys.modules["already"] is sys
+    assert not set(devices.UNUSED) & set(sys.modules)
+    import sklearn
+
+    assert sklearn.__version__

@@ -173,6 +173,21 @@ def test_help_documents_every_field(capsys):
         assert words in text
 
 
+@pytest.mark.parametrize("words", ["--preset small --help", "--help --preset=small"])
+def test_help_beside_a_preset_shows_what_that_sets(words, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        parse(*words.split(), presets=PRESETS)
+    assert exit_info.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "Defaults are those of --preset small.",
+        "--preset {small,large} Named configuration to start from; other flags override it. "
+        "(default: small)",
+        f"Passes over the data. (default: {PRESETS['small'].epochs})",
+    ):
+        assert words in text
+
+
 def test_help_is_quick_and_loads_no_backend():
     code = """
 import sys

@@ -88,12 +88,12 @@ def test_the_ranges_of_all_parts_hold():
 def test_help_is_in_groups_and_documents_what_is_declared_again(capsys):
     groups, words = help_of(Config, capsys)
     assert list(groups) == ["options", "data", "model", "training", "decoding", "run"]
-    assert groups["data"] == ["dataset", "data-dir", "max-train"]
+    assert groups["data"] == ["dataset", "data-dir", "max-train", "max-skipped"]
     assert groups["model"] == ["dim"]
     assert groups["training"][:2] == ["epochs", "learning-rate"]
     assert groups["training"][-1] == "share"
     assert groups["decoding"][:2] == ["decode", "beams"]
-    assert groups["run"] == ["name", "seed", "precision", "device", "op-threads"]
+    assert groups["run"] == ["name", "seed", "precision", "device", "op-threads", "cache-size"]
     assert "Passes over the training examples. (default: 3)" in words
     assert "Peak, and larger than elsewhere. (default: 0.002)" in words
     assert "A built-in set" in words and "(default: digits)" in words
@@ -106,8 +106,8 @@ def test_overrides_have_every_field_of_decoding_none_of_them_given(capsys):
     assert set(vars(Overrides()).values()) == {None}
     groups, words = help_of(Evaluation, capsys)
     assert list(groups) == ["options", "data", "decoding", "run"]
-    assert groups["data"] == ["split", "dataset", "data-dir", "extra"]
-    assert groups["run"] == ["run", "device"]
+    assert groups["data"] == ["split", "dataset", "data-dir", "max-skipped", "extra"]
+    assert groups["run"] == ["run", "device", "cache-size", "name", "output"]
     assert "--beams INT Beam width. (default: as in the run)" in words
     assert "Another data set than the run's own" in words
     with pytest.raises(ValueError, match="--beams must be at least 1, not 0"):

@@ -2,12 +2,15 @@ import gzip
 import io
 import json
 import sys
-from types import SimpleNamespace
 
 import pytest
 
 from pipelines.commands import text_input
 from pipelines.commands.errors import UserError
+
+
+def test_nfc():
+    assert text_input.nfc("Cafe\u0301 हि") == "Café हि"
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def write(tmp_path):
 @pytest.fixture
 def pipe(monkeypatch):
     def pipe(content):
-        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
 
     return pipe
 
@@ -49,6 +52,15 @@ class TestArgument:
             "صباح الخير 👋🏽",
             "a" * 100_000,
             "nul\0",
+            "N/A",
+            "TCP/IP",
+            "nowhere/no",
+            "2024/x",
+            "/s",
+            "and/or",
+            "km/h,",
+            "https://example.org/a.txt",
+            "$HOME",
         ],
     )
     def test_a_text_is_itself(self, text):
@@ -66,7 +78,7 @@ class TestArgument:
 
     @pytest.mark.parametrize(
         "name",
-        ["no.txt", "no.jsonl", "no.csv", "no.tsv", "no.en.gz", "nowhere/no", "/no", "2024/x"],
+        ["no.txt", "no.jsonl", "no/a.csv", "/no/a.tsv", "no.en.gz", "./no", "../no/a", "~/no"],
     )
     def test_what_looks_like_a_path_must_be_one(self, name):
         assert complaint(name) == f"there is no file {name}"
@@ -118,6 +130,17 @@ class TestFile:
     def test_a_folder(self, tmp_path):
         assert complaint(str(tmp_path)) == f"cannot read {tmp_path}: Is a directory"
 
+    def test_a_word_that_is_also_a_folder_here(self, tmp_path, monkeypatch):
+        (tmp_path / "house").mkdir()
+        monkeypatch.chdir(tmp_path)
+        assert text_input.read("house") == ["house"]
+        assert complaint("./house") == "there is no file ./house"
+
+    def test_at_home(self, write, monkeypatch, tmp_path):
+        write("one")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert text_input.read("~/a.txt") == ["one"]
+
 
 class TestJsonLines:
     @pytest.mark.parametrize("by_line", [True, False])
@@ -159,3 +182,18 @@ class TestStandardInput:
     def test_not_in_utf8(self, pipe):
         pipe(b"one\n\xff")
         assert complaint("-") == "standard input:2: not in UTF-8"
+
+    def test_closed(self, monkeypatch):
+        monkeypatch.setattr(sys, "stdin", None)
+        assert complaint("-") == (
+            "standard input is closed: give a text, or a file of texts, as --input"
+        )
+
+    def test_a_terminal_is_told_that_it_is_read(self, monkeypatch, capsys):
+        class Terminal(io.BytesIO):
+            def isatty(self):
+                return True
+
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Terminal(b"one\n")))
+        assert text_input.read("-") == ["one"]
+        assert capsys.readouterr().err == "reading from the terminal, up to Ctrl-D\n"

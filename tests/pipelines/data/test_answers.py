@@ -1,6 +1,7 @@
 import pytest
 
 from pipelines.commands.errors import UserError
+from pipelines.commands.left_out import Tally
 from pipelines.data import answers
 
 CONTEXT = "Zoë met Ann. Ann met Bo. " + "x" * 200 + " Ann left. É."
@@ -10,9 +11,15 @@ def row(*found, **more):
     return {"context": CONTEXT, "answers": [{"text": t, "start": s} for t, s in found], **more}
 
 
+def place(rows, path):
+    """The rows, and what was left out."""
+    tally = Tally("train")
+    return answers.place(rows, path, tally), tally._entries
+
+
 def test_answers_that_hold_are_left_alone(capsys):
     rows = [row(("Ann", 8), ("Ann", 13), ("Zoë", 0), id="1"), row((CONTEXT, 0), id="2")]
-    assert answers.place(rows, "here") == rows
+    assert place(rows, "here") == (rows, [])
     assert capsys.readouterr().out == ""
 
 
@@ -30,47 +37,48 @@ def test_answers_that_hold_are_left_alone(capsys):
 def test_an_answer_moves_to_its_nearest_place(given, start, capsys):
     text = given[0]
     assert CONTEXT.startswith(text, start)
-    assert answers.place([row(given, ("Zoë", 0))], "a.json") == [row((text, start), ("Zoë", 0))]
+    found = place([row(given, ("Zoë", 0))], "a.json")
+    assert found == ([row((text, start), ("Zoë", 0))], [])
     assert capsys.readouterr().out == "a.json: 1 answer moved to where the text stands\n"
 
 
 def test_what_is_not_found_is_left_out_and_counted(capsys):
     rows = [
         row(("Eve", 0), ("Bo", 20), ("Ann", 8)),
-        row(("Eve", 3), (" ", 7), ("Ann", 2_000)),
+        row(("Eve", 3), (" ", 7), ("Ann", 2_000), id="q"),
+        row(("Eve", None)),
         row(("Ann", 8)),
         row(),
     ]
-    assert answers.place(rows, "a.json") == [row(("Bo", 21), ("Ann", 8)), row(("Ann", 8))]
-    assert capsys.readouterr().out == (
-        "a.json: 1 answer moved to where the text stands, 4 answers not found in the context, "
-        "1 question left out with them, 1 question without an answer left out\n"
+    reason = "the answer does not stand in the context"
+    assert place(rows, "a.json") == (
+        [row(("Bo", 21), ("Ann", 8)), row(("Ann", 8))],
+        [("a.json: question q", reason), ("a.json: question 3", reason)],
     )
+    assert capsys.readouterr().out == (
+        "a.json: 1 answer moved to where the text stands, 5 answers not found in the context, "
+        "1 question without an answer left out\n"
+    )
+
+
+def test_an_answer_without_a_start(capsys):
+    rows = [row(("Bo", None), ("Ann", None)), row(("Zoë", None))]
+    assert place(rows, "a.csv") == ([row(("Bo", 21), ("Ann", 8)), row(("Zoë", 0))], [])
+    assert capsys.readouterr().out == (
+        "a.csv: 1 answer without a start taken at the first of several places\n"
+    )
+
+
+@pytest.mark.parametrize("given", [" Zoë ", "Zoe\u0308", "\u00c9.\n"])
+def test_an_answer_becomes_that_of_its_context(given, capsys):
+    (found,), left_out = place([row((given, 0 if given[0] == "Z" else 231))], "a")
+    (answer,) = found["answers"]
+    assert left_out == [] and CONTEXT.startswith(answer["text"], answer["start"])
+    assert answer["text"] == ("Zoë" if "Z" in given else "É.")
 
 
 def test_nothing_is_left():
     with pytest.raises(UserError, match=r"^here has no question whose answer stands in its"):
-        answers.place([row(("Eve", 1)), row()], "here")
-
-
-@pytest.mark.parametrize(
-    ("value", "is_list"),
-    [
-        (None, False),
-        ({"text": ["Ann"], "answer_start": [8]}, False),
-        (["Ann"], True),
-        ([{"text": "Ann"}], True),
-        ([{"text": "Ann", "start": "8"}], True),
-        ([{"text": "Ann", "start": True}], True),
-        ([{"text": None, "start": 8}], True),
-    ],
-)
-def test_what_is_no_list_of_answers(value, is_list):
-    expected = (
-        "field 'answers' must hold objects with a 'text' and its 'start', a number"
-        if is_list
-        else "field 'answers' must be a list of objects"
-    )
-    assert answers.complaint({"answers": value}) == expected
-    assert answers.complaint(row(("Ann", 8))) is None
-    assert answers.complaint(row()) is None
+        place([row(), row()], "here")
+    rows, left_out = place([row(("Eve", 1)), row()], "here")
+    assert rows == [] and len(left_out) == 1

@@ -1,6 +1,7 @@
 from collections import Counter
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from pipelines.data import buckets
@@ -71,6 +72,15 @@ def test_each_example_is_in_the_bucket_of_the_next_limit():
     assert buckets.limits(lengths) == [5, 60, 97]
     short, middle, long = buckets.split(lengths)
     assert short.tolist() == [*range(1, 20)] and middle.tolist() == [20] and long.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("total", "tokens"),
+    [(202_527, 675), (280_171, 933), (722_528, 2048), (4_800, 256), (0, 256)],
+)
+def test_a_budget_leaves_an_epoch_300_steps_where_it_can(total, tokens):
+    assert buckets.budget(total, most=2048) == tokens
+    assert buckets.budget(total, most=tokens) == tokens
 
 
 def test_a_batch_fits_the_budget_and_holds_no_example_twice():

@@ -23,13 +23,20 @@ def test_all_known(capsys):
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("label", ["good", ["good"], ["good", "cheap"], []])
-def test_a_label_is_a_text_or_texts(label):
-    assert labels.complaint({"label": label}) is None
-
-
-@pytest.mark.parametrize("label", [1, None, "", " ", ["good", ""], [1], {"good": 1}])
-def test_a_label_is_nothing_else(label):
-    said = "field 'label' must be a text or a list of texts, none of them empty"
-    assert labels.complaint({"label": label}) == said
-    assert labels.complaint({"text": "a"}) == "field 'label' is missing"
+@pytest.mark.parametrize(
+    ("found", "names", "expected"),
+    [
+        (["1", "0", "2"], ["bad", "good", "so-so"], ["good", "bad", "so-so"]),
+        (
+            ["3", "2"],
+            ["World", "Sports", "Business"],
+            ["Business", "Sports"],
+        ),
+        (["2", "1"], ["bad", "good", "so-so"], ["so-so", "good"]),
+        (["3", "0"], ["bad", "good", "so-so"], ["3", "0"]),
+        (["1", "good"], ["bad", "good"], ["1", "good"]),
+        ([], ["bad"], []),
+    ],
+)
+def test_names_in_place_of_numbers(found, names, expected):
+    assert labels.named(found, names) == expected

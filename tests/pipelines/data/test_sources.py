@@ -1,7 +1,6 @@
-import gzip
 import io
 import json
-import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,10 +8,33 @@ from PIL import Image
 
 from pipelines.commands.errors import UserError
 from pipelines.data import sources
+from pipelines.data.fields import Field
+from pipelines.data.sources import DataSet
+from pipelines.data.splits import by_text
 from pipelines.data.tfds_export import Export
 
-FIELDS = {"file_name": str, "captions": list}
+FIELDS = {
+    "file_name": Field(("file_name", "image"), is_file=True),
+    "captions": Field(("captions",), kind=list),
+}
+FEATURES = {"file_name": ["image"], "captions": ["caption", "captions", "captions/text"]}
 ROWS = [{"file_name": f"images/{i}.png", "captions": [f"caption {i}"]} for i in range(40)]
+
+
+def by_name(rows):
+    return [row["file_name"] for row in rows]
+
+
+def data_set(builtin=None, version="1", fields=FIELDS, **options):
+    return DataSet(
+        fields=fields,
+        builtin=builtin or {},
+        version=version,
+        identity=by_name,
+        endings=lambda: (".png",),
+        tfds_features=FEATURES,
+        **options,
+    )
 
 
 def write_lines(path, rows):
@@ -22,8 +44,13 @@ def write_lines(path, rows):
     return path.parent
 
 
-def names(rows):
-    return [row["file_name"] for row in rows]
+def read_lines(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def read(folder, wanted=sources.SPLITS, **options):
+    config = SimpleNamespace(dataset=str(folder), data_dir=None)
+    return sources.read(data_set(**options), config, wanted)
 
 
 class TestLocate:
@@ -34,12 +61,12 @@ class TestLocate:
             calls.append(folder)
             write_lines(folder / "train.jsonl", ROWS)
 
-        builtin = {"scenes": write}
-        first = sources.locate("scenes", builtin, cache_dir=tmp_path)
-        again = sources.locate("scenes", builtin, cache_dir=tmp_path)
+        made = data_set({"scenes": write})
+        first = sources.locate(made, "scenes", cache_dir=tmp_path)
+        again = sources.locate(made, "scenes", cache_dir=tmp_path)
         assert first == again and len(calls) == 1
-        assert sources.read_split(first, "train", FIELDS) == ROWS
-        other = sources.locate("scenes", builtin, version="2", cache_dir=tmp_path)
+        assert read_lines(first / "train.jsonl") == ROWS
+        other = sources.locate(data_set({"scenes": write}, "2"), "scenes", cache_dir=tmp_path)
         assert other != first and len(calls) == 2
 
     def test_an_interrupted_set_leaves_nothing_behind(self, tmp_path):
@@ -48,7 +75,7 @@ class TestLocate:
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            sources.locate("scenes", {"scenes": write}, cache_dir=tmp_path)
+            sources.locate(data_set({"scenes": write}), "scenes", cache_dir=tmp_path)
         assert list((tmp_path / "datasets").iterdir()) == []
 
     def test_another_run_may_be_faster(self, tmp_path):
@@ -56,13 +83,15 @@ class TestLocate:
             write_lines(folder / "train.jsonl", ROWS)
             write_lines(folder.parent / "scenes-1" / "train.jsonl", ROWS)
 
-        folder = sources.locate("scenes", {"scenes": write}, cache_dir=tmp_path)
+        folder = sources.locate(data_set({"scenes": write}), "scenes", cache_dir=tmp_path)
         assert [path.name for path in folder.parent.iterdir()] == ["scenes-1"]
 
-    def test_a_folder_is_taken_as_it_is(self, tmp_path, monkeypatch):
+    def test_a_folder_or_file_is_taken_as_it_is(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         (tmp_path / "photos").mkdir()
-        assert sources.locate("photos", {}).resolve() == tmp_path / "photos"
+        (tmp_path / "a.csv").touch()
+        for name in ("photos", "a.csv"):
+            assert sources.locate(data_set(), name).resolve() == tmp_path / name
 
     @pytest.mark.parametrize(
         ("name", "message"),
@@ -71,112 +100,88 @@ class TestLocate:
             ("zzz", r"^unknown data set 'zzz'. Known: scenes, digits, tfds:NAME, a folder\.$"),
             ("cifar10", r"'cifar10'. Did you mean tfds:cifar10\? Known"),
             ("imdb_review", r"'imdb_review'. Did you mean tfds:imdb_reviews\?"),
-            ("data/zzz", "there is no folder data/zzz"),
-            (__file__, "is a file"),
+            ("data/zzz", "^there is no folder data/zzz$"),
+            ("~nobody-here/x", "^there is no folder ~nobody-here/x: "),
+            ("/dev/null", "^/dev/null is neither a folder nor a file$"),
         ],
     )
     def test_an_unknown_name(self, name, message):
         with pytest.raises(UserError, match=message):
-            sources.locate(name, {"scenes": None, "digits": None})
+            sources.locate(data_set({"scenes": None, "digits": None}), name)
 
 
-class TestReadSplit:
-    def test_packed_or_not(self, tmp_path):
-        (tmp_path / "test.jsonl.gz").write_bytes(gzip.compress(b'{"text": "a"}'))
-        assert sources.read_split(tmp_path, "test", {"text": str}) == [{"text": "a"}]
-        write_lines(tmp_path / "test.jsonl", [{"text": "b"}])
-        assert sources.read_split(tmp_path, "test", {"text": str}) == [{"text": "b"}]
+class TestRead:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        for row in ROWS:
+            (tmp_path / row["file_name"]).parent.mkdir(exist_ok=True)
+            (tmp_path / row["file_name"]).touch()
+        return tmp_path
 
-    def test_only_training_may_have_blank_texts(self, tmp_path):
-        for split in ("train", "test"):
-            write_lines(tmp_path / f"{split}.jsonl", [{"text": "one"}, {"text": ""}])
-        rows = sources.read_split(tmp_path, "train", {"text": str}, may_be_blank="text")
-        assert rows == [{"text": "one"}]
-        with pytest.raises(UserError, match=r"test\.jsonl:2: field 'text' has an empty text"):
-            sources.read_split(tmp_path, "test", {"text": str}, may_be_blank="text")
+    def test_the_open_layout_is_read_without_a_word(self, folder, capsys):
+        for split, part in zip(sources.SPLITS, (ROWS[:20], ROWS[20:30], ROWS[30:]), strict=True):
+            write_lines(folder / f"{split}.jsonl", part)
+        found = read(folder)
+        assert found["validation"] == [
+            {**row, "path": folder / row["file_name"]} for row in ROWS[20:30]
+        ]
+        assert [len(rows) for rows in found.values()] == [20, 10, 10]
+        assert capsys.readouterr().out == ""
 
-    @pytest.mark.parametrize("found", [[], ["captions.txt", "Images/a.jpg", ".hidden"]])
+    def test_what_is_left_out_is_told(self, folder, capsys):
+        rows = [*ROWS, {"file_name": "a.png", "captions": []}]
+        found = read(write_lines(folder / "train.jsonl", rows), ["train"])
+        assert len(found["train"]) == 32
+        where = folder / "train.jsonl"
+        said = f"train: 1 of 41 left out, the first is {where}:41 (field 'captions' is"
+        assert said in capsys.readouterr().out.replace("\n", " ")
+
+    def test_another_layout_is_named_and_so_is_what_is_not_used(self, folder, capsys):
+        table = "".join(f"{row['file_name']};{row['captions'][0]}\n" for row in ROWS)
+        (folder / "all.csv").write_text(f"image;captions\n{table}")
+        assert len(read(folder)["train"]) == 32
+        assert f"{folder}: table (all.csv)\n" in capsys.readouterr().out
+
+    def test_shards_are_read_together_also_those_with_a_digest(self, folder):
+        for number, some in enumerate((ROWS[:7], ROWS[7:])):
+            write_lines(folder / f"train-{number:05d}-of-00002-1a2b3c4d5e6f7081.jsonl", some)
+        assert len(read(folder, ["train"])["train"]) == 32
+
+    def test_a_row_that_names_no_file_may_hold_a_path(self, tmp_path):
+        rows = [{"text": f"{n}", "path": "anywhere"} for n in range(5)]
+        write_lines(tmp_path / "train.jsonl", rows)
+        config = SimpleNamespace(dataset=str(tmp_path), data_dir=None)
+        texts = DataSet(
+            fields={"text": Field(("text",))}, builtin={}, version="1", identity=by_text("text")
+        )
+        assert sum(len(some) for some in sources.read(texts, config).values()) == 5
+
+    def test_no_image_is_there(self, tmp_path):
+        write_lines(tmp_path / "train.jsonl", ROWS)
+        with pytest.raises(UserError, match=r"none of the files that .* names is there, not even"):
+            read(tmp_path)
+
+    def test_a_broken_file_for_training_takes_no_other_s_place(self, folder):
+        write_lines(folder / "train.jsonl", [{"file_name": "a.png"}] * 3)
+        (folder / "all.csv").write_text("image,captions\nimages/1.png,one\n")
+        with pytest.raises(UserError) as caught:
+            read(folder)
+        said = f"{folder / 'train.jsonl'}:1: field 'captions' is missing (and so all 3)"
+        assert str(caught.value) == said
+
+    @pytest.mark.parametrize("found", [[], ["captions.txt", "Images/a.gif", ".hidden"]])
     def test_no_file(self, tmp_path, found):
         for name in found:
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).touch()
         with pytest.raises(UserError) as caught:
-            sources.read_split(tmp_path, "train", FIELDS)
-        assert str(caught.value) == (
+            read(tmp_path)
+        assert str(caught.value).startswith(
             f"{tmp_path} has no train.jsonl: expected train.jsonl (validation.jsonl and test.jsonl "
-            "are optional), one JSON object per line with file_name and captions. "
-            f"Found: {'Images/, captions.txt' if found else 'nothing'}. "
+            "are optional), one JSON object per line with file_name and captions, or a layout of "
+            f"docs/data.md. Found: {'Images/, captions.txt' if found else 'nothing'}. "
             "See README, 'Your own data'."
         )
-
-
-class TestReadSplits:
-    def test_missing_splits_are_cut_from_train(self, tmp_path, capsys):
-        splits = sources.read_splits(write_lines(tmp_path / "train.jsonl", ROWS), FIELDS)
-        assert {split: len(rows) for split, rows in splits.items()} == {
-            "train": 32,
-            "validation": 4,
-            "test": 4,
-        }
-        everything = [name for rows in splits.values() for name in names(rows)]
-        assert sorted(everything) == sorted(names(ROWS))
-        said = "validation (4 lines) and test (4 lines) cut from train by a fixed seed"
-        assert said in capsys.readouterr().out
-
-    def test_the_cut_does_not_depend_on_the_order_of_lines(self, tmp_path):
-        shuffled = random.Random(1).sample(ROWS, len(ROWS))
-        one = sources.read_splits(write_lines(tmp_path / "a" / "train.jsonl", ROWS), FIELDS)
-        two = sources.read_splits(write_lines(tmp_path / "b" / "train.jsonl", shuffled), FIELDS)
-        for split in sources.SPLITS:
-            assert set(names(one[split])) == set(names(two[split]))
-
-    def test_lines_of_one_file_stay_together(self, tmp_path):
-        rows = [{**row, "captions": [caption]} for row in ROWS for caption in ("one", "two")]
-        splits = sources.read_splits(write_lines(tmp_path / "train.jsonl", rows), FIELDS)
-        assert len(splits["test"]) == 8
-        assert set(names(splits["test"])).isdisjoint(names(splits["train"]))
-
-    def test_splits_that_are_there_are_left_alone(self, tmp_path, capsys):
-        for split, part in zip(sources.SPLITS, (ROWS[:20], ROWS[20:30], ROWS[30:]), strict=True):
-            write_lines(tmp_path / f"{split}.jsonl", part)
-        splits = sources.read_splits(tmp_path, FIELDS)
-        assert splits == {"train": ROWS[:20], "validation": ROWS[20:30], "test": ROWS[30:]}
-        assert capsys.readouterr().out == ""
-
-    def test_nothing_is_read_that_is_not_wanted(self, tmp_path):
-        for split in ("train", "validation"):
-            (tmp_path / f"{split}.jsonl").write_text("broken")
-        write_lines(tmp_path / "test.jsonl", ROWS[:3])
-        assert sources.read_splits(tmp_path, FIELDS, ["test"]) == {"test": ROWS[:3]}
-        (tmp_path / "validation.jsonl").unlink()
-        assert sources.read_splits(tmp_path, FIELDS, ["test"]) == {"test": ROWS[:3]}
-        with pytest.raises(UserError, match="not JSON"):
-            sources.read_splits(tmp_path, FIELDS, ["validation"])
-
-    def test_a_split_is_the_same_whatever_is_wanted(self, tmp_path):
-        splits = sources.read_splits(write_lines(tmp_path / "train.jsonl", ROWS), FIELDS)
-        for split, rows in splits.items():
-            assert sources.read_splits(tmp_path, FIELDS, [split]) == {split: rows}
-
-    def test_too_few_lines(self, tmp_path):
-        assert sources.read_splits(write_lines(tmp_path / "train.jsonl", ROWS[:3]), FIELDS)["train"]
-        with pytest.raises(UserError, match="too few lines in train to cut a test split"):
-            sources.read_splits(write_lines(tmp_path / "train.jsonl", ROWS[:2]), FIELDS)
-
-
-class TestMedia:
-    def test_some_may_be_missing_but_not_all(self, tmp_path):
-        elsewhere = tmp_path / "elsewhere.png"
-        elsewhere.touch()
-        folder = tmp_path / "set"
-        rows = [{"file_name": name} for name in ("no.png", "../elsewhere.png", str(elsewhere))]
-        assert sources.media(folder, rows) == [
-            folder / "no.png",
-            folder / "../elsewhere.png",
-            elsewhere,
-        ]
-        with pytest.raises(UserError, match=r"none of the files that .*/set/no\.png"):
-            sources.media(folder, rows[:1])
 
 
 def jpeg(grey):
@@ -230,24 +235,20 @@ def coco():
         yield
 
 
-FEATURES = {"file_name": ["image"], "captions": ["caption", "captions", "captions/text"]}
-
-
 class TestTensorFlowDatasets:
     def locate(self, name, cache_dir):
-        kwargs = {"fields": FIELDS, "tfds_features": FEATURES, "cache_dir": cache_dir}
-        return sources.locate(name, {}, **kwargs)
+        return sources.locate(data_set(), name, cache_dir=cache_dir)
 
     def test_a_set_is_exported_as_it_is_encoded(self, coco, tmp_path):
         folder = self.locate("tfds:coco_captions", tmp_path)
-        assert folder.name == "tfds-coco_captions-2014-1.1.0-file_name-captions"
-        assert sources.read_split(folder, "train", FIELDS) == [
+        assert folder.name.startswith("tfds-coco_captions-2014-1.1.0-file_name-captions-")
+        assert read_lines(folder / "train.jsonl") == [
             {"file_name": "images/train-0000000.jpg", "captions": ["A dog .", "A cat"]},
             {"file_name": "images/train-0000001.jpg", "captions": ["Two boys"]},
             {"file_name": "images/restval-0000000.jpg", "captions": ["A horse"]},
         ]
         assert (folder / "images/train-0000001.jpg").read_bytes() == jpeg(101)
-        validation = sources.read_split(folder, "validation", FIELDS)
+        validation = read_lines(folder / "validation.jsonl")
         assert [row["captions"] for row in validation] == [["A bird"]]
         assert not (folder / "test.jsonl").exists()
 

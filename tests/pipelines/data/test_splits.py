@@ -2,19 +2,63 @@ import pytest
 
 from pipelines.commands.errors import UserError
 from pipelines.data import splits
-from pipelines.data.splits import SPLITS, cut_missing, read_wanted
+from pipelines.data.splits import SPLITS, by_bytes, by_text, separate, split_of
 
 ROWS = [{"file_name": f"{i}.png"} for i in range(20)]
 
 
-def readers(*there):
-    """What reads so many rows of each split, and a list of what was read."""
-    seen = []
+def by_name(rows):
+    return [row.get("file_name", str(row)) for row in rows]
 
-    def reader(split):
-        return lambda: seen.append(split) or list(ROWS)
 
-    return {split: reader(split) for split in there}, seen
+def cut_missing(rows, name, identity=by_name, **options):
+    return splits.cut_missing(rows, name, identity=identity, **options)
+
+
+def read_wanted(given, wanted, identity=by_name, **options):
+    return splits.read_wanted(given, wanted, "here", identity=identity, **options)
+
+
+@pytest.mark.parametrize(
+    ("split", "names"),
+    [
+        (
+            "train",
+            "train Training TRAIN seg_train train2017 training_set trn restval "
+            "train-00000-of-00001",
+        ),
+        (
+            "train",
+            "TrainingData us_train_data_final TextCaps_0.1_train train-clean-100 "
+            "trainset 20news-bydate-train",
+        ),
+        (
+            "validation",
+            "validation valid val dev Val2014 dev-other eval_set mnist.valid development isic_val",
+        ),
+        (
+            "test",
+            "test Testing tst test2015 seg_test test_images tst-COMMON twitter-2016test testset",
+        ),
+        (
+            None,
+            "newstest2013 latest trainer contest devices value train_test "
+            "train-dev-split cat 2 data",
+        ),
+    ],
+)
+def test_the_split_that_a_name_tells(split, names):
+    assert {name: split_of(name) for name in names.split()} == dict.fromkeys(names.split(), split)
+
+
+def readers(**sizes):
+    """What reads so many rows of each split, none of which another has, and what was read."""
+    seen, start, given = [], 0, {}
+    for split, size in sizes.items():
+        rows = [{"file_name": f"{n}.png"} for n in range(start, start + size)]
+        given[split] = lambda split=split, rows=rows: seen.append(split) or list(rows)
+        start += size
+    return given, seen
 
 
 class TestReadWanted:
@@ -22,7 +66,9 @@ class TestReadWanted:
         ("there", "wanted", "read"),
         [
             (SPLITS, ["test"], ["test"]),
-            (SPLITS, ["test", "train"], ["test", "train"]),
+            # Nothing that a later split holds stays in one before.
+            (SPLITS, ["test", "train"], [*SPLITS]),
+            (SPLITS, ["validation"], ["validation", "test"]),
             (["train", "test"], ["test"], ["test"]),
             (["train", "test"], ["train"], ["train", "test"]),
             (["train", "test"], ["validation"], ["train", "test"]),
@@ -30,21 +76,132 @@ class TestReadWanted:
         ],
     )
     def test_nothing_is_read_in_vain(self, there, wanted, read):
-        given, seen = readers(*there)
-        found = read_wanted(given, wanted, "here")
+        given, seen = readers(**dict.fromkeys(there, 20))
+        found = read_wanted(given, wanted)
         assert seen == read and list(found) == wanted
+
+    def test_a_split_is_the_same_whatever_is_wanted(self):
+        given, _ = readers(train=53, test=7)
+        whole = read_wanted(given, SPLITS)
+        assert {split: len(rows) for split, rows in whole.items()} == {
+            "train": 48,
+            "validation": 5,
+            "test": 7,
+        }
+        for split, rows in whole.items():
+            assert read_wanted(given, [split]) == {split: rows}
 
     def test_what_is_of_no_use_is_left_out_before_the_cut(self):
         def sift(rows):
             return rows[::2]
 
-        given, _ = readers("train", "test")
-        found = read_wanted(given, SPLITS, "here", sift=sift)
-        assert sorted(map(str, found["train"] + found["validation"])) == sorted(map(str, ROWS[::2]))
-        assert len(found["validation"]) == 1 and found["test"] == ROWS
-        assert read_wanted(given, ["test"], "here", sift=sift) == {"test": ROWS}
-        given, _ = readers(*SPLITS)
-        assert read_wanted(given, ["train"], "here", sift=sift) == {"train": ROWS}
+        given, _ = readers(train=20, test=5)
+        found = read_wanted(given, SPLITS, sift=sift)
+        every_other = given["train"]()[::2]
+        both = [*found["train"], *found["validation"]]
+        assert sorted(map(str, both)) == sorted(map(str, every_other))
+        assert len(found["validation"]) == 1 and found["test"] == given["test"]()
+        assert read_wanted(given, ["test"], sift=sift) == {"test": given["test"]()}
+        given, _ = readers(train=20, validation=3, test=5)
+        assert read_wanted(given, ["train"], sift=sift) == {"train": given["train"]()}
+
+    def test_what_is_cut_shares_nothing_with_what_is_there(self, capsys):
+        given = {"train": lambda: [*ROWS], "test": lambda: ROWS[:5]}
+        found = read_wanted(given, SPLITS)
+        names = [set(by_name(found[split])) for split in SPLITS]
+        assert [len(each) for each in names] == [13, 2, 5] and len(set.union(*names)) == 20
+        assert "here: 5 of train left out, equal to some of test" in capsys.readouterr().out
+
+
+class TestCutMissing:
+    def test_a_tenth_for_each_whatever_the_order(self, capsys):
+        rows = [{"file_name": f"{n}.png"} for n in range(40)]
+        one, two = (cut_missing({"train": some}, "here") for some in (rows, rows[::-1]))
+        assert [len(one[split]) for split in SPLITS] == [32, 4, 4]
+        for split in SPLITS:
+            assert sorted(by_name(one[split])) == sorted(by_name(two[split]))
+        assert sorted(name for some in one.values() for name in by_name(some)) == sorted(
+            by_name(rows)
+        )
+        said = "validation (4 lines) and test (4 lines) cut from train by a fixed seed\n"
+        assert capsys.readouterr().out == said * 2
+
+    def test_equal_examples_stay_together(self):
+        rows = [{"text": f"{n // 2} ", "n": n} for n in range(40)]
+        found = cut_missing({"train": rows}, "here", identity=by_text("text"))
+        texts = [{row["text"] for row in found[split]} for split in SPLITS]
+        assert [len(each) for each in texts] == [16, 2, 2] and len(set.union(*texts)) == 20
+
+    @pytest.mark.parametrize(("count", "is_enough"), [(3, True), (2, False)])
+    def test_too_few_lines(self, count, is_enough):
+        if is_enough:
+            assert [len(rows) for rows in cut_missing({"train": ROWS[:3]}, "here").values()] == [
+                1
+            ] * 3
+            return
+        with pytest.raises(
+            UserError, match=r"^here: too few lines in train to cut a test split from"
+        ):
+            cut_missing({"train": ROWS[:count]}, "here")
+
+
+class TestSeparate:
+    def test_a_later_split_keeps_what_two_hold(self, capsys):
+        rows = {
+            "train": [{"text": text} for text in ("a", "b", "c  d", "e")],
+            "validation": [{"text": text} for text in ("b", "f", "e\n")],
+            "test": [{"text": "c d"}, {"text": "f"}],
+        }
+        found = separate(rows, "here", by_text("text"))
+        assert {split: [row["text"] for row in some] for split, some in found.items()} == {
+            "train": ["a"],
+            "validation": ["b", "e\n"],
+            "test": ["c d", "f"],
+        }
+        assert capsys.readouterr().out == (
+            "here: 3 of train left out, equal to some of validation or test\n"
+            "here: 1 of validation left out, equal to some of test\n"
+        )
+
+    def test_a_split_of_which_nothing_would_remain_stays(self, capsys):
+        rows = {"train": ROWS[:3], "test": ROWS}
+        assert separate(rows, "here", by_name) == rows
+        said = "here: all of train stands in test as well: what is measured there says nothing"
+        assert said in capsys.readouterr().out
+
+    def test_one_split_is_equal_to_no_other(self):
+        assert separate({"test": ROWS}, "here", lambda rows: 1 / 0) == {"test": ROWS}
+
+
+def test_texts_are_equal_whatever_their_white_space_and_composition():
+    rows = [
+        {"a": "caf\u00e9  x", "b": ["1", "2"]},
+        {"a": "cafe\u0301 x\n", "b": "1 2"},
+        {"a": "x", "b": "1"},
+    ]
+    one, two, three = by_text("a", "b")(rows)
+    assert one == two != three
+
+
+def test_files_are_equal_by_their_bytes(tmp_path):
+    long = b"x" * 5_000
+    contents = {
+        "a": b"1",
+        "b": b"1",
+        "c": b"2",
+        "d": b"33",
+        "e": long + b"1",
+        "f": long + b"2",
+        "g": long + b"1",
+        "h": b"",
+        "i": b"",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    names = [*contents, "missing", "other"]
+    own = dict(zip(names, by_bytes([{"path": tmp_path / name} for name in names]), strict=True))
+    same = [(x, y) for x in names for y in names if x < y and own[x] == own[y]]
+    assert same == [("a", "b"), ("e", "g"), ("h", "i")]
 
 
 def test_a_message_names_some_of_what_is_there(tmp_path):

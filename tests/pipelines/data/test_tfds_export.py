@@ -1,12 +1,14 @@
 import io
+import json
+import sys
 
 import numpy as np
 import pytest
 import soundfile
 
 from pipelines.commands.errors import UserError
-from pipelines.data import json_lines, sources
 from pipelines.data.tfds_export import Export
+from tests.pipelines.data.exports import locate, read
 
 PAIR = {"source": str, "target": str}
 SUMMARY = {"document": str, "summary": (str, list)}
@@ -53,9 +55,11 @@ def phrases(mocked):
         yield
 
 
-def locate(name, fields, cache_dir, features=None):
-    features = features or {}
-    return sources.locate(name, {}, fields=fields, tfds_features=features, cache_dir=cache_dir)
+def undigested(name):
+    """The name of an exported folder without the digest at its end."""
+    name, digest = name.rsplit("-", 1)
+    assert len(digest) == 8 and int(digest, 16) >= 0
+    return name
 
 
 class TestTranslation:
@@ -70,17 +74,17 @@ class TestTranslation:
         self, phrases, tmp_path, name, folder, source, target
     ):
         found = locate(f"tfds:{name}", PAIR, tmp_path)
-        assert found.name == f"tfds-{folder}-source_{source}-target_{target}"
+        assert undigested(found.name) == f"tfds-{folder}-source_{source}-target_{target}"
         for split, count in COUNTS.items():
             row = {"source": f"in {source}", "target": f"in {target}"}
-            assert sources.read_split(found, split, PAIR) == [row] * count
+            assert read(found, split) == [row] * count
 
     def test_the_languages_may_be_named(self, phrases, tmp_path):
         name, english = "tfds:wmt14_translate/de-en", {"source": ("en",), "target": ("de",)}
         turned = locate(name, PAIR, tmp_path, english)
-        assert turned.name == "tfds-wmt14_translate-de-en-1.0.0-source_en-target_de"
+        assert undigested(turned.name) == "tfds-wmt14_translate-de-en-1.0.0-source_en-target_de"
         row = {"source": "in en", "target": "in de"}
-        assert sources.read_split(turned, "test", PAIR) == [row] * 2
+        assert read(turned, "test") == [row] * 2
         assert locate(name, PAIR, tmp_path) != turned
         same = {"source": ("de",), "target": ("en",)}
         assert locate(name, PAIR, tmp_path, same) == locate(name, PAIR, tmp_path)
@@ -121,7 +125,9 @@ class TestTranslation:
         monkeypatch.setattr(tfds.core.DatasetInfo, "features", features)
         paths = {"source": ("en", "translation/en"), "target": ("de", "translation/de")}
         export = Export("tfds:wmt14_translate/de-en", PAIR, paths)
-        assert export.folder_name.endswith("-source_translation-en-target_translation-de")
+        assert undigested(export.folder_name()).endswith(
+            "-source_translation-en-target_translation-de"
+        )
         assert export._parsed("translation/en") == ["translation"]
         example = {"translation": {"en": b"one", "de": b"eins"}}
         assert export._value("source", example) == "one"
@@ -142,10 +148,10 @@ class TestSummarization:
     def test_sets_are_exported(self, phrases, tmp_path, name, document, summary):
         folder = locate(f"tfds:{name}", SUMMARY, tmp_path, DOCUMENTS)
         assert folder.name.startswith(f"tfds-{name}-")
-        assert folder.name.endswith("-document-summary")
+        assert undigested(folder.name).endswith("-document-summary")
         for split, count in COUNTS.items():
             row = {"document": f"in {document}", "summary": f"in {summary}"}
-            assert sources.read_split(folder, split, SUMMARY) == [row] * count
+            assert read(folder, split) == [row] * count
 
     def test_a_sequence_stays_a_list(self, mocked):
         export = Export(
@@ -160,7 +166,7 @@ class TestSummarization:
 )
 def test_what_the_set_itself_decodes(mocked, tmp_path, name, fields):
     folder = locate(f"tfds:{name}", fields, tmp_path, DOCUMENTS)
-    rows = sources.read_split(folder, "train", fields)
+    rows = read(folder, "train")
     assert len(rows) == COUNTS["train"]
     assert all(isinstance(row[field], str) for row in rows for field in fields)
 
@@ -184,9 +190,9 @@ class TestSound:
 
     def test_the_set_itself_decodes(self, mocked, tmp_path):
         folder = locate("tfds:spoken_digit", SPEECH, tmp_path, SOUNDS)
-        assert folder.name == "tfds-spoken_digit-1.0.9-file_name-text"
+        assert undigested(folder.name) == "tfds-spoken_digit-1.0.9-file_name-text"
         for split in COUNTS:
-            rows = sources.read_split(folder, split, SPEECH)
+            rows = read(folder, split)
             assert len(rows) == 5
             for number, row in enumerate(rows):
                 assert row["file_name"] == f"audio/{split}-{number:07d}.flac"
@@ -214,12 +220,15 @@ class TestSound:
         monkeypatch.setattr(tfds.core.DatasetInfo, "splits", infos)
         monkeypatch.setattr(Export, "_rows", lambda _, folder, part: iter([{"part": part}]))
         export = Export(f"tfds:{name}", SPEECH, SOUNDS)
-        assert export.folder_name == f"tfds-librispeech-default-2.1.1{ending}-file_name-text"
+        assert (
+            undigested(export.folder_name())
+            == f"tfds-librispeech-default-2.1.1{ending}-file_name-text"
+        )
         export.write(tmp_path)
         kind = "other" if ending == "-other" else "clean"
         expected = {"train": parts, "validation": [f"dev_{kind}"], "test": [f"test_{kind}"]}
         for split, names in expected.items():
-            rows = json_lines.read(tmp_path / f"{split}.jsonl", {})
+            rows = read(tmp_path, split)
             assert [row["part"] for row in rows] == names
 
 
@@ -253,9 +262,7 @@ class TestUnderstanding:
         assert export._value("text", {text: b" a b "}) == "a b"
         assert export._value("label", {"label": np.int64(1)}) == labels[1]
         assert export._value("label", {"label": np.int64(-1)}) == ""
-        rows = sources.read_split(
-            locate(f"tfds:{name}", LABELLED, tmp_path, TEXT), "train", LABELLED
-        )
+        rows = read(locate(f"tfds:{name}", LABELLED, tmp_path, TEXT), "train")
         assert len(rows) == COUNTS["train"] and {row["label"] for row in rows} <= set(labels)
 
     def test_tagged_tokens_stay_as_many(self, mocked, monkeypatch, tmp_path):
@@ -263,10 +270,10 @@ class TestUnderstanding:
         example = {"tokens": ["EU", " ", "Köln"], "ner": np.array([3, 0, 5])}
         give(monkeypatch, example)
         folder = locate("tfds:conll2003", fields, tmp_path, TOKENS)
-        assert folder.name == "tfds-conll2003-conll2003-1.0.0-tokens-tags"
+        assert undigested(folder.name) == "tfds-conll2003-conll2003-1.0.0-tokens-tags"
         row = {"tokens": ["EU", " ", "Köln"], "tags": ["B-ORG", "O", "B-LOC"]}
         for split, count in COUNTS.items():
-            assert json_lines.read(folder / f"{split}.jsonl", {}) == [row] * count
+            assert read(folder, split) == [row] * count
 
     def test_answers_are_objects_and_contexts_keep_their_blanks(
         self, mocked, monkeypatch, tmp_path
@@ -281,15 +288,52 @@ class TestUnderstanding:
             "answers": [{"text": "Bonn", "start": 4}, {"text": "Köln", "start": 9}],
         }
         for split, count in COUNTS.items():
-            assert json_lines.read(folder / f"{split}.jsonl", {}) == [row] * count
+            assert read(folder, split) == [row] * count
 
     def test_questions_that_have_no_answer_are_left_out(self, mocked, monkeypatch, tmp_path):
         fields = {"context": str, "question": str, "answers": list}
         answers = {"text": np.array([], str), "answer_start": np.array([], "int32")}
         give(monkeypatch, {"context": "a", "question": "b", "answers": answers})
         folder = locate("tfds:squad/v2.0", fields, tmp_path, ANSWERS)
-        assert [*folder.iterdir()] == []
+        assert [*folder.glob("[!.]*")] == []
 
     def test_a_number_alone_is_no_text(self, mocked):
         with pytest.raises(UserError, match="nothing for the field 'label'"):
             Export("tfds:glue/sst2", LABELLED, {**TEXT, "label": ("idx",)})
+
+
+class TestStrangeFolders:
+    """A prepared set may be a stranger's: no code of its folder is run."""
+
+    @pytest.fixture
+    def prepared(self, tmp_path):
+        """A set that is prepared in a folder, which also holds the module of its feature."""
+        folder = tmp_path / "strange" / "1.0.0"
+        folder.mkdir(parents=True)
+        info = {"name": "strange", "version": "1.0.0", "splits": [], "fileFormat": "tfrecord"}
+        (folder / "dataset_info.json").write_text(json.dumps(info))
+        (tmp_path / "evil_feature.py").write_text("open('ran', 'w').close()\nclass Evil: pass\n")
+
+        def write(class_name):
+            features = {
+                "pythonClassName": "tensorflow_datasets.core.features.features_dict.FeaturesDict",
+                "featuresDict": {"features": {"text": {"pythonClassName": class_name, "text": {}}}},
+            }
+            (folder / "features.json").write_text(json.dumps(features))
+            return tmp_path
+
+        return write
+
+    @pytest.mark.parametrize("name", ["evil_feature.Evil", "tensorflow_datasets.evil_feature.Evil"])
+    def test_no_module_is_imported_for_a_feature(self, prepared, name, tmp_path, monkeypatch):
+        folder = prepared(name)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.syspath_prepend(tmp_path)
+        with pytest.raises(UserError, match=f"its features are of a class of their own, {name}"):
+            Export("tfds:strange", {"text": str}, {}, folder)
+        assert not (tmp_path / "ran").exists()
+        assert "evil_feature" not in sys.modules
+
+    def test_features_of_the_library_are_found(self, prepared):
+        folder = prepared("tensorflow_datasets.core.features.text_feature.Text")
+        assert Export("tfds:strange", {"text": str}, {}, folder).name == "tfds:strange"

@@ -154,7 +154,7 @@ def test_is_the_same_after_saving(tmp_path):
 def test_a_file_that_is_none_is_told_in_one_line(tmp_path, content):
     if content is not None:
         (tmp_path / FILE).write_text(content, "utf-8")
-    with pytest.raises(UserError, match=f"{FILE}: no language model can be read here"):
+    with pytest.raises(UserError, match=f"{FILE} cannot be read as a language model"):
         NGramModel.load(tmp_path)
 
 

@@ -174,7 +174,6 @@ def test_progress_is_shown_on_a_terminal_if_it_takes_several_batches(
 ):
     console = Console(file=io.StringIO(), force_terminal=on_terminal, width=100)
     monkeypatch.setattr(terminal, "console", console)
-    monkeypatch.setattr(text_decoding, "console", console)
     text_decoding.decode(
         Recording(), make_sources([4] * sources), batch_size=2, description="translating"
     )

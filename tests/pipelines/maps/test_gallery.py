@@ -160,3 +160,19 @@ def test_layers_have_a_heading_where_words_have_none():
     assert image_map().heading == ""
     layers = image_map(axes=("layer", "row", "column"))
     assert layers.heading == EVIL
+
+
+def test_names_are_fit_for_files(tmp_path):
+    names = ["../up", "/etc/passwd", "", "..", "a\nb", "Dog", "dog", *["é" * 300] * 2, "x" * 300]
+    maps = [text_map() for _ in names]
+    gallery.write(tmp_path / "maps", maps, names, pictures=len(names))
+    assert [path.name for path in tmp_path.iterdir()] == ["maps"]
+    found = sorted(path.stem for path in (tmp_path / "maps").glob("*.png"))
+    long = "é" * 100
+    wanted = ["Dog", "_", "__2", "_etc_passwd", "_up", "a_b", "dog-2", long, f"{long}-2", "x" * 200]
+    assert found == sorted(name.replace("__2", "_-2") for name in wanted)
+
+
+def test_many_maps_of_one_name_are_told_apart_quickly():
+    names = list(gallery._told_apart(["dog"] * 20_000))
+    assert len(set(names)) == 20_000 and names[-1] == "dog-20000"

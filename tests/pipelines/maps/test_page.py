@@ -66,6 +66,14 @@ def test_scores_have_their_usual_names(name, shown):
     assert page.tiles({name: 0.12345}) == f"<dl><div><dt>{shown}</dt><dd>0.123</dd></div></dl>"
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(2.94e-07, "0.0000"), (0.0123456, "0.0123"), (1, "1"), (84.26, "84.3"), (12345, "12345.0")],
+)
+def test_scores_have_no_exponents(value, shown):
+    assert f"<dd>{shown}</dd>" in page.tiles({"bleu_2": value})
+
+
 def test_no_scores_are_no_tiles():
     assert page.tiles({}) == ""
 
@@ -99,3 +107,9 @@ def test_weights_are_packed_as_parts_of_the_largest():
     largest, parts = page.parts(np.zeros((0, 3)))
     assert (largest.shape, parts.shape, page.pack(parts)) == ((0,), (0, 3), "")
     assert page.rounded([0.123456, 12345.6], 4) == [0.1235, 12350]
+
+
+def test_names_stay_on_their_line(tmp_path):
+    assert page.escape("a\t<b>\n\x1b[1m") == r"a\t&lt;b&gt;\n\x1b[1m"
+    page.write(tmp_path / "a.html", "text_page.html", "two\nlines \x1b")
+    assert r"<title>two\nlines \x1b</title>" in (tmp_path / "a.html").read_text("utf-8")

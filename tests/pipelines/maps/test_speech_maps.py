@@ -5,6 +5,7 @@ import pytest
 
 from pipelines.audio.log_mel import FRAME_SECONDS
 from pipelines.maps.speech_maps import SpeechMap, errors, speech_map, unit_names
+from pipelines.metrics import word_error_rate
 from pipelines.text.speech_units import Units
 from pipelines.text.tokenizer import Tokenizer
 
@@ -99,8 +100,35 @@ def test_where_a_transcript_differs(words, reference, instead, missed):
     assert gone == [digit == "1" for digit in missed]
 
 
-def test_words_with_spaces_stay_one():
-    assert errors(["a\xa0b", "c d", "e"], " ab   x e ") == ([None, "x", None], [False, True, False])
+def test_a_word_with_a_space_counts_as_two():
+    assert errors(["a\xa0b", "c", "e"], " a b   x e ") == (
+        [None, "x", None],
+        [False, False, True, False],
+    )
+
+
+@pytest.mark.parametrize(
+    "words, reference, instead, missed",
+    [
+        ("Hello, world!", "HELLO WORLD", [None] * 2, "00"),
+        ("It's twenty-one - yes.", "ITS TWENTY ONE YES", ["ITS", None, None, None], "1000"),
+        ("it's TWENTY one", "it\u2019s twenty-two", [None, None, "twenty-two"], "01"),
+        ("twenty-two now", "twenty one now", ["twenty one", None], "010"),
+        ("(laughs) yes", "Yes.", ["", None], "0"),
+        ("one two", "...", [None, None], "0"),
+    ],
+)
+def test_errors_are_marked_as_they_are_scored(words, reference, instead, missed):
+    found, gone = errors(words.split(), reference, word_error_rate.normalize)
+    assert (found, gone) == (instead, [digit == "1" for digit in missed])
+    if reference != "...":
+        texts = [word_error_rate.normalize(text) for text in (words, reference)]
+        rate = word_error_rate.score(texts[:1], texts[1:])["wer"]
+        assert (rate == 0) == (set(found) == {None} and not any(gone))
+
+
+def test_scripts_without_spaces_differ_by_character():
+    assert errors(["我", "爱上", "海"], "我爱北海 x") == ([None, "北", None], [True, True])
 
 
 def test_loudness_is_from_noise_to_the_loudest():

@@ -12,6 +12,7 @@ from PIL import Image
 from pipelines.maps.colors import scale
 from pipelines.maps.speech_maps import SpeechMap
 from pipelines.maps.speech_pages import write_html
+from pipelines.metrics import word_error_rate
 
 EVIL = "</script><script>alert('x')</script> & \"<b>\" $title"
 
@@ -130,11 +131,21 @@ def test_differences_from_the_reference_are_marked(page):
     _, root = page
     first, second, silent = root.xpath("//article")
     wrong = first.xpath(".//button[@class='wrong']")
-    # "said" was not heard, and one word stands before سبعة rather than after it.
-    assert texts(wrong) == [EVIL] and wrong[0].get("title") == "the reference has “said”"
-    assert "سبعة" not in texts(first.xpath(".//mark")) and "said" in texts(first.xpath(".//mark"))
+    # "said" was not heard, and سبعة stands behind the other words rather than before them.
+    assert texts(wrong) == ["سبعة"] and wrong[0].get("title") == "not in the reference"
+    assert texts(first.xpath(".//mark")) == ["said", "سبعة"]
     assert not second.xpath(".//*[@class='wrong'] | .//mark | .//*[@class='reference']")
     assert texts(silent.xpath(".//mark")) == ["a"] and "No words." in silent.text_content()
+
+
+def test_errors_are_marked_as_they_are_scored(tmp_path):
+    heard = (("Well,", 0.0, 0.02), ("yes", 0.02, 0.04), ("we're", 0.04, 0.06))
+    said = {"text": "Well, yes we're", "reference": "WELL YES WE ARE"}
+    for normalize, wrong in ((word_error_rate.normalize, ["we're"]), (str, [w for w, *_ in heard])):
+        shown = SpeechMap(np.zeros((20, 7)), heard, **said, normalize=normalize)
+        write_html(tmp_path / "page.html", [shown])
+        root = html.fromstring((tmp_path / "page.html").read_text("utf-8"))
+        assert texts(root.xpath("//button[@class='wrong']")) == wrong
 
 
 def test_the_page_holds_the_weights(page, maps):

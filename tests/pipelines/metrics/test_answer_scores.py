@@ -80,6 +80,12 @@ def test_equals_the_official_script():
         ("cat", [], 0, 0),
         ("theatre", ["atre"], 0, 0),
         ("U.S.", ["us"], 1, 1),
+        ("«Москва»", ["москва"], 1, 1),
+        ("北京。", ["北京"], 1, 1),
+        ("我爱北京", ["我爱上海"], 0, 0.5),
+        ("दिल्ली।", ["दिल्ली"], 1, 1),
+        ("cafe\u0301", ["Café"], 1, 1),
+        ("“cat”", ["cat"], 0, 0),
     ],
 )
 def test_one_question(predicted, answers, exact, f1):

@@ -39,3 +39,11 @@ def test_no_tokens(weights):
     nothing = {"attention_entropy": 0.0, "attention_on_padding": 0.0}
     assert attention_health(weights) == nothing
     assert attention_health([*weights, ONE]) == attention_health([ONE])
+
+
+def test_the_share_on_the_end_token():
+    weights = [[[0.1, 0.2, 0.7], [0.5, 0.25, 0.25]], [[0.0, 0.0, 0.0, 1.0]]]
+    health = attention_health(weights, with_end=True)
+    assert list(health) == ["attention_entropy", "attention_on_padding", "attention_on_end"]
+    assert health["attention_on_end"] == pytest.approx((0.7 + 0.25 + 1) / 3)
+    assert attention_health([], with_end=True)["attention_on_end"] == 0

@@ -88,6 +88,14 @@ def cider_d(hypotheses, references):
         ("black/white -- half-full — cup", "black/white half-full cup"),
         ("#7 for $5.00 & 10%", "# 7 for $ 5.00 & 10 %"),
         ("Ein Mädchen , 小さな犬 собака !", "ein mädchen 小さな犬 собака"),
+        ("कुत्ता घास पर दौड़ रहा है।", "कुत्ता घास पर दौड़ रहा है"),
+        ("หมากำลังวิ่ง", "หมากำลังวิ่ง"),
+        ("مُحَمَّدٌ، رَسُولُ؟", "مُحَمَّدٌ رَسُولُ"),
+        ("Cafe\u0301 né l’e\u0301te\u0301", "café né l'été"),
+        ("می\u200cروم അവന്\u200d.", "می\u200cروم അവന്\u200d"),
+        ("«Да», — это я. М’ята „x“ 그 개.", "да это я м'ята x 그 개"),
+        ("👩\u200d🚀 i ❤️ it", "👩\u200d🚀 i ❤️ it"),
+        ("İzmir", "izmir"),
         ("the end .\n", "the end"),
         (" . ", ""),
         ("", ""),
@@ -128,6 +136,16 @@ def test_bleu_clips_repeated_words():
 def test_cider_equals_the_formula():
     scores = captions.score(HYPOTHESES, REFERENCES)
     assert scores["cider"] == pytest.approx(cider_d(HYPOTHESES, REFERENCES), rel=1e-9)
+
+
+def test_scripts_without_spaces_are_scored_by_character():
+    scores = captions.score(["一只狗跑", "หมา"], [["一只猫跑。"], ["หมา"]])
+    assert scores["bleu_1"] == pytest.approx(100 * 6 / 7)
+    assert scores["bleu_2"] == pytest.approx(100 * math.sqrt(6 / 7 * 3 / 5))
+    same = captions.score(
+        ["कुत्ता घास पर है", "एक बिल्ली वहाँ बैठी है"], [["कुत्ता घास पर है"], ["एक बिल्ली वहाँ बैठी है।"]]
+    )
+    assert same["bleu_4"] == pytest.approx(100) and same["cider"] == pytest.approx(10)
 
 
 def test_perfect_captions_reach_the_top():

@@ -99,6 +99,12 @@ class TestClasses:
             "elk,0.0,0.0,0.0,0",
         ]
 
+    def test_a_name_of_several_lines_is_one_cell_on_one_line(self, tmp_path):
+        rows = classification.class_scores(self.MATRIX, ["a\tb", "c\nd", "\x1b[1m"])
+        classification.write_class_scores(tmp_path / "classes.csv", rows)
+        names = [line.split(",")[0] for line in (tmp_path / "classes.csv").read_text().splitlines()]
+        assert names == ["name", r"a\tb", r"c\nd", r"\x1b[1m"]
+
     def test_all_metrics_at_once(self):
         found = classification.score(SCORES, LABELS)
         assert found["top_1"] == 0.5 and found["top_5"] == 1.0
@@ -194,6 +200,10 @@ class TestLabels:
         )
         assert found == {"accuracy": 0.75, "macro_f1": pytest.approx((1 + 2 / 3 + 0) / 3)}
         assert [row.name for row in classification.label_scores(["new"], ["bad"])] == ["bad", "new"]
+
+    def test_labels_that_look_equal_are(self):
+        found = classification.score_labels(["fru\u0301h", ["né"]], ["frúh", ["ne\u0301"]])
+        assert found == {"accuracy": 1, "macro_f1": 1}
 
     def test_nothing_to_score_is_an_error(self):
         with pytest.raises(ValueError, match="no label to score"):

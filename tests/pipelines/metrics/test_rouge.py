@@ -1,8 +1,11 @@
+import random
+import unicodedata
 from collections import Counter
 
 import pytest
 from nltk.stem.porter import PorterStemmer
 from rouge_score.rouge_scorer import RougeScorer
+from rouge_score.tokenize import tokenize
 
 from pipelines.metrics import rouge
 
@@ -27,6 +30,48 @@ def test_equal_to_rouge_score_with_its_stemmer():
     for ours, name in (("rouge_1", "rouge1"), ("rouge_2", "rouge2"), ("rouge_l", "rougeL")):
         expected = 100 * sum(score[name].fmeasure for score in theirs) / 3
         assert found[ours] == pytest.approx(expected) and expected > 0
+
+
+LATIN = (
+    "The Café's naïve résumé — don't, it’s 3.5 × 10² “quotes” of T-shirts; running runners RAN",
+    "Der Ärger über die größte Straße: 1.000 Mädchen, l'été à Łódź, İzmir'de ışık, Ünïcödé ﬁne",
+    "snake_case x_1 u.s. 5% a/b \u200b e\u2060f",
+)
+
+
+def test_latin_text_is_cut_as_by_rouge_score():
+    ours, stemmer = rouge._Tokenizer(), PorterStemmer()
+    rng = random.Random(0)
+    words = " ".join(LATIN).split()
+    for text in (*LATIN, *(" ".join(rng.choices(words, k=9)) for _ in range(50))):
+        assert ours.tokenize(text) == tokenize(unicodedata.normalize("NFC", text), stemmer)
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "reference", "expected"),
+    [
+        ("Глеб купила книгу.", "Глеб купила яблоки.", (200 / 3, 50, 200 / 3)),
+        ("कुत्ता पानी पी रहा है", "कुत्ता पानी पी रही है।", (80, 50, 80)),
+        ("我爱北京", "我爱上海。", (50, 100 / 3, 50)),
+        ("小さな犬", "小さな猫", (75, 200 / 3, 75)),
+        ("หมาวิ่ง", "แมววิ่ง", (60, 25, 60)),
+        ("مُحَمَّدٌ هنا", "مُحَمَّدٌ هناك", (50, 0, 50)),
+        ("우리 집", "우리 개", (50, 0, 50)),
+        ("й й", "и\u0306 й", (100, 100, 100)),
+        ("café noir", "cafe\u0301 noir", (100, 100, 100)),
+        ("ở", "ở", (100, 0, 100)),
+        ("میروم", "می\u200cروم", (0, 0, 0)),
+        ("iPhone手机", "the iphone 手表", (400 / 7, 40, 400 / 7)),
+    ],
+)
+def test_other_scripts(hypothesis, reference, expected):
+    found = rouge.score([hypothesis], [reference])
+    assert tuple(found.values()) == pytest.approx(expected)
+    assert rouge.score([reference], [reference])["rouge_1"] == 100
+
+
+def test_the_signature_names_the_tokenizer():
+    assert rouge.signature() == "case:lower|stem:porter|tok:rouge+words+characters|version:0.1.2"
 
 
 def test_of_several_references_each_metric_takes_its_best():
@@ -94,5 +139,6 @@ def test_repetition():
     assert rouge.repetition(["a b c A B C"]) == 1 / 4
     assert rouge.repetition(["a b c a b c", "a b c d"]) == 1 / 6  # Within a text alone.
     assert rouge.repetition(["a a a a"], n=1) == 3 / 4
+    assert rouge.repetition(["我爱我爱"], n=1) == 1 / 2
     assert rouge.repetition(["a b", ""]) == 0
     assert rouge.repetition([]) == 0

@@ -37,6 +37,11 @@ def test_spans(tags, expected):
     assert span_scores.spans(tags.split()) == expected
 
 
+def test_tags_that_look_equal_are():
+    found = span_scores.score([["B-né", "I-ne\u0301"]], [["B-ne\u0301", "I-ne\u0301"]])
+    assert found["span_f1"] == 1
+
+
 def test_types():
     rows = span_scores.type_scores(TRUTH, PREDICTED)
     found = [(row.name, row.precision, row.recall, row.f1, row.support) for row in rows]

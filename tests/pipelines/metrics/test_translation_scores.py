@@ -94,6 +94,10 @@ def test_exact_match_leaves_white_space_around_out_but_not_case():
     assert scores["exact_match"] == 0.5
 
 
+def test_exact_match_is_of_what_looks_equal():
+    assert translation_scores.score(["cafe\u0301"], ["café"])["exact_match"] == 1
+
+
 def test_chinese_is_split_by_its_own_tokenizer():
     hypotheses, references = ["我们今天去北京看长城"], ["我们明天去北京看长城"]
     assert translation_scores.score(hypotheses, references)["bleu"] == 0

@@ -21,3 +21,11 @@ def test_normalized_texts_have_no_case_and_no_punctuation():
     assert word_error_rate.normalize("'Tis the DOGS' ") == "tis the dogs"
     assert word_error_rate.normalize("ÇA VA?\tПРИВЕТ") == "ça va привет"
     assert word_error_rate.normalize("?!") == ""
+    assert word_error_rate.normalize("हिन्दी — भाषा। می\u200cروم،") == "हिन्दी भाषा می\u200cروم"
+    assert word_error_rate.normalize("М’ята мʼята co\u00adop İ") == "м'ята м'ята coop i"
+
+
+def test_words_are_characters_where_no_spaces_are_written():
+    found = word_error_rate.score(["我爱上海"], ["我爱北京"])
+    assert found == {"wer": 0.5, "cer": 0.5, "sentence_error_rate": 1}
+    assert word_error_rate.score(["cafe\u0301 ภาษา"], ["café ภาษ"])["wer"] == pytest.approx(1 / 4)

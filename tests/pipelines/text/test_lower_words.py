@@ -33,6 +33,12 @@ def test_words_and_signs(text, expected):
     assert words(text) == expected
 
 
+def test_thai_is_cut_by_character_but_for_old_vocabularies():
+    text = "ลักษณะ ok"
+    assert words(text) == ["ลั", "ก", "ษ", "ณ", "ะ", "ok"]
+    assert lower_words.find(text, version=1) == [(0, 6), (7, 9)]
+
+
 def test_all_but_white_space_is_found():
     rng = random.Random(0)
     signs = "aB9_n't’  \t\n.,-😀\u200d🚀é\u0301بَ中\u200b\u00a0[]\x00カ\u3099"

@@ -56,6 +56,14 @@ def test_a_run_keeps_them(kind, tmp_path):
     assert restored.vocabulary_size == units.vocabulary_size
 
 
+def test_words_are_characters_where_no_spaces_are_written():
+    texts = ["我爱北京 ok", "ภาษา हिन्दी"]
+    units = Units.train(texts, 60, "word")
+    encoded = units.encode(texts)
+    assert [len(ids) - 2 for ids in encoded] == [5, 5]
+    assert [units.decode(ids) for ids in encoded] == texts
+
+
 def test_an_unknown_kind_is_an_error():
     with pytest.raises(ValueError, match="Received: kind='phone'"):
         Units.train(TEXTS, 60, "phone")

@@ -186,7 +186,7 @@ class TestPresets:
 def test_a_file_of_something_else_is_the_users_error(tmp_path, content):
     if content is not None:
         (tmp_path / "subwords.json").write_bytes(content)
-    with pytest.raises(UserError, match=r"subwords\.json: no tokenizer can be read here"):
+    with pytest.raises(UserError, match=r"subwords\.json cannot be read as a tokenizer"):
         subwords.load(tmp_path)
 
 

@@ -78,6 +78,17 @@ class TestBuckets:
             whole = bucket.batch_size == len(bucket.sources)
             assert whole or (bucket.batch_size + 1) * width > TOKENS
 
+    @pytest.mark.parametrize(("count", "steps"), [(300, 5), (10_007, 156), (40_009, 301)])
+    def test_without_a_size_an_epoch_has_about_300_steps(self, count, steps):
+        sources, targets = [[5, 6, 7, END]] * count, [[START, 8, 9, 10, END]] * count
+        buckets = token_batches.make_buckets(sources, targets)
+        assert sum(map(turns_of, buckets)) == pytest.approx(steps, rel=0.02)
+
+    def test_without_a_size_a_large_set_has_the_largest_batches(self):
+        sources, targets = [[5, 6, 7, END]] * 40_009, [[START, 8, 9, 10, END]] * 40_009
+        (bucket,) = token_batches.make_buckets(sources, targets, most=404)
+        assert bucket.batch_size == 101
+
     def test_a_pair_that_is_longer_is_a_batch_of_its_own(self):
         sources, targets = make_pairs(count=13)
         sizes = [b.batch_size for b in token_batches.make_buckets(sources, targets, 2)]

@@ -1,7 +1,9 @@
 import json
+import os
 
 import numpy as np
 import pytest
+from tokenizers import pre_tokenizers
 
 from pipelines.commands.errors import UserError
 from pipelines.text.tokenizer import END, PAD, START, Tokenizer, pad
@@ -43,6 +45,20 @@ class TestTokenizer:
         assert len(ids) == 3
         [ids] = tokenizer.encode(["zebra"])
         assert len(ids) > 3
+
+    def test_marks_are_merged_with_their_letters(self):
+        tokenizer = Tokenizer.train(["हिन्दी می\u200cروم"] * 3, 400)
+        texts = ["हिन्दी", "می\u200cروم"]
+        assert [len(ids) for ids in tokenizer.encode(texts)] == [3, 3]
+        assert tokenizer.offsets(texts[0]) == [(0, 6)]
+
+    def test_latin_text_is_cut_as_by_gpt_2(self, tokenizer):
+        theirs = pre_tokenizers.Sequence(
+            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)]
+        )
+        ours = tokenizer._model.pre_tokenizer
+        for text in (*TEXTS[:3], *UNSEEN, "We'll, it's 5 o'clock;  I'd\n\n go—“ça” œ²½ __x__ "):
+            assert ours.pre_tokenize_str(text) == theirs.pre_tokenize_str(text)
 
     def test_special_ids(self, tokenizer):
         assert (PAD, START, END) == (0, 1, 2)
@@ -95,6 +111,46 @@ class TestTokenizer:
             Tokenizer.load(tmp_path)
         path.write_text(json.dumps({"model": {"type": "BPE"}}), "utf-8")
         with pytest.raises(UserError, match=r"tokenizer\.json"):
+            Tokenizer.load(tmp_path)
+
+
+class TestStrange:
+    """A file of a stranger is made of what ours are made of, or is refused in one line."""
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            ({"normalizer": {"type": "Replace", "pattern": {"Regex": "(a+)+$"}}}, "normalizer"),
+            ({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split"}]}}, "pre_"),
+            ({"pre_tokenizer": {"type": "Sequence", "pretokenizers": 3}}, "pre_tokenizer"),
+            ({"decoder": ["ByteLevel"]}, "decoder"),
+            ({"padding": {"strategy": {"Fixed": 10**9}}}, "fills up"),
+            ({"truncation": {"max_length": 1}}, "cuts"),
+            ({"model": {"type": "Unigram", "vocab": []}}, "its model is none of BPE, WordLevel"),
+            ({"vocab": {"a": 0, "b": 1}}, "has 2 tokens"),
+            ({"vocab": {"a": 0, "b": 1, "c": 2, "d": 9}}, "not the numbers from 0 on"),
+            ({"vocab": {"a": 0, "b": 1, "c": 2, "d": True}}, "not the numbers from 0 on"),
+            ({"unk_token": "nowhere"}, "lacks the unknown token"),
+            ({"continuing_subword_prefix": "é"}, "continuing_subword_prefix"),
+            ({"merges": [["zz", "q"]]}, "out of vocabulary"),
+            ({"added_tokens": 5}, "invalid type"),
+        ],
+    )
+    def test_what_is_refused(self, tokenizer, tmp_path, change, reason, capfd):
+        tokenizer.save(tmp_path)
+        path = tmp_path / "tokenizer.json"
+        content = json.loads(path.read_text("utf-8"))
+        for name, value in change.items():
+            (content if name in content else content["model"])[name] = value
+        path.write_text(json.dumps(content), "utf-8")
+        said = rf"^{path} cannot be read as a tokenizer: .*{reason}"
+        with pytest.raises(UserError, match=said):
+            Tokenizer.load(tmp_path)
+        assert capfd.readouterr().err == ""
+
+    def test_a_pipe_is_not_waited_for(self, tmp_path):
+        os.mkfifo(tmp_path / "tokenizer.json")
+        with pytest.raises(UserError, match=r"tokenizer\.json is a pipe, not a file"):
             Tokenizer.load(tmp_path)
 
 

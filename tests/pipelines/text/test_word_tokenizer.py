@@ -1,3 +1,4 @@
+import json
 import random
 
 import numpy as np
@@ -45,6 +46,25 @@ class TestSplit:
     def test_the_mark_alone_is_a_sign(self):
         alone, joined = split("\uffed\uffed")
         assert plain(alone) == plain(joined) == "\uffed" and alone != joined
+
+    @pytest.mark.parametrize(
+        ("text", "tokens"),
+        [
+            ("कुत्ता पानी पी रहा है।", "कुत्ता पानी पी रहा है ।"),
+            ("مُحَمَّدٌ رَسُول", "مُحَمَّدٌ رَسُول"),
+            ("ne\u0301e don't", "ne\u0301e don ' t"),
+            ("می\u200cروم അവന്\u200d.", "می\u200cروم അവന്\u200d ."),
+            ("ลักษณะ iPhone手机", "ลั ก ษ ณ ะ iPhone 手 机"),
+            ("👩\u200d🚀👍🏽 ❤️!", "👩\u200d🚀 👍🏽 ❤️ !"),
+        ],
+    )
+    def test_marks_belong_to_letters_and_scripts_without_spaces_are_cut(self, text, tokens):
+        assert [plain(token) for token in split(text)] == tokens.split()
+
+    def test_accents_are_equal_however_they_are_written(self):
+        tokenizer = WordTokenizer.train(["ne\u0301e", "née"], 9)
+        assert tokenizer.vocabulary[4:] == ("née",)
+        assert tokenizer.encode(["née ne\u0301e"]) == [[START, 4, 4, END]]
 
 
 class TestVocabulary:
@@ -194,6 +214,19 @@ class TestFile:
         assert loaded.vocabulary == tokenizer.vocabulary
         assert loaded.encode_sources(TEXTS + ODD, 99) == tokenizer.encode_sources(TEXTS + ODD, 99)
 
+    def test_one_of_an_earlier_version_cuts_as_it_was_made(self, tmp_path):
+        words = [*SPECIAL, "[UNKNOWN]", "ह", "\uffedि", "\uffedन"]
+        content = {"copies": False, "fold_case": False, "words": words}
+        (tmp_path / "words.json").write_text(json.dumps(content), "utf-8")
+        tokenizer = WordTokenizer.load(tmp_path)
+        assert (tokenizer.version, tokenizer.encode(["हिन"])) == (1, [[START, 4, 5, 6, END]])
+        tokenizer.save(tmp_path)
+        assert WordTokenizer.load(tmp_path).version == 1
+        content["version"] = 3
+        (tmp_path / "words.json").write_text(json.dumps(content), "utf-8")
+        with pytest.raises(UserError, match="no vocabulary of words"):
+            WordTokenizer.load(tmp_path)
+
     @pytest.mark.parametrize(
         "content",
         [
@@ -211,12 +244,14 @@ class TestFile:
     def test_a_file_of_something_else_is_the_users_error(self, tmp_path, content):
         if content is not None:
             (tmp_path / "words.json").write_bytes(content)
-        with pytest.raises(UserError, match=r"words\.json: "):
+        with pytest.raises(
+            UserError, match=r"words\.json(: this is no| cannot be read as a) vocabulary"
+        ):
             WordTokenizer.load(tmp_path)
 
     def test_half_a_file_is_the_users_error(self, tokenizer, tmp_path):
         tokenizer.save(tmp_path)
         path = tmp_path / "words.json"
         path.write_text(path.read_text("utf-8")[:40], "utf-8")
-        with pytest.raises(UserError, match=r"words\.json: no words can be read here"):
+        with pytest.raises(UserError, match=r"words\.json cannot be read as a vocabulary"):
             WordTokenizer.load(tmp_path)

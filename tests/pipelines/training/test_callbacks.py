@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from pipelines.commands import terminal
 from pipelines.commands.errors import UserError
 from pipelines.training import callbacks
 from pipelines.training.callbacks import (
@@ -85,6 +86,42 @@ class TestBestEpoch:
         assert names(tmp_path) == ["model.keras"]
         (line,) = capsys.readouterr().out.splitlines()
         assert line.startswith("No better cider for 2 epochs: stopping; epoch 4 was the best")
+
+    @pytest.mark.parametrize(
+        ("steps", "warmup_steps", "stops"),
+        [
+            (100, 0, 4),  # After epochs 2, 3 and 4 without a better one.
+            (250, 0, 4),
+            (50, 0, 7),  # Half an epoch each.
+            (9, 0, 35),  # 34 * 9 >= 3 * 100.
+            (100, 300, 6),  # Epochs 2 and 3 began within the warm-up.
+            (100, 301, 7),
+        ],
+    )
+    def test_patience_counts_after_warm_up_and_by_steps(
+        self, steps, warmup_steps, stops, tmp_path, capsys
+    ):
+        scores = iter([0.5, *[0.4] * 99])
+        path = tmp_path / "model.keras"
+        evaluate = lambda: {"cider": next(scores)}  # noqa: E731
+        selection = BestEpoch(evaluate, "cider", path, 3, steps=steps, warmup_steps=warmup_steps)
+        selection.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
+        selection.model.stop_training = False  # As `fit` does.
+        for epoch in range(100):
+            selection.on_epoch_end(epoch, {"loss": 1 / (1 + epoch)})
+            if selection.model.stop_training:
+                break
+        assert epoch + 1 == stops
+        assert capsys.readouterr().out.replace("\n", " ") == (
+            f"No better cider for {stops - 1} epochs: stopping; epoch 1 was the best{self.FELL}20. "
+        )
+
+    def test_a_better_epoch_begins_the_count_anew(self, tmp_path):
+        scores = Scores(0.1, 0.05, 0.2, 0.2, 0.15, 0.3)
+        path = tmp_path / "model.keras"
+        selection = BestEpoch(scores, "cider", path, patience=2, steps=60)
+        fit([selection], epochs=6, prepare=scores.watch)
+        assert len(scores.kernels) == 6 and selection.steps_without == 0
 
     FELL = "; the training loss was still falling: try --patience "
 
@@ -233,7 +270,7 @@ class TestCallbacks:
 
     def test_history_and_logs_hold_the_decoded_metrics(self, tmp_path):
         scores = Scores(0.1, 0.3, 0.2, 0.4)
-        fit(make(tmp_path, scores, 4, patience=1), epochs=4, ema=0.8, prepare=scores.watch)
+        fit(make(tmp_path, scores, 3), epochs=3, ema=0.8, prepare=scores.watch)
         with open(tmp_path / "history.csv", newline="") as file:
             rows = list(csv.DictReader(file))
         assert [row["epoch"] for row in rows] == ["0", "1", "2"]
@@ -288,6 +325,17 @@ class TestProgress:
             runs.append(model.layers[-1].get_weights()[0])
             assert (progress.done, progress.epoch_done) == (12, 6)
         np.testing.assert_allclose(runs[1], runs[0], rtol=1e-6)
+
+    def test_without_a_terminal_a_line_tells_of_a_long_epoch(self, monkeypatch, capsys):
+        monkeypatch.setattr(terminal, "SECONDS_BETWEEN_LINES", 0)
+        fit([Progress(2, 12, 2)], epochs=2, steps=12)
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == 26  # The start of an epoch as well.
+        assert re.fullmatch(
+            r"epoch 2 of 2, step 11/12  loss \d+\.\d{3}  \d+ examples/s  "
+            r"elapsed \d:\d\d, \d:\d\d left",
+            lines[24],
+        )
 
     def test_a_line_moves_on_a_terminal_and_one_an_epoch_stays(self, tmp_path, monkeypatch):
         screen = io.StringIO()

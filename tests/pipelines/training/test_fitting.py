@@ -4,13 +4,14 @@ import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines.commands import options
+from pipelines.commands import errors, options
 from pipelines.commands.errors import UserError
 from pipelines.data.buckets import Batches
 from pipelines.training import fitting
@@ -79,6 +80,36 @@ def test_a_run_from_start_to_report(capsys):
     assert run.report("test", dataset="a.txt").dataset == "a.txt"
 
 
+def test_the_loss_on_the_validation_split_stands_beside_the_decoded_metrics(capsys):
+    config = Config(epochs=2, warmup_steps=3, learning_rate=0.1, ema=0.5, name="one")
+    x = np.random.default_rng(1).normal(size=(6, 3)).astype("float32")
+    y = x @ np.array([[2.0], [1.0], [0.5]], "float32")
+    endless = tf.data.Dataset.from_tensor_slices((x, y)).batch(2).repeat()
+    run, _ = fit(config, validation=Batches(endless, 3, 6))
+    with open(run.folder / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    # Of the averaged weights, as the model that is saved.
+    kept = keras.saving.load_model(run.folder / "model.keras", compile=False)
+    expected = np.square(kept.predict(x, verbose=0) - y).mean()
+    assert float(rows[1]["val_loss"]) == pytest.approx(expected, rel=1e-4)
+    assert rows[0]["val_loss"] != rows[1]["val_loss"]
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert f"val_loss {float(rows[1]['val_loss']):.4g}"[:13] in line and "right 0.7500" in line
+    logged = (run.folder / "tensorboard" / "validation").iterdir()
+    assert any("epoch_loss" in str(event) for file in logged for event in events(file))
+
+
+def events(file):
+    return tf.data.TFRecordDataset(str(file)).as_numpy_iterator()
+
+
+def test_a_run_of_few_steps_stops_no_earlier_than_one_of_many():
+    # 7 steps an epoch: 30 of them are fewer than the 300 of patience 3.
+    config = Config(epochs=30, patience=3, warmup_steps=0, name="one")
+    _, trained = fit(config, scores=[0.5] * 30)
+    assert trained.model.optimizer.iterations == 210
+
+
 def test_the_seed_decides_about_the_weights():
     weights = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
@@ -115,3 +146,28 @@ def test_a_name_that_is_taken_is_refused_at_the_start():
         fitting.start("numbers", Config(name="one"))
     config = Path("runs/numbers/one/config.json").read_text()
     assert json.loads(config)["epochs"] == 2
+
+
+def test_a_disk_too_small_for_the_model_is_told_before_there_is_a_run(monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        fitting.files.shutil, "disk_usage", lambda _: SimpleNamespace(free=4_000_000)
+    )
+    with pytest.raises(UserError, match=r"has 4\.0 MB left, and the run needs about 4\.2 MB"):
+        fitting.start("numbers", Config()).create(Trained())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_under_the_log_ends_in_one_line(monkeypatch, capsys):
+    def full(name, *args, **kwargs):
+        if not name.startswith("epoch_"):
+            return
+        raise tf.errors.ResourceExhaustedError(
+            None, None, "{{function_node f}} /logs/events; No space left on device\nmore"
+        )
+
+    monkeypatch.setattr(tf.summary, "scalar", full)
+    with pytest.raises(SystemExit) as ended:
+        errors.main(fit)(Config(epochs=2, name="full"))
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "error: /logs/events; No space left on device\n"
+    assert Path("runs/numbers/full/model.keras").is_file()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipelines.training.learning_rate import warmup_cosine
+from pipelines.training.learning_rate import warmup, warmup_cosine
 
 
 def rates(steps, **options):
@@ -32,3 +32,19 @@ def test_warm_up_takes_a_third_of_a_short_run_at_most():
 
 def test_one_step():
     assert rates([0], total_steps=1, warmup_steps=200) == [pytest.approx(0.02)]
+
+
+@pytest.mark.parametrize(
+    ("total", "given", "steps"),
+    [
+        (300, None, 100),
+        (1200, None, 400),
+        (2100, None, 400),  # The dates.
+        (8000, None, 400),
+        (50_000, None, 2500),
+        (50_000, 100, 100),
+        (300, 0, 0),
+    ],
+)
+def test_warm_up_that_is_not_given_is_a_share(total, given, steps):
+    assert warmup(total, given) == steps

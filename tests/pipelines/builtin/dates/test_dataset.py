@@ -10,9 +10,8 @@ from babel import Locale
 from babel.dates import format_date
 
 from pipelines.builtin.dates import dataset as dates
-from pipelines.data import sources
+from tests.pipelines.builtin import rows as rows_of
 
-FIELDS = {"source": str, "target": str, "locale": str}
 SMALL = {"train": 1_999, "validation": 101, "test": 211}
 
 
@@ -20,7 +19,7 @@ SMALL = {"train": 1_999, "validation": 101, "test": 211}
 def splits(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dates")
     dates.write(folder, **SMALL)
-    return sources.read_splits(folder, FIELDS)
+    return rows_of.read(folder)
 
 
 def in_ascii_digits(text):
@@ -38,7 +37,7 @@ def test_the_splits_share_no_date(splits):
 
 def test_full_size(tmp_path):
     dates.write(tmp_path)
-    lines = {split: (tmp_path / f"{split}.jsonl").read_bytes() for split in sources.SPLITS}
+    lines = {split: (tmp_path / f"{split}.jsonl").read_bytes() for split in rows_of.SPLITS}
     counts = {split: text.count(b"\n") for split, text in lines.items()}
     assert counts == {"train": 20_000, "validation": 1_000, "test": 2_000}
     rows = [json.loads(line) for line in lines["train"].splitlines()]
@@ -135,6 +134,6 @@ def test_the_same_in_another_process_and_by_seed(tmp_path, splits):
     code = f"from pipelines.builtin import dates; dates.write({str(tmp_path)!r}, **{SMALL!r})"
     environment = os.environ | {"PYTHONHASHSEED": "13", "PYTHONPATH": str(root)}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
-    assert sources.read_splits(tmp_path, FIELDS) == splits
+    assert rows_of.read(tmp_path) == splits
     dates.write(tmp_path, **SMALL, seed=1)
-    assert sources.read_splits(tmp_path, FIELDS) != splits
+    assert rows_of.read(tmp_path) != splits

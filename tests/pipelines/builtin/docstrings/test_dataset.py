@@ -5,9 +5,8 @@ import pytest
 
 from pipelines.builtin.docstrings import dataset as docstrings
 from pipelines.builtin.docstrings import near_duplicates
-from pipelines.data import sources
+from tests.pipelines.builtin import rows as rows_of
 
-FIELDS = {"document": str, "summary": str, "module": str}
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 DOCUMENTED = '''
@@ -91,7 +90,7 @@ def unlike(word):
 def test_docstrings_that_count(tmp_path, packages):
     packages(flock=DOCUMENTED, broken='"""(\n\n""" def', plain="x = 1\n")
     docstrings.write(tmp_path, validation=0, test=0)
-    rows = sources.read_split(tmp_path, "train", FIELDS)
+    rows = rows_of.read_split(tmp_path, "train")
     assert {(row["summary"], row["document"]) for row in rows} == {
         (
             "Tools that count sheep.",
@@ -116,7 +115,7 @@ def test_equal_lines_are_one(tmp_path, packages):
     source = function("f", "Counts the sheep.", unlike("sheep"))
     packages(first=source, second=source)
     docstrings.write(tmp_path, validation=0, test=0)
-    assert [row["module"] for row in sources.read_split(tmp_path, "train", FIELDS)] == ["first"]
+    assert [row["module"] for row in rows_of.read_split(tmp_path, "train")] == ["first"]
 
 
 def test_near_duplicates_are_in_one_split(tmp_path, packages):
@@ -131,7 +130,7 @@ def test_near_duplicates_are_in_one_split(tmp_path, packages):
     packages(farm="\n".join(alike + same))
     docstrings.write(tmp_path, validation=100, test=200)
     splits = {}
-    for split in sources.SPLITS:
+    for split in rows_of.SPLITS:
         for line in (tmp_path / f"{split}.jsonl").read_text("utf-8").splitlines():
             summary = json.loads(line)["summary"]
             splits.setdefault(re.sub(r" \d times", "", summary), []).append(split)
@@ -148,7 +147,7 @@ def test_the_held_out_splits_are_full(tmp_path, packages):
     words = [f"{one}{two}" for one in NUMBERS for two in NUMBERS]
     packages(farm="\n".join(function(f"f_{w}", f"Counts all {w}.", unlike(w)) for w in words))
     docstrings.write(tmp_path, validation=7, test=13)
-    first = {split: sources.read_split(tmp_path, split, FIELDS) for split in sources.SPLITS}
+    first = {split: rows_of.read_split(tmp_path, split) for split in rows_of.SPLITS}
     assert {split: len(rows) for split, rows in first.items()} == {
         "train": 80,
         "validation": 7,
@@ -157,7 +156,7 @@ def test_the_held_out_splits_are_full(tmp_path, packages):
     words.reverse()
     packages(farm="\n".join(function(f"f_{w}", f"Counts all {w}.", unlike(w)) for w in words))
     docstrings.write(tmp_path, validation=7, test=13)
-    again = {split: sources.read_split(tmp_path, split, FIELDS) for split in sources.SPLITS}
+    again = {split: rows_of.read_split(tmp_path, split) for split in rows_of.SPLITS}
     assert again == first, "the split is by content"
 
 
@@ -172,7 +171,7 @@ def test_sources_are_those_of_the_pinned_packages_and_the_standard_library():
 @pytest.mark.slow
 def test_the_whole_set(tmp_path):
     docstrings.write(tmp_path)
-    splits = {split: sources.read_split(tmp_path, split, FIELDS) for split in sources.SPLITS}
+    splits = {split: rows_of.read_split(tmp_path, split) for split in rows_of.SPLITS}
     assert len(splits["validation"]) == 1_000 and len(splits["test"]) == 1_500
     assert 12_000 < len(splits["train"]) < 40_000
     for row in (row for rows in splits.values() for row in rows):

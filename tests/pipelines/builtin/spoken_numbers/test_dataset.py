@@ -9,14 +9,13 @@ import soundfile
 
 from pipelines.builtin.spoken_numbers import dataset as spoken_numbers
 from pipelines.builtin.spoken_numbers import espeak, phrases
-from pipelines.data import sources
+from tests.pipelines.builtin import rows as rows_of
 
-FIELDS = {"file_name": str, "text": str, "speaker": str}
 SMALL = {"train": 23, "validation": 5, "test": 11}
 
 
 def read(folder):
-    return sources.read_splits(folder, FIELDS)
+    return rows_of.read(folder)
 
 
 @pytest.fixture(scope="module")
