@@ -5,8 +5,26 @@ PYTHON3 ?= python3
 ifndef BACKEND
 BACKEND := $(or $(KERAS_BACKEND),tensorflow)
 endif
-# Of the target's own application, unless a run is given.
-RUN ?= runs/$(lastword $(subst -, ,$@))/latest
+
+# What is typed here reaches Python through the environment, as it stands: neither make nor the
+# shell expands it. ARGS alone is words for the shell.
+TYPED := DATASET INPUT NAME QUESTION RUN TASK
+ifneq ($(origin NAME),command line)
+override NAME := # Windows Subsystem for Linux has one in the environment, the machine's.
+endif
+$(foreach variable,$(TYPED),$(eval override $(variable) := $$(value $(variable))))
+export $(TYPED)
+given = $(if $($(1)),"--$(2)=$$$(1)")
+data_and_name = $(call given,DATASET,dataset) $(call given,NAME,name)
+run = "--run=$${RUN:-runs/$(lastword $(subst -, ,$@))/latest}"
+
+# Before anything is installed.
+ifndef INPUT
+$(foreach goal,$(filter predict-captioning predict-vision,$(MAKECMDGOALS)),\
+    $(error INPUT is missing: make $(goal) INPUT=photo.jpg))
+$(foreach goal,$(filter predict-speech,$(MAKECMDGOALS)),\
+    $(error INPUT is missing: make $(goal) INPUT=recording.wav))
+endif
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -31,66 +49,63 @@ train-% evaluate-% predict-%: export KERAS_BACKEND = $(BACKEND)
 .PHONY: train-speech evaluate-speech predict-speech
 .PHONY: train-understanding evaluate-understanding predict-understanding
 .PHONY: bench bench-vision bench-decoding bench-log-mel bench-whisper
-.PHONY: test test-all test-backends lint format clean help
+.PHONY: test test-all test-backends lint format clean clean-cache help
 
 setup: $(READY) ## Install into .venv (GPU=1: CUDA builds; BACKEND=jax|torch: that backend too)
 
 train-captioning: $(READY) ## Train, evaluate, write attention maps (DATASET=, NAME=, ARGS="--decoder transformer")
-	$(PYTHON) -m apps.captioning.train $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
+	$(PYTHON) -m apps.captioning.train $(data_and_name) $(ARGS)
 
-evaluate-captioning: $(READY) ## Evaluate a run on its test split (RUN=runs/captioning/latest, ARGS=)
-	$(PYTHON) -m apps.captioning.evaluate --run "$(RUN)" $(ARGS)
+evaluate-captioning: $(READY) ## Evaluate a run on a test split (RUN=runs/captioning/latest, DATASET=, NAME=, ARGS=)
+	$(PYTHON) -m apps.captioning.evaluate $(run) $(data_and_name) $(ARGS)
 
 predict-captioning: $(READY) ## Caption an image or a folder of images (INPUT=, RUN=, ARGS=)
-	$(if $(INPUT),,$(error INPUT is missing: make predict-captioning INPUT=photo.jpg))
-	$(PYTHON) -m apps.captioning.predict --run "$(RUN)" --input "$(INPUT)" $(ARGS)
+	$(PYTHON) -m apps.captioning.predict $(run) $(call given,INPUT,input) $(ARGS)
 
 train-vision: $(READY) ## Train, evaluate, write attention maps (DATASET=, NAME=, ARGS="--attention linear")
-	$(PYTHON) -m apps.vision.train $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
+	$(PYTHON) -m apps.vision.train $(data_and_name) $(ARGS)
 
-evaluate-vision: $(READY) ## Evaluate a run on its test split (RUN=runs/vision/latest, ARGS=)
-	$(PYTHON) -m apps.vision.evaluate --run "$(RUN)" $(ARGS)
+evaluate-vision: $(READY) ## Evaluate a run on a test split (RUN=runs/vision/latest, DATASET=, NAME=, ARGS=)
+	$(PYTHON) -m apps.vision.evaluate $(run) $(data_and_name) $(ARGS)
 
 predict-vision: $(READY) ## Classify an image or a folder of images (INPUT=, RUN=, ARGS=)
-	$(if $(INPUT),,$(error INPUT is missing: make predict-vision INPUT=photo.jpg))
-	$(PYTHON) -m apps.vision.predict --run "$(RUN)" --input "$(INPUT)" $(ARGS)
+	$(PYTHON) -m apps.vision.predict $(run) $(call given,INPUT,input) $(ARGS)
 
 train-translation: $(READY) ## Train, evaluate, write attention maps (DATASET=, NAME=, ARGS="--source-file a.en --target-file a.de")
-	$(PYTHON) -m apps.translation.train $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
+	$(PYTHON) -m apps.translation.train $(data_and_name) $(ARGS)
 
-evaluate-translation: $(READY) ## Evaluate a run on its test split (RUN=runs/translation/latest, ARGS=)
-	$(PYTHON) -m apps.translation.evaluate --run "$(RUN)" $(ARGS)
+evaluate-translation: $(READY) ## Evaluate a run on a test split (RUN=runs/translation/latest, DATASET=, NAME=, ARGS=)
+	$(PYTHON) -m apps.translation.evaluate $(run) $(data_and_name) $(ARGS)
 
 predict-translation: $(READY) ## Translate a text, a file line by line, or standard input (INPUT=, RUN=, ARGS=)
-	@$(PYTHON) -m apps.translation.predict --run "$(RUN)" $(if $(INPUT),--input "$(INPUT)") $(ARGS)
+	@$(PYTHON) -m apps.translation.predict $(run) $(call given,INPUT,input) $(ARGS)
 
 train-summarization: $(READY) ## Train, evaluate, write attention maps (DATASET=, NAME=, ARGS="--model transformer")
-	$(PYTHON) -m apps.summarization.train $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
+	$(PYTHON) -m apps.summarization.train $(data_and_name) $(ARGS)
 
-evaluate-summarization: $(READY) ## Evaluate a run on its test split (RUN=runs/summarization/latest, ARGS=)
-	$(PYTHON) -m apps.summarization.evaluate --run "$(RUN)" $(ARGS)
+evaluate-summarization: $(READY) ## Evaluate a run on a test split (RUN=runs/summarization/latest, DATASET=, NAME=, ARGS=)
+	$(PYTHON) -m apps.summarization.evaluate $(run) $(data_and_name) $(ARGS)
 
 predict-summarization: $(READY) ## Summarize a text, a file, or standard input (INPUT=, RUN=, ARGS=)
-	@$(PYTHON) -m apps.summarization.predict --run "$(RUN)" $(if $(INPUT),--input "$(INPUT)") $(ARGS)
+	@$(PYTHON) -m apps.summarization.predict $(run) $(call given,INPUT,input) $(ARGS)
 
 train-speech: $(READY) ## Train, evaluate, write attention maps (DATASET=, NAME=, ARGS="--decoder rnn")
-	$(PYTHON) -m apps.speech.train $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
+	$(PYTHON) -m apps.speech.train $(data_and_name) $(ARGS)
 
-evaluate-speech: $(READY) ## Evaluate a run on its test split (RUN=runs/speech/latest, ARGS=)
-	$(PYTHON) -m apps.speech.evaluate --run "$(RUN)" $(ARGS)
+evaluate-speech: $(READY) ## Evaluate a run on a test split (RUN=runs/speech/latest, DATASET=, NAME=, ARGS=)
+	$(PYTHON) -m apps.speech.evaluate $(run) $(data_and_name) $(ARGS)
 
 predict-speech: $(READY) ## Transcribe an audio file or a folder of them (INPUT=, RUN=, ARGS=)
-	$(if $(INPUT),,$(error INPUT is missing: make predict-speech INPUT=recording.wav))
-	@$(PYTHON) -m apps.speech.predict --run "$(RUN)" --input "$(INPUT)" $(ARGS)
+	@$(PYTHON) -m apps.speech.predict $(run) $(call given,INPUT,input) $(ARGS)
 
 train-understanding: $(READY) ## Train, evaluate, write attention maps (TASK=sentiment|ner|qa, DATASET=, NAME=, ARGS=)
-	$(PYTHON) -m apps.understanding.train $(if $(TASK),--task "$(TASK)") $(if $(DATASET),--dataset "$(DATASET)") $(if $(NAME),--name "$(NAME)") $(ARGS)
+	$(PYTHON) -m apps.understanding.train $(call given,TASK,task) $(data_and_name) $(ARGS)
 
-evaluate-understanding: $(READY) ## Evaluate a run on its test split (RUN=runs/understanding/latest, ARGS=)
-	$(PYTHON) -m apps.understanding.evaluate --run "$(RUN)" $(ARGS)
+evaluate-understanding: $(READY) ## Evaluate a run on a test split (RUN=runs/understanding/latest, DATASET=, NAME=, ARGS=)
+	$(PYTHON) -m apps.understanding.evaluate $(run) $(data_and_name) $(ARGS)
 
 predict-understanding: $(READY) ## Classify texts, tag entities or answer a question (INPUT=text, file, or standard input, QUESTION=, RUN=, ARGS=)
-	@$(PYTHON) -m apps.understanding.predict --run "$(RUN)" $(if $(INPUT),--input "$(INPUT)") $(if $(QUESTION),--question "$(QUESTION)") $(ARGS)
+	@$(PYTHON) -m apps.understanding.predict $(run) $(call given,INPUT,input) $(call given,QUESTION,question) $(ARGS)
 
 test: $(BASE) ## Run the fast tests on TensorFlow
 	KERAS_BACKEND=tensorflow $(PYTEST) -m "not slow" tests
@@ -120,7 +135,7 @@ bench-log-mel: $(READY) ## Measure log-mel spectrograms in tf.data, against libr
 	$(PYTHON) -m benchmarks.log_mel $(ARGS)
 
 bench-whisper: $(READY) ## Measure decoding with a pretrained Whisper, against a plain greedy loop (DATASET=folder, ARGS="--preset FOLDER")
-	$(PYTHON) -m benchmarks.whisper $(if $(DATASET),--dataset "$(DATASET)") $(ARGS)
+	$(PYTHON) -m benchmarks.whisper $(call given,DATASET,dataset) $(ARGS)
 
 lint: $(BASE) ## Check style and formatting
 	$(PYTHON) -m ruff check .
@@ -130,7 +145,10 @@ format: $(BASE) ## Fix style and formatting
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
 
-clean: ## Remove caches and build output, not runs
+clean-cache: $(READY) ## Remove cached data sets, images and features, and tell what that frees (ARGS=--keep only tells)
+	@$(PYTHON) -m pipelines.data.caches.clean $(ARGS)
+
+clean: ## Remove build output, not runs or cached data
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 

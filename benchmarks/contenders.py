@@ -55,9 +55,10 @@ class Contender:
 
 def contenders():
     """All of them by name, the mechanisms first. Imports Keras, and no PyTorch."""
-    import layers
+    from layers import registry
 
-    names = layers.mechanisms()
+    known = registry.MECHANISMS
+    names = [name for name in known if not known[name].sees_earlier_weights]
     ours = [_ours(name, False) for name in names]
     ours += [_ours(name, True) for name in _CAUSAL if name in names]
     return {contender.name: contender for contender in ours + _references()}

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from pipelines.commands import errors, flags, runs, terminal
+from pipelines.commands.disk import files
 
 CONTENDERS = ("ours", "librosa", "librosa in threads")
 REFERENCE = "librosa"
@@ -58,7 +59,7 @@ def main(argv=None):
     from benchmarks import machine
 
     folder = Path(config.output)
-    runs.make_folder(folder)
+    files.make_folder(folder)
     report = {
         "machine": machine.machine(),
         "versions": machine.versions(),

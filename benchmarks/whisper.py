@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.commands import devices, errors, flags, ranges, runs, terminal
+from pipelines.commands.disk import files
 from pipelines.data import sources
 
 CONTENDERS = ("ours", "encoded once", "plain")
@@ -47,7 +48,7 @@ def main(argv=None):
     rows = sources.read_split(config.dataset, "test", {"file_name": str, "text": str})
     rows = rows[: config.utterances]
     folder = Path(config.output)
-    runs.make_folder(folder)
+    files.make_folder(folder)
     results = measure(config, rows)
     report = {
         "machine": machine.machine(),

@@ -9,7 +9,7 @@ from pipelines.commands.ranges import at_least, within
 
 
 @dataclass(frozen=True, kw_only=True)
-class Data(options.Data):
+class Data(options.MediaData):
     """Images and their captions."""
 
     RANGES: ClassVar = {
@@ -37,6 +37,7 @@ class Model(options.Options):
     """An image encoder and a decoder with attention to its cells."""
 
     GROUP: ClassVar = "model"
+    PATHS: ClassVar = "backbone"
     RANGES: ClassVar = {
         at_least(0): "encoder_layers",
         at_least(1): "num_heads decoder_layers",
@@ -139,7 +140,7 @@ Decoding = options.overrides(Config, "seed")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation(options.EvaluationData, Decoding, options.FinishedRun):
+class Evaluation(options.MediaEvaluation, Decoding, options.FinishedRun):
     """Captions a split with a finished run, and writes metrics and attention maps."""
 
     run: str = "runs/captioning/latest"

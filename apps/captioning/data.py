@@ -1,7 +1,7 @@
 """From a data set's name, or images of any kind, to batches of images and captions."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
@@ -9,17 +9,42 @@ import tensorflow as tf
 from apps.captioning.config import Config
 from pipelines.builtin import scenes
 from pipelines.commands.errors import UserError
-from pipelines.data import cache, sources
+from pipelines.data import sources, splits
 from pipelines.data.buckets import Batches, finish, limits
+from pipelines.data.caches import row_cache
+from pipelines.data.fields import Field
+from pipelines.data.layouts import captions as caption_files
+from pipelines.data.layouts import headerless, transcripts
 from pipelines.images import backbones, image_files
 from pipelines.metrics import captions
 from pipelines.text.tokenizer import Tokenizer, pad
 
-FIELDS = {"file_name": str, "captions": list}
-TFDS_FEATURES = {
-    "file_name": ("image",),
-    "captions": ("captions/text", "captions", "caption", "text"),
-}
+IMAGE = (
+    *("file_name", "image", "filename", "image_path", "image_name", "path", "filepath", "file"),
+    *("img", "img_path", "image_file", "image_id", "id"),
+)
+CAPTIONS = (
+    *("captions", "captions/text", "caption", "text", "sentences", "sentence", "raw", "comment"),
+    *("caption_text", "caption_str", "reference_strs", "description", "alt_text", "prompt"),
+)
+DATA = sources.DataSet(
+    fields={
+        "file_name": Field(IMAGE, is_file=True),
+        "captions": Field(CAPTIONS, kind=list),
+    },
+    builtin={"scenes": scenes.write},
+    version=scenes.VERSION,
+    identity=splits.by_bytes,
+    endings=image_files.endings,
+    layouts=(caption_files.coco, caption_files.karpathy, caption_files.flickr_tokens),
+    folders=(transcripts.beside,),
+    headerless=headerless.files("captions", image_files.endings),
+    finish=caption_files.by_image,
+    tfds_features={
+        "file_name": ("image",),
+        "captions": ("captions/text", "captions", "caption", "text"),
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -47,24 +72,10 @@ class Split:
 
 def read(config: Config, wanted=sources.SPLITS) -> dict:
     """The rows of the splits that are wanted, each with the `path` of its image."""
-    folder = sources.locate(
-        config.dataset,
-        {"scenes": scenes.write},
-        version=scenes.VERSION,
-        fields=FIELDS,
-        tfds_features=TFDS_FEATURES,
-        data_dir=config.data_dir,
-    )
-    splits = sources.read_splits(folder, FIELDS, wanted)
-    if "train" in splits:
-        splits["train"] = splits["train"][: config.max_train]
-    return {
-        name: [
-            {**row, "path": path}
-            for row, path in zip(rows, sources.media(folder, rows), strict=True)
-        ]
-        for name, rows in splits.items()
-    }
+    rows = sources.read(DATA, config, wanted)
+    if "train" in rows:
+        rows["train"] = rows["train"][: config.max_train]
+    return rows
 
 
 def know_objects(rows):
@@ -197,6 +208,13 @@ def training_batches(split, groups, config):
     return _batches(batches.map(example, num_parallel_calls=2), groups, config.batch_size)
 
 
+def validation_batches(split, tokenizer, config):
+    """As `training_batches`, but of the images as they are."""
+    groups = group_captions(split, tokenizer, config)
+    size = min(config.batch_size, len(groups.pictures))
+    return training_batches(split, groups, replace(config, flip=False, batch_size=size))
+
+
 def concept_batches(split, groups, config):
     """Endless `Batches` of `({"picture"}, tokens)`."""
     size = max(config.batch_size, 4)  # The statistics of batch normalization need a few images.
@@ -225,10 +243,10 @@ def _gather(split, pictures, flip=False):
     inputs, arrays = split.inputs, split.arrays
 
     def read(pictures):
-        chosen = cache.gather(arrays[0], inputs[0][pictures])
+        chosen = row_cache.gather(arrays[0], inputs[0][pictures])
         if flip and len(arrays) == 2:
             mirrored = np.flatnonzero(np.random.default_rng(pictures).random(len(pictures)) < 0.5)
-            chosen[mirrored] = cache.gather(arrays[1], inputs[1][pictures[mirrored]])
+            chosen[mirrored] = row_cache.gather(arrays[1], inputs[1][pictures[mirrored]])
         return chosen.astype("float32")
 
     batch = tf.numpy_function(read, [pictures], tf.float32, stateful=False)

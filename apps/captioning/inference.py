@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-import layers  # noqa: F401
+import layers
 from apps.captioning import data, maps
 from apps.captioning.config import Config
 from pipelines.builtin import scenes
@@ -19,6 +19,7 @@ from pipelines.images import backbones, image_files
 from pipelines.maps.attention_maps import AttentionMap, attention_maps
 from pipelines.maps.image_maps import ImageMap
 from pipelines.metrics import captions
+from pipelines.text.divided_words import divided_words
 from pipelines.text.tokenizer import Tokenizer
 
 BACKBONE = "backbone.keras"
@@ -84,7 +85,10 @@ class Captioner:
             UserError: The folder is not a run, or a file in it is damaged.
         """
         config = dataclasses.replace(config or runs.load(run, Config), **decoding)
-        return cls(runs.load_model(run), Tokenizer.load(run), config, Path(run) / BACKBONE)
+        model, tokenizer = runs.load_model(run, layers.ImageCaptioner), Tokenizer.load(run)
+        tokens = model.decoder.vocabulary_size
+        runs.check_together(run, "tokens", tokenizer.vocabulary_size, tokens)
+        return cls(model, tokenizer, config, Path(run) / BACKBONE)
 
     def save_preprocessing(self, folder):
         """Writes what `load` reads besides the model."""
@@ -146,7 +150,7 @@ class Captioner:
 
     def _result(self, row, decoded, grid):
         tokens = decoded["tokens"]
-        words, positions = self.tokenizer.words(tokens)
+        words, positions = divided_words(self.tokenizer, tokens)
         token_words = np.full(len(tokens), -1)
         for word, positions_of_word in enumerate(positions):
             token_words[positions_of_word] = word

@@ -15,8 +15,13 @@ def draw(folder, results, scores):
     return gallery.write(folder, [result.attention for result in shown], names, scores)
 
 
-def draw_all(folder, results):
-    """Writes the maps of all captions, each as a PNG too; returns the path of their page."""
-    names = [Path(result.image).name for result in results]
-    maps = [result.attention for result in results]
-    return gallery.write(folder, maps, names, pictures=len(maps))
+def draw_each(folder, results, most=ON_PAGE):
+    """Writes the maps of the first captions, each as a PNG too.
+
+    Returns:
+        The path of their page; of a single map, that of its PNG.
+    """
+    names = [Path(result.image).name for result in results[:most]]
+    maps = [result.attention for result in results[:most]]
+    page = gallery.write(folder, maps, names, pictures=len(maps))
+    return page if len(results) > 1 else folder / f"{names[0]}.png"

@@ -1,9 +1,8 @@
 """Captions images with a finished run: `python -m apps.captioning.predict --input PATH`."""
 
-from pathlib import Path
-
 from apps.captioning.config import Config, Prediction
-from pipelines.commands import errors, runs
+from pipelines.commands import errors
+from pipelines.commands.disk.files import MapsFolder
 from pipelines.commands.entry import command
 from pipelines.commands.terminal import console
 
@@ -25,7 +24,7 @@ def main(arguments, config, files):
     from apps.captioning.inference import Captioner
 
     captioner = Captioner.load(arguments.run, config)
-    output = runs.make_folder(arguments.output or Path(arguments.run) / "predictions")
+    folder = MapsFolder(arguments.output, arguments.run)
     skipped = None if len(files) == 1 else []
     results = captioner.predict(files, skipped, alternatives=0)
     for _, error in skipped or ():
@@ -35,9 +34,7 @@ def main(arguments, config, files):
     results = [result for result in results if result.words]
     if not results:
         raise errors.UserError("no caption: none of the images could be read and described")
-    page = maps.draw_all(output, results)
-    shown = output / f"{files[0].name}.png" if len(files) == 1 else page
-    console.print(f"attention maps: {shown}")
+    console.print(folder.draw(maps.draw_each, results, arguments.examples))
 
 
 if __name__ == "__main__":

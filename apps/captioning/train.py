@@ -34,6 +34,7 @@ def main(config):
         **fitting.options(
             run,
             batches,
+            validation=data.validation_batches(validation, tokenizer, config),
             score=lambda: captioner.evaluate(validation, decode="greedy"),
             monitor=monitor,
         ),

@@ -100,7 +100,7 @@ _Overrides = options.overrides(Config)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation(options.EvaluationData, _Overrides, FinishedRun):
+class Evaluation(options.MediaEvaluation, _Overrides, FinishedRun):
     """Transcribes a split with a finished run, and writes error rates and attention maps."""
 
 

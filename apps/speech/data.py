@@ -7,22 +7,44 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.audio import log_mel, whisper
+from pipelines.audio import audio_files, log_mel, whisper
 from pipelines.audio import utterances as utterance_batches
 from pipelines.audio.mel_store import MelStore
 from pipelines.audio.recordings import Recordings, report_unreadable
 from pipelines.builtin import spoken_numbers
 from pipelines.commands.errors import UserError
-from pipelines.commands.terminal import console
-from pipelines.data import parallel_text, sources
+from pipelines.commands.left_out import Tally
+from pipelines.data import sources, splits
+from pipelines.data.fields import Field
+from pipelines.data.formats import text_files
+from pipelines.data.layouts import class_folders, headerless, transcripts
 from pipelines.decoding.ngrams import NGramModel
 from pipelines.text.speech_units import Units
 
-FIELDS = {"file_name": str, "text": str}
-TFDS_FEATURES = {
-    "file_name": ("speech", "audio", "voice"),
-    "text": ("text_normalized", "text", "transcription", "transcript", "sentence", "label"),
-}
+AUDIO = (
+    *("file_name", "audio", "audio_filepath", "path", "file", "filename", "wav", "audio_path"),
+    *("wav_filename", "file_path", "audio_file", "id", "utt_id"),
+)
+TEXT = (
+    *("text", "transcription", "transcript", "sentence", "normalized_text", "raw_text"),
+    *("normalized_transcription", "transcripts", "utterance", "label"),
+)
+FIELDS = {"file_name": Field(AUDIO, is_file=True), "text": Field(TEXT)}
+DATA = sources.DataSet(
+    fields=FIELDS,
+    builtin={"spoken-numbers": spoken_numbers.write},
+    version=spoken_numbers.VERSION,
+    identity=splits.by_bytes,
+    endings=audio_files.endings,
+    layouts=(transcripts.kaldi,),
+    folders=(transcripts.beside, transcripts.lists, class_folders.of_files),
+    convert=transcripts.whole_files(FIELDS),
+    headerless=headerless.files("text", audio_files.endings),
+    tfds_features={
+        "file_name": ("speech", "audio", "voice"),
+        "text": ("text_normalized", "text", "transcription", "transcript", "sentence", "label"),
+    },
+)
 SPEEDS = (0.9, 1.0, 1.1)
 NOISE_DB = (5.0, 40.0)
 MARGIN = 1.25  # How much longer a piece may be than any utterance of training.
@@ -31,26 +53,21 @@ MARGIN = 1.25  # How much longer a piece may be than any utterance of training.
 def read(config, wanted=sources.SPLITS):
     """The lines of the splits that are wanted, with the paths of their sounds as `file_name`.
 
-    What has no transcript is left out of training, and a message counts it.
+    What has no transcript is left out, and a message counts it.
     """
-    folder = sources.locate(
-        config.dataset,
-        {"spoken-numbers": spoken_numbers.write},
-        version=spoken_numbers.VERSION,
-        fields=FIELDS,
-        tfds_features=TFDS_FEATURES,
-        data_dir=config.data_dir,
-    )
-    splits = sources.read_splits(folder, FIELDS, wanted, may_be_blank="text")
-    if "train" in splits:
-        splits["train"] = splits["train"][: config.max_train]
+    found = sources.read(DATA, config, wanted)
+    if "train" in found:
+        found["train"] = found["train"][: config.max_train]
     return {
-        name: [
-            {**row, "file_name": os.path.abspath(path)}
-            for row, path in zip(rows, sources.media(folder, rows), strict=True)
-        ]
-        for name, rows in splits.items()
+        name: [{**row, "file_name": os.path.abspath(path)} for path, row in _paths(rows)]
+        for name, rows in found.items()
     }
+
+
+def _paths(rows):
+    """The paths of rows, and each row without its own."""
+    for row in rows:
+        yield row["path"], {key: value for key, value in row.items() if key != "path"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +159,7 @@ def train_language_model(rows, tokenizer, config):
     """The n-gram model of the training transcripts, and of a text if one is given."""
     texts = [row["text"] for row in rows]
     if config.language_model_text is not None:
-        lines = parallel_text.read_lines(config.language_model_text)
+        lines = text_files.read_lines(config.language_model_text)
         texts += [line for line in lines if line.strip()]
     return NGramModel.train(
         tokenizer.encode(texts), tokenizer.vocabulary_size, config.language_model_order
@@ -155,13 +172,20 @@ def encode(utterances, tokenizer, front_end, config):
     What is longer than a piece of the front end, or has a text that is too long for it, has `None`
     in place of ids; a message counts it.
     """
+    tokens, reasons = _learnable(utterances, tokenizer, front_end, config)
+    _left_out(utterances, reasons)
+    return tokens
+
+
+def _learnable(utterances, tokenizer, front_end, config):
+    """The ids of utterances that can be learnt, `None` for each other one, and why it cannot."""
     encoded = tokenizer.encode([row["text"] for row in utterances.rows])
-    fits = [
-        max(seconds) <= front_end.max_seconds and _fits(ids, min(seconds), config)
+    reasons = [
+        _misfit(ids, seconds, front_end, config)
         for ids, seconds in zip(encoded, utterances.seconds, strict=True)
     ]
-    _report(utterances, fits, config)
-    return [ids if fit else None for ids, fit in zip(encoded, fits, strict=True)]
+    tokens = [None if reason else ids for ids, reason in zip(encoded, reasons, strict=True)]
+    return tokens, reasons
 
 
 def training_batches(utterances, tokens, front_end, config):
@@ -193,6 +217,16 @@ def _own_batches(utterances, tokens, front_end, config):
     return batches._replace(dataset=batches.dataset.map(of_heads))
 
 
+def validation_batches(utterances, tokenizer, front_end, config):
+    """As `training_batches`, but of the utterances as they are; `None` where none can be learnt."""
+    tokens, _ = _learnable(utterances, tokenizer, front_end, config)
+    if not any(tokens):
+        return None
+    plain = {"time_masks": 0, "frequency_masks": 0, "time_warp": 0}
+    plain = replace(config, noise=False, **plain)
+    return training_batches(utterances, tokens, front_end, plain)
+
+
 def _whisper_batches(utterances, tokens, front_end, config):
     kept = [number for number, ids in enumerate(tokens) if ids is not None]
     return whisper.training_batches(
@@ -204,29 +238,26 @@ def _whisper_batches(utterances, tokens, front_end, config):
     )
 
 
-def _report(utterances, fits, config):
-    """Tells of the utterances that do not fit."""
-    if not any(fits):
-        raise UserError(
-            f"no training utterance can be learnt: all are longer than --max-seconds "
-            f"{config.max_seconds:g}, have --max-target {config.max_target} units or more, or are "
-            "too short for CTC to write their text"
-        )
-    if not all(fits):
-        first = utterances.rows[fits.index(False)]["file_name"]
-        console.print(
-            f"{fits.count(False):,} of {len(fits):,} training utterances are too long, or too "
-            f"short for their text: skipped, the first is {first}"
-        )
+def _left_out(utterances, reasons):
+    """Leaves out the utterances that have a reason, and tells them apart by it."""
+    tally = Tally("train")
+    for row, reason in zip(utterances.rows, reasons, strict=True):
+        if reason:
+            tally.add(reason, row["file_name"])
+    tally.close(reasons.count(None))
 
 
-def _fits(ids, seconds, config):
-    """Whether CTC and decoder can say a text in so many seconds."""
+def _misfit(ids, seconds, front_end, config):
+    """Why decoder and CTC cannot say a text in so many seconds, one at each speed; or None."""
+    if max(seconds) > front_end.max_seconds:
+        return f"longer than --max-seconds {front_end.max_seconds:g}"
     content = ids[1:-1]
+    if max(seconds) > front_end.max_seconds:
+        return f"longer than {front_end.max_seconds:g} seconds (--max-seconds)"
     if len(content) >= config.max_target:
-        return False
+        return f"text of --max-target {config.max_target} units or more"
     if config.ctc_weight == 0:
-        return True
+        return None
     repeats = sum(a == b for a, b in itertools.pairwise(content))
-    positions = -(-round(seconds / log_mel.FRAME_SECONDS) // 4)
-    return len(content) + repeats <= positions
+    positions = -(-round(min(seconds) / log_mel.FRAME_SECONDS) // 4)
+    return None if len(content) + repeats <= positions else "too short for CTC to write its text"

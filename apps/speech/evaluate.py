@@ -1,25 +1,24 @@
 """Evaluates a finished run on a split: `python -m apps.speech.evaluate --run FOLDER`."""
 
-import dataclasses
-
 from apps.speech.config import Config, Evaluation, configure
-from pipelines.commands import runs
+from pipelines.commands import evaluations
 from pipelines.commands.entry import command
 
 
-@command(Evaluation, Config, resolve=configure)
-def main(arguments, config):
-    """Transcribes the split and writes metrics, transcripts and attention maps into the run."""
+def report(arguments, config):
+    """Where to write to: the run, or what is named after the preset."""
+    return evaluations.report(arguments, config, run=arguments.folder)
+
+
+@command(Evaluation, Config, resolve=configure, read=report)
+def main(arguments, config, report):
+    """Transcribes the split and writes metrics, transcripts and attention maps."""
     from apps.speech import data
     from apps.speech.inference import Recognizer
 
     recognizer = Recognizer.load(arguments.preset or arguments.run, config)
     rows = data.read(config, wanted=(arguments.split,))[arguments.split]
-    folder = arguments.folder
-    if arguments.preset is not None:
-        runs.make_folder(folder)
-        runs.write_json(folder / "config.json", dataclasses.asdict(config))
-    recognizer.evaluate(rows, runs.Report(folder, config.dataset, arguments.split))
+    recognizer.evaluate(rows, report)
 
 
 if __name__ == "__main__":

@@ -81,12 +81,21 @@ class Recognizer:
         config = dataclasses.replace(config or configuration.find(run), **decoding)
         folder = Path(run)
         if config.whisper is None:
-            model, tokenizer = runs.load_model(folder), Units.load(folder)
+            model, tokenizer = runs.load_model(folder, layers.SpeechToText), Units.load(folder)
+            for head in (model, model.decoder):
+                if (tokens := getattr(head, "vocabulary_size", None)) is not None:
+                    runs.check_together(folder, "tokens", tokenizer.vocabulary_size, tokens)
             front_end = front_ends.LogMels(Normalization.load(folder), config.max_seconds)
-            return cls(model, tokenizer, front_end, config, lambda: NGramModel.load(folder))
+            language_model = functools.partial(_load_language_model, folder, tokenizer)
+            return cls(model, tokenizer, front_end, config, language_model)
         if (folder / "model.keras").is_file():
-            parts = runs.load_model(folder), Tokenizer.load(folder), whisper.load_extractor(folder)
-            opened = whisper.Pretrained(*parts)
+            opened = whisper.Pretrained(
+                runs.load_model(folder, layers.Whisper),
+                Tokenizer.load(folder),
+                whisper.load_extractor(folder),
+            )
+            tokens = opened.model.vocabulary_size
+            runs.check_together(folder, "tokens", opened.tokenizer.vocabulary_size, tokens)
         else:
             opened = whisper.load(config.whisper, layers.Whisper)
         front_end = front_ends.WhisperMels(opened.extractor, config.max_seconds)
@@ -130,7 +139,7 @@ class Recognizer:
         heard = self._transcriber(config, alternatives).transcribe(
             inputs.heard_by(self.front_end), config.decode_batch_size
         )
-        return [self._result(inputs, place, one) for place, one in enumerate(heard)]
+        return [self._result(inputs, place, one, config) for place, one in enumerate(heard)]
 
     def _transcriber(self, config, alternatives):
         """What transcribes as a configuration says, compiled once."""
@@ -152,7 +161,7 @@ class Recognizer:
             )
         return self._transcribers[key]
 
-    def _result(self, utterances, place, heard):
+    def _result(self, utterances, place, heard, config):
         row = utterances.rows[place]
 
         def look():
@@ -165,6 +174,7 @@ class Recognizer:
                 name=Path(row["file_name"]).name,
                 sound=samples,
                 seconds_per_position=self.front_end.seconds,
+                normalize=_normalization(config),
             )
 
         return Transcription(
@@ -194,9 +204,8 @@ class Recognizer:
             rows = data.listen(rows, config)
         results = self.predict(rows, alternatives=0, **decoding)
         texts, references = [each.text for each in results], [row["text"] for row in rows.rows]
-        if config.normalize:
-            texts = [word_error_rate.normalize(text) for text in texts]
-            references = [word_error_rate.normalize(text) for text in references]
+        normalize = _normalization(config)
+        texts, references = list(map(normalize, texts)), list(map(normalize, references))
         metrics = word_error_rate.score(texts, references)
         weights = [each.heard.weights for each in results if each.heard.weights is not None]
         if weights:
@@ -206,6 +215,18 @@ class Recognizer:
             report.write_rows("transcripts", list(map(_line, results, rows.rows)))
             console.print(f"maps: {maps.draw(report.folder / 'maps', results, metrics)}")
         return metrics
+
+
+def _load_language_model(folder, tokenizer):
+    model = NGramModel.load(folder)
+    tokens = tokenizer.vocabulary_size
+    runs.check_together(folder, "tokens in its language model", model.vocabulary_size, tokens)
+    return model
+
+
+def _normalization(config):
+    """What is made of a text before its words are compared, for the scores as on the page."""
+    return word_error_rate.normalize if config.normalize else str
 
 
 def _line(result, row):

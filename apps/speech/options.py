@@ -14,7 +14,7 @@ from pipelines.commands.ranges import above, at_least, within
 
 
 @dataclass(frozen=True, kw_only=True)
-class Data(options.Data):
+class Data(options.MediaData):
     """Utterances and their transcripts."""
 
     RANGES: ClassVar = {at_least(3): "max_target", above(0): "max_seconds"}
@@ -185,7 +185,8 @@ class LanguageModel(options.Options):
     """The n-gram language model of the training transcripts."""
 
     GROUP: ClassVar = "training"
-    RANGES: ClassVar = {at_least(1): "language_model_order"}
+    PATHS: ClassVar = "language_model_text"
+    RANGES: ClassVar = {within("[1, 20]"): "language_model_order"}
 
     language_model_order: int = 3
     """Order n of the n-gram language model, which is trained on the training transcripts."""

@@ -1,11 +1,10 @@
 """Transcribes with a finished run: `python -m apps.speech.predict --input FILE`."""
 
-import sys
-
 from apps.speech.config import Config, Prediction, configure
-from pipelines.commands import runs
+from pipelines.commands.disk.files import MapsFolder
 from pipelines.commands.entry import command
 from pipelines.commands.errors import UserError
+from pipelines.commands.terminal import answer, note
 
 
 def find(arguments, config):
@@ -30,14 +29,14 @@ def main(arguments, config, files):
     for error in errors.values():
         if len(files) == 1:
             raise error
-        print(f"skipped: {error}", file=sys.stderr)
+        note(f"skipped: {error}")
     if not utterances.rows:
         raise UserError("none of the audio files can be read")
-    output = runs.make_folder(arguments.output or arguments.folder / "predictions")
+    folder = MapsFolder(arguments.output, arguments.folder)
     results = recognizer.predict(utterances, alternatives=0)
     for result in results:
-        print(result.text if len(files) == 1 else f"{result.file_name}\t{result.text}")
-    print(f"attention maps: {maps.draw(output, results)}", file=sys.stderr)
+        answer(*([] if len(files) == 1 else [result.file_name]), result.text)
+    note(folder.draw(maps.draw, results, arguments.examples))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def main(config):
 
     run.create(
         recognizer,
-        f"{len(tokens):,} training utterances",
+        f"{sum(ids is not None for ids in tokens):,} training utterances",
         f"{utterances.hours(tokens):.1f} hours",
         f"{tokenizer.vocabulary_size:,} units",
     )
@@ -36,6 +36,7 @@ def main(config):
         **fitting.options(
             run,
             batches,
+            validation=data.validation_batches(validation, tokenizer, front_end, config),
             score=lambda: recognizer.evaluate(validation, **config.quick),
             monitor="-wer",
         ),

@@ -39,6 +39,7 @@ class Training(text_to_text.Training):
     """Training, the coverage stage at its end, and the choice of the best epoch."""
 
     RANGES: ClassVar = {at_least(0): "coverage_epochs coverage_weight"}
+    MOST_TOKENS: ClassVar = 4096
 
     coverage: bool = True
     """Train a last stage with the coverage loss, which penalizes attention that returns to the
@@ -76,7 +77,6 @@ class Config(Data, Model, Training, text_to_text.Config):
     decoder_layers: int = 1
     mlp_dim: int = 256
     epochs: int = 6
-    tokens_per_batch: int = 4096
     learning_rate: float = 3e-3
     no_repeat_ngram: int = 3
 
@@ -109,6 +109,7 @@ PRESETS = {
         max_source=200,
         max_target=24,
         epochs=8,
+        tokens_per_batch=4096,
         learning_rate=1e-3,
         label_smoothing=0.1,
         patience=5,

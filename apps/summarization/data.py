@@ -1,29 +1,35 @@
 """From a data set's name to batches of documents and summaries."""
 
+from dataclasses import replace
+
 from pipelines.builtin import docstrings
-from pipelines.data import sources
+from pipelines.data import sources, splits
+from pipelines.data.fields import Field
+from pipelines.data.layouts import parallel_files
 from pipelines.text import token_batches
 from pipelines.text.tokenizer import Tokenizer
 from pipelines.text.word_tokenizer import WordTokenizer
 
-FIELDS = {"document": str, "summary": (str, list)}
-TFDS_FEATURES = {
-    "document": ("document", "article", "dialogue", "email_body", "documents", "text"),
-    "summary": ("summary", "highlights", "abstract", "subject_line", "tldr", "title"),
-}
+DOCUMENT = (
+    *("document", "article", "dialogue", "email_body", "documents", "text", "body", "content"),
+    *("source", "report", "maintext", "input", "email", "story"),
+)
+SUMMARY = (
+    *("summary", "highlights", "abstract", "subject_line", "tldr", "headline", "headlines"),
+    *("summaries", "title", "target", "output"),
+)
+DATA = sources.DataSet(
+    fields={"document": Field(DOCUMENT), "summary": Field(SUMMARY, kind=(str, list))},
+    builtin={"docstrings": docstrings.write},
+    version=docstrings.VERSION,
+    identity=splits.by_text("document"),
+    layouts=(parallel_files.moses,),
+)
 
 
 def read(config, wanted=sources.SPLITS):
-    """The lines of the splits that are wanted; see `sources.read_splits`."""
-    folder = sources.locate(
-        config.dataset,
-        {"docstrings": docstrings.write},
-        version=docstrings.VERSION,
-        fields=FIELDS,
-        tfds_features=TFDS_FEATURES,
-        data_dir=config.data_dir,
-    )
-    rows = sources.read_splits(folder, FIELDS, wanted)
+    """The lines of the splits that are wanted; see `sources.read`."""
+    rows = sources.read(DATA, config, wanted)
     if "train" in rows:
         rows["train"] = rows["train"][: config.max_train]
     return rows
@@ -55,7 +61,7 @@ def make_buckets(rows, tokenizer, config):
     documents = [row["document"] for row in rows for _ in references(row)]
     summaries = [summary for row in rows for summary in references(row)]
     pairs = tokenizer.encode_pairs(documents, summaries, config.max_source, config.max_target)
-    return token_batches.make_buckets(*pairs, config.tokens_per_batch)
+    return token_batches.make_buckets(*pairs, config.tokens_per_batch, config.MOST_TOKENS)
 
 
 def training_batches(buckets, tokenizer, config):
@@ -63,3 +69,10 @@ def training_batches(buckets, tokenizer, config):
     return token_batches.training_batches(
         buckets, config.seed, copying=config.copy, unlearnt=tokenizer.unknown
     )
+
+
+def validation_batches(rows, tokenizer, config):
+    """The `Batches` of validation pairs, as large as any of training."""
+    size = config.tokens_per_batch or config.MOST_TOKENS
+    buckets = make_buckets(rows, tokenizer, replace(config, tokens_per_batch=size))
+    return training_batches(buckets, tokenizer, config)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-import layers  # noqa: F401
+import layers
 from apps.summarization import data, maps
 from apps.summarization.config import Config
 from pipelines.commands import runs
@@ -44,7 +44,11 @@ class Summarizer(TextGenerator):
             UserError: The folder is not a run, or a file in it is damaged.
         """
         config = dataclasses.replace(config or runs.load(run, Config), **decoding)
-        return cls(runs.load_model(run), data.load_tokenizer(run, config), config)
+        tokenizer = data.load_tokenizer(run, config)
+        model = runs.load_model(run, layers.SequenceToSequence)
+        tokens = model.decoder.vocabulary_size
+        runs.check_together(run, "tokens", tokenizer.vocabulary_size, tokens)
+        return cls(model, tokenizer, config)
 
     def predict(self, inputs, alternatives=None, **decoding):
         """Summarizes documents.
@@ -82,13 +86,16 @@ class Summarizer(TextGenerator):
         references = [data.references(row) for row in rows]
         metrics = rouge.score(texts, references)
         metrics["repetition"] = rouge.repetition(texts)
-        metrics |= attention_health.attention_health([result.weights for result in results])
+        weights = [result.weights for result in results]
+        metrics |= attention_health.attention_health(weights, with_end=True)
         if baselines:
             metrics |= rouge.score_leads([row["document"] for row in rows], references)
         if report is not None:
             report.write(metrics, len(rows), self.model.count_params())
             summaries = zip(rows, texts, strict=True)
             report.write_rows("summaries", [_beside(row, text) for row, text in summaries])
+            runs.write_json(report.folder / "signatures.json", {"rouge": rouge.signature()})
+            console.print(f"rouge: {rouge.signature()}")
             console.print(f"maps: {maps.draw(report.folder / 'maps', results, metrics)}")
         return metrics
 

@@ -11,7 +11,7 @@ align = functools.partial(
 )
 
 
-def draw(folder, results, scores=None):
+def draw(folder, results, scores=None, most=ON_PAGE):
     """Writes the maps of the first summaries into a folder; returns the path of their page."""
-    shown = [result.attention for result in results[:ON_PAGE]]
+    shown = [result.attention for result in results[:most]]
     return gallery.write(folder, shown, scores=scores)

@@ -1,11 +1,10 @@
 """Summarizes with a finished run: `python -m apps.summarization.predict --input TEXT`."""
 
-import sys
-from pathlib import Path
-
 from apps.summarization.config import Config, Prediction
-from pipelines.commands import runs, text_input
+from pipelines.commands import text_input
+from pipelines.commands.disk.files import MapsFolder
 from pipelines.commands.entry import command
+from pipelines.commands.terminal import note
 
 
 def read(arguments, config):
@@ -24,11 +23,11 @@ def main(arguments, config, documents):
     from pipelines.decoding.text_generator import print_lines
 
     summarizer = Summarizer.load(arguments.run, config)
-    output = runs.make_folder(arguments.output or Path(arguments.run) / "predictions")
+    folder = MapsFolder(arguments.output, arguments.run)
     results = summarizer.predict(documents, alternatives=0)
     print_lines(results, "documents", config.max_source)
-    page = maps.draw(output, [result for result in results if result.source])
-    print(f"attention maps: {page}", file=sys.stderr)
+    shown = [result for result in results if result.source]
+    note(folder.draw(maps.draw, shown, arguments.examples))
 
 
 if __name__ == "__main__":

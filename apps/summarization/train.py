@@ -32,6 +32,7 @@ def main(config):
     if config.copy:
         loss = PointerCrossentropy(tokens, config.label_smoothing)
     choice = {
+        "validation": data.validation_batches(validation, tokenizer, config),
         "score": lambda: summarizer.evaluate(validation, baselines=False, decode="greedy"),
         "monitor": config.monitor,
     }

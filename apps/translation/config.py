@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Literal
 
-from pipelines.commands import flags, options, runs, text_to_text
+from pipelines.commands import flags, options, run_data, runs, text_to_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,11 +11,16 @@ class Files(options.Options):
     """Plain text files, one sentence per line, in place of a data set."""
 
     GROUP: ClassVar = "data"
+    PATHS: ClassVar = " ".join(
+        f"{split}{side}_file"
+        for split in ("", "validation_", "test_")
+        for side in ("source", "target")
+    )
 
     source_language: str | None = None
-    """Source language of a TensorFlow Datasets set; by default the set's own."""
+    """Source language of a data set that has several; by default the set's own."""
     target_language: str | None = None
-    """Target language of a TensorFlow Datasets set; by default the set's own."""
+    """Target language of a data set that has several; by default the set's own."""
     source_file: str | None = None
     """Plain text to train on in place of a data set, one sentence per line."""
     target_file: str | None = None
@@ -77,6 +82,10 @@ class Config(Files, Training, text_to_text.Config):
     epochs: int = 7
     learning_rate: float = 3e-3
 
+    def data_of(self, split):
+        """What a report calls the data of a split."""
+        return self.files[split][0] or self.source_file or self.dataset
+
     def without_data(self):
         """Without files and languages, which belong to one data set alone."""
         names = [f.name for f in fields(self) if f.name.endswith(("_file", "_language"))]
@@ -84,8 +93,8 @@ class Config(Files, Training, text_to_text.Config):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.source_language is not None and not self.dataset.startswith("tfds:"):
-            raise ValueError("--source-language chooses in a set of TensorFlow Datasets: tfds:NAME")
+        if self.source_language is not None and self.dataset == "dates":
+            raise ValueError("--source-language chooses in a folder or tfds:NAME, not in dates")
 
 
 Decoding = options.overrides(Config, "max_target", "seed")
@@ -97,9 +106,9 @@ class Evaluation(options.EvaluationData, Decoding, options.FinishedRun):
 
     run: str = "runs/translation/latest"
     source_language: str | None = None
-    """Source language of a TensorFlow Datasets set."""
+    """Source language of a data set that has several."""
     target_language: str | None = None
-    """Target language of a TensorFlow Datasets set."""
+    """Target language of a data set that has several."""
     test_source_file: str | None = None
     """Plain text to test on, one sentence per line."""
     test_target_file: str | None = None
@@ -122,7 +131,7 @@ class Prediction(options.PredictionInput, Decoding, options.FinishedRun):
 
 def configure(arguments):
     """The configuration of a finished run, with its data exchanged if another set is given."""
-    config = runs.load(arguments.run, Config)
+    config = run_data.confirm(runs.load(arguments.run, Config), arguments)
     if getattr(arguments, "dataset", None) is not None:
         config = config.without_data()
     return flags.override(config, arguments)
@@ -136,6 +145,7 @@ _MULTI30K = {
     "vocabulary_size": 5000,
     "max_target": 64,
     "epochs": 20,
+    "tokens_per_batch": 2048,
     "steps_per_execution": 1,
     "learning_rate": 3e-3,
     "warmup_steps": 800,

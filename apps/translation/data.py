@@ -1,13 +1,16 @@
 """From a data set's name, or plain text files, to batches of pairs."""
 
 import functools
+from dataclasses import replace
 
 from pipelines.builtin import dates
-from pipelines.data import parallel_text, sources, splits
+from pipelines.data import sources, splits
+from pipelines.data.formats import parallel_text, tmx
+from pipelines.data.layouts import headerless, parallel_files
 from pipelines.text import token_batches
 from pipelines.text.tokenizer import Tokenizer
 
-FIELDS = {"source": str, "target": str}
+SIDES = ("source", "target")
 
 
 def read(config, wanted=sources.SPLITS):
@@ -16,40 +19,44 @@ def read(config, wanted=sources.SPLITS):
     Plain text files take the place of a split of the data set. A split that is missing is cut from
     the training pairs, see `splits.cut_missing`.
     """
-    readers = {
+    given = {
         split: functools.partial(parallel_text.read, *pair)
         for split, pair in config.files.items()
         if pair[0] is not None
     }
-    if "train" in readers:
-        rows = splits.read_wanted(readers, wanted, config.source_file)
-    else:
-        rows = {split: readers[split]() for split in wanted if split in readers}
-        if others := [split for split in wanted if split not in readers]:
-            rows |= sources.read_splits(locate(config), FIELDS, others)
+    name = config.source_file or config.dataset
+    rows = sources.read(data_set(config), config, wanted, given=given, name=name)
     if "train" in rows:
         rows["train"] = rows["train"][: config.max_train]
     return rows
 
 
-def locate(config):
-    """The folder of the data set."""
-    languages = None
-    if config.source_language is not None:
-        languages = {"source": (config.source_language,), "target": (config.target_language,)}
-    return sources.locate(
-        config.dataset,
-        {"dates": dates.write},
+def data_set(config):
+    """What is read, in the languages that the configuration names."""
+    asked = (config.source_language, config.target_language)
+    if config.source_language is None:
+        # Of a TensorFlow data set, the languages that it has itself for input and target.
+        asked, fields, features = None, parallel_files.FIELDS, {}
+    else:
+        fields = parallel_files.fields(*asked)
+        features = {side: (language,) for side, language in zip(SIDES, asked, strict=True)}
+    return sources.DataSet(
+        fields=fields,
+        builtin={"dates": dates.write},
         version=dates.VERSION,
-        fields=FIELDS,
-        tfds_features=languages,
-        data_dir=config.data_dir,
+        identity=splits.by_text("source"),
+        layouts=(parallel_files.moses,),
+        readers={".tmx": functools.partial(tmx.read, languages=asked)},
+        headerless=headerless.pairs,
+        convert=None if asked else parallel_files.row_of,
+        tfds_features=features,
+        options={"languages": asked},
     )
 
 
 def train_tokenizer(rows, config):
     """One vocabulary for both languages, from the training pairs."""
-    texts = (row[side] for side in FIELDS for row in rows)
+    texts = (row[side] for side in SIDES for row in rows)
     return Tokenizer.train(texts, config.vocabulary_size)
 
 
@@ -61,7 +68,7 @@ def make_buckets(rows, tokenizer, config):
         config.max_source,
         config.max_target,
     )
-    return token_batches.make_buckets(*pairs, config.tokens_per_batch)
+    return token_batches.make_buckets(*pairs, config.tokens_per_batch, config.MOST_TOKENS)
 
 
 def training_batches(rows, tokenizer, config):
@@ -70,9 +77,10 @@ def training_batches(rows, tokenizer, config):
     return token_batches.training_batches(buckets, config.seed)
 
 
-def name(config, split):
-    """What a report calls the data of a split."""
-    return config.files[split][0] or config.source_file or config.dataset
+def validation_batches(rows, tokenizer, config):
+    """The `Batches` of validation pairs, as large as any of training."""
+    size = config.tokens_per_batch or config.MOST_TOKENS
+    return training_batches(rows, tokenizer, replace(config, tokens_per_batch=size))
 
 
 def knows_months(rows):

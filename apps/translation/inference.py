@@ -2,7 +2,7 @@
 
 import dataclasses
 
-import layers  # noqa: F401
+import layers
 from apps.translation import data, maps
 from apps.translation.config import Config
 from pipelines.builtin.dates import month_pointing
@@ -45,7 +45,10 @@ class Translator(TextGenerator):
             UserError: The folder is not a run, or a file in it is damaged.
         """
         config = dataclasses.replace(config or runs.load(run, Config), **decoding)
-        return cls(runs.load_model(run), Tokenizer.load(run), config)
+        model, tokenizer = runs.load_model(run, layers.SequenceToSequence), Tokenizer.load(run)
+        tokens = model.decoder.vocabulary_size
+        runs.check_together(run, "tokens", tokenizer.vocabulary_size, tokens)
+        return cls(model, tokenizer, config)
 
     def predict(self, inputs, alternatives=None, **decoding):
         """Translates texts.
@@ -84,7 +87,8 @@ class Translator(TextGenerator):
         if data.knows_months(rows):
             outputs = [(result.tokens, result.weights) for result in results]
             metrics["alignment_accuracy"] = month_pointing.accuracy(rows, outputs, self.tokenizer)
-        metrics |= attention_health.attention_health([result.weights for result in results])
+        weights = [result.weights for result in results]
+        metrics |= attention_health.attention_health(weights, with_end=True)
         if report is not None:
             report.write(metrics, len(rows), self.model.count_params())
             self._write(report, results, rows, tokenize)

@@ -1,11 +1,10 @@
 """Translates with a finished run: `python -m apps.translation.predict --input TEXT`."""
 
-import sys
-from pathlib import Path
-
 from apps.translation.config import Config, Prediction, configure
-from pipelines.commands import runs, text_input
+from pipelines.commands import text_input
+from pipelines.commands.disk.files import MapsFolder
 from pipelines.commands.entry import command
+from pipelines.commands.terminal import note
 
 
 def read(arguments, config):
@@ -24,11 +23,11 @@ def main(arguments, config, lines):
     from pipelines.decoding.text_generator import print_lines
 
     translator = Translator.load(arguments.run, config)
-    output = runs.make_folder(arguments.output or Path(arguments.run) / "predictions")
+    folder = MapsFolder(arguments.output, arguments.run)
     results = translator.predict(lines, alternatives=0)
     print_lines(results, "lines", config.max_source)
-    page = maps.draw(output, [result for result in results if result.source])
-    print(f"attention maps: {page}", file=sys.stderr)
+    shown = [result for result in results if result.source]
+    note(folder.draw(maps.draw, shown, arguments.examples))
 
 
 if __name__ == "__main__":

@@ -29,11 +29,12 @@ def main(config):
         **fitting.options(
             run,
             batches,
+            validation=data.validation_batches(validation, tokenizer, config),
             score=lambda: translator.evaluate(validation, decode="greedy"),
             monitor=data.choose_monitor(validation, config),
         ),
     )
-    report = run.report("test", dataset=data.name(config, "test"))
+    report = run.report("test", dataset=config.data_of("test"))
     Translator.load(run.folder, config).evaluate(splits["test"], report)
 
 

@@ -47,6 +47,11 @@ class Understanding(keras.Model):
         """`(B, S)`, boolean: what is not padding."""
         return ops.not_equal(tokens, self.special[0])
 
+    @property
+    def class_count(self):
+        """How many classes the outputs are of; none of answers."""
+        return 0
+
     def is_text(self, tokens):
         """`(B, S)`, boolean: what is no special token."""
         pad, start, end = (ops.not_equal(tokens, id) for id in self.special)

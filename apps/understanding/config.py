@@ -42,6 +42,7 @@ class Model(options.Options):
     """The encoder of a text."""
 
     GROUP: ClassVar = "model"
+    PATHS: ClassVar = "backbone vectors"
     RANGES: ClassVar = {
         at_least(1): "num_heads num_layers mlp_dim embedding_dim",
         at_least(8): "dim",

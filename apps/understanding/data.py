@@ -3,9 +3,8 @@
 import itertools
 
 from apps.understanding.tasks.registry import task_of
-from pipelines.commands.errors import UserError
 from pipelines.data import sources
-from pipelines.text import subwords, text_batches
+from pipelines.text import subwords, text_batches, word_vectors
 
 MOST_VECTORS = 50_000  # that a vocabulary takes of a file beside the words of training
 
@@ -56,11 +55,5 @@ def training_batches(rows, tokenizer, classes, config):
 
 def _words_of(path):
     """The first words of a file of vectors, which are the most frequent ones."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = itertools.islice(file, MOST_VECTORS)
-            return [line.split(" ", 1)[0] for line in lines if line.count(" ") > 1]
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not in UTF-8") from None
+    lines = itertools.islice(word_vectors.text_lines(path), MOST_VECTORS)
+    return [line.split(" ", 1)[0] for _, line in lines if line.count(" ") > 1]

@@ -153,6 +153,11 @@ class PretrainedEncoder(keras.layers.Layer):
         """Size of the states, D."""
         return self.backbone.hidden_dim
 
+    @property
+    def vocabulary_size(self):
+        """Tokens that the backbone knows, V."""
+        return self.backbone.vocabulary_size
+
     def build(self, tokens_shape=None):
         self.built = True
 

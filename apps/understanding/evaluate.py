@@ -1,15 +1,13 @@
 """Evaluates a finished run on a split: `python -m apps.understanding.evaluate --run FOLDER`."""
 
-from pathlib import Path
-
 from apps.understanding.config import Config, Evaluation
-from pipelines.commands import runs
+from pipelines.commands import evaluations
 from pipelines.commands.entry import command
 
 
-@command(Evaluation, Config)
-def main(arguments, config):
-    """Writes metrics, predictions and attention maps of a split into the run."""
+@command(Evaluation, Config, read=evaluations.report)
+def main(arguments, config, report):
+    """Writes metrics, predictions and attention maps of a split."""
     from apps.understanding import data
     from apps.understanding.inference import Reader
 
@@ -18,7 +16,6 @@ def main(arguments, config):
     with_training = reader.task.has_baseline and arguments.dataset is None
     splits = data.read(config, ("train", split) if with_training else (split,))
     reader.task.report_unknown(splits[split], split, reader.classes)
-    report = runs.Report(Path(arguments.run), config.dataset, split)
     reader.evaluate(splits[split], report, training=splits.get("train"))
 
 

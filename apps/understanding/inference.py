@@ -62,8 +62,12 @@ class Reader:
         config = dataclasses.replace(config or runs.load(run, Config), **decoding)
         if config.backbone is not None:
             import keras_hub  # noqa: F401
-        classes = runs.read_names(Path(run) / CLASSES)
-        return cls(runs.load_model(run), subwords.load(run), classes, config)
+        classes, tokenizer = runs.read_names(Path(run) / CLASSES), subwords.load(run)
+        model = runs.load_model(run, task_of(config).NETWORK)
+        runs.check_together(run, "classes", len(classes), model.class_count)
+        if (tokens := model.encoder.vocabulary_size) < tokenizer.vocabulary_size:
+            runs.check_together(run, "tokens", tokenizer.vocabulary_size, tokens)
+        return cls(model, tokenizer, classes, config)
 
     def save_preprocessing(self, folder):
         """Writes what `load` reads besides the model."""
@@ -152,7 +156,7 @@ class Reader:
         if report is not None:
             report.write(metrics, len(rows), self.model.count_params())
             self._write(report, readings, rows)
-            console.print(f"maps: {maps.draw(report.folder / 'maps', self, readings, metrics)}")
+            console.print(f"maps: {maps.draw(self, report.folder / 'maps', readings, metrics)}")
         return metrics
 
     def _write(self, report, readings, rows):

@@ -1,12 +1,12 @@
 """Reads texts with a finished run: `python -m apps.understanding.predict --input TEXT`."""
 
-import sys
-from pathlib import Path
+import functools
 
 from apps.understanding.config import Config, Prediction
 from apps.understanding.tasks import inputs
-from pipelines.commands import runs
+from pipelines.commands.disk.files import MapsFolder
 from pipelines.commands.entry import command
+from pipelines.commands.terminal import note
 
 
 def read(arguments, config):
@@ -25,15 +25,16 @@ def main(arguments, config, rows):
     from apps.understanding.inference import Reader
 
     reader = Reader.load(arguments.run, config)
-    output = runs.make_folder(arguments.output or Path(arguments.run) / "predictions")
+    folder = MapsFolder(arguments.output, arguments.run)
     results = reader.predict([row for row in rows if row is not None])
     lines = (result.line for result in results)
     for row in rows:
-        print("" if row is None else next(lines))
+        print("" if row is None else next(lines), flush=True)  # Its fields are escaped.
     if cut := sum(result.truncated for result in results):
         room = config.max_length - 2
-        print(f"{cut:,} of {len(results):,} texts truncated to {room} tokens", file=sys.stderr)
-    print(f"attention maps: {maps.draw(output, reader, results)}", file=sys.stderr)
+        note(f"{cut:,} of {len(results):,} texts truncated to {room} tokens")
+    draw = functools.partial(maps.draw, reader)
+    note(folder.draw(draw, results, arguments.examples))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ def main(config):
             run,
             batches,
             epochs=config.passes,
+            validation=data.training_batches(validation, tokenizer, classes, config),
             score=lambda: reader.evaluate(validation),
             monitor=task.MONITOR,
         ),

@@ -1,5 +1,6 @@
 """The configuration of a classification run, read from the command line."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -51,7 +52,7 @@ MODEL = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Data(options.Data):
+class Data(options.MediaData):
     """Images with labels, and how they are augmented."""
 
     RANGES: ClassVar = {
@@ -66,8 +67,9 @@ class Data(options.Data):
     image_size: int | None = None
     """Width and height of the images, in pixels; by default the usual longer side of the training
     images (the median of some of them), at most 64, and with a backbone 224."""
-    crop: int = 1
-    """Padding in pixels around an image before a random crop of its own size; 0 for none."""
+    crop: int | None = None
+    """Padding in pixels around an image before a random crop of its own size; 0 for none; by
+    default an eighth of the image."""
     flip: bool = False
     """Also train on mirrored images; not for signs that tell left from right."""
     rand_augment: int = 0
@@ -87,6 +89,7 @@ class Model(options.Options):
     """A Vision Transformer."""
 
     GROUP: ClassVar = "model"
+    PATHS: ClassVar = "backbone start"
     RANGES: ClassVar = {
         at_least(0): "layer_scale",
         at_least(1): "patch_size depth num_heads kernel_size convolutions",
@@ -118,9 +121,9 @@ class Model(options.Options):
     patches, or learned attention over them (the default of compact)."""
     positions: Literal["learned", "sinusoidal"] = "learned"
     """Position embeddings; sinusoidal ones are of rows and columns."""
-    convolutions: int = 1
+    convolutions: int | None = None
     """Convolutions of the convolutional tokenizer (compact model), each followed by pooling that
-    halves the image."""
+    halves the image; by default as many as leave 4 x 4 tokens, or a few more."""
     kernel_size: int = 3
     """Kernel size of the convolutional tokenizer (compact model)."""
     layer_scale: float = 0.0
@@ -131,19 +134,30 @@ class Model(options.Options):
     dropout: float = 0.0
     """Dropout rate of the blocks."""
     backbone: str | None = None
-    """Pretrained network to fine-tune: a Keras Applications name, or a KerasHub preset."""
+    """Pretrained network to fine-tune: a Keras Applications name, or a KerasHub preset; see
+    --freeze."""
+    freeze: bool = False
+    """Keep the weights of --backbone as they are: its features are computed once and cached, and
+    only the rest of the model is trained, on images that are not augmented but by --flip."""
     start: str | None = None
     """Folder of a finished run to go on from. Its model is used as it is, but for what flags
     change: image size, another mechanism with the same weights, dropout."""
 
     @property
     def resolved(self):
-        """The same with `dim`, `depth`, `num_heads`, `mlp_ratio` and `pool` filled in."""
+        """The same with what `--size` and the size of the images give filled in."""
         names = ("dim", "depth", "num_heads", "mlp_ratio", "pool")
         pool = {"vit": "token", "compact": "attention"}[self.model]
         defaults = dict(zip(names, (*SIZES[self.model][self.size], pool), strict=True))
+        if self.model == "compact" and self.image_size is not None and self.backbone is None:
+            defaults["convolutions"] = halvings(self.image_size)
         missing = {k: v for k, v in defaults.items() if getattr(self, k) is None}
         return replace(self, **missing) if missing else self
+
+
+def halvings(size):
+    """How often an image can be halved so that 4 x 4 tokens are left, or a few more."""
+    return max(math.ceil(math.log2(size / 3)) - 1, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,15 +166,17 @@ class Training(options.Training):
 
     RANGES: ClassVar = {at_least(1): "batch_size"}
 
-    epochs: int = 60
+    epochs: int | None = None
+    """Passes over the training images; by default as many as show 200,000 images, between 20 and
+    60."""
     learning_rate: float = 2e-3
     warmup_steps: int = 100
     weight_decay: float = 0.05
     label_smoothing: float = 0.1
     ema: float = 0.98
     patience: int = 100
-    batch_size: int = 32
-    """Batch size in images."""
+    batch_size: int | None = None
+    """Batch size in images; by default as many as leave an epoch 100 steps, between 32 and 128."""
     xla: Literal["auto", "on", "off"] = "auto"
     """Compile the training step with XLA; auto leaves it to Keras, which does on an accelerator."""
 
@@ -185,6 +201,12 @@ class Config(Data, Model, Training, options.Run):
         ratio = self.resolved.mlp_ratio
         if ratio * dim < 1:
             raise ValueError(f"--mlp-ratio {ratio} leaves nothing of --dim {dim}")
+        if self.freeze and self.backbone is None:
+            raise ValueError("--freeze keeps the weights of a --backbone, and there is none")
+        for name in ("crop", "rand_augment", "erasing", "cutmix") if self.freeze else ():
+            if getattr(self, name):
+                flag = name.replace("_", "-")
+                raise ValueError(f"--{flag} changes pixels, of which --freeze caches the features")
         patched = self.model == "vit" and self.backbone is None
         if patched and self.image_size and self.patch_size and self.image_size % self.patch_size:
             raise ValueError(
@@ -227,7 +249,7 @@ class Decoding(options.overrides(Config, "batch_size")):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation(options.EvaluationData, Decoding, options.FinishedRun):
+class Evaluation(options.MediaEvaluation, Decoding, options.FinishedRun):
     """Evaluates a finished run on a split, and writes metrics and attention maps."""
 
     run: str = "runs/vision/latest"
@@ -269,6 +291,7 @@ PRESETS = {
     "cifar10-gpu": Config(
         **_CIFAR,
         size="small",
+        convolutions=1,
         epochs=300,
         warmup_steps=4_000,
         learning_rate=6e-4,

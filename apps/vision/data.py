@@ -1,11 +1,9 @@
 """From a data set's name to batches of images and their classes."""
 
-import functools
 import os
 import random
 import re
 import statistics
-from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,15 +11,46 @@ import tensorflow as tf
 
 from apps.vision.config import Config
 from pipelines.builtin import digits
-from pipelines.commands.errors import UserError
-from pipelines.data import buckets, cache, sources, splits
-from pipelines.images import augmentation, class_folders, image_files, mixing
+from pipelines.commands.errors import MachineError, UserError
+from pipelines.commands.left_out import Tally
+from pipelines.data import buckets, sources, splits
+from pipelines.data.caches import row_cache
+from pipelines.data.fields import Field
+from pipelines.data.layouts import class_folders, headerless
+from pipelines.images import augmentation, backbones, image_files, mixing
 from pipelines.images.rand_augment import rand_augment
 
-FIELDS = {"file_name": str, "label": str}
-TFDS_FEATURES = {"file_name": ("image",), "label": ("label",)}
+IMAGE = (
+    *(
+        "file_name",
+        "image",
+        "filename",
+        "image_path",
+        "image_name",
+        "path",
+        "filepath",
+        "filepaths",
+    ),
+    *("file", "img", "img_path", "image_file", "image_id", "image_index", "id", "id_code"),
+)
+LABEL = (
+    *("label", "labels", "class", "class_name", "category", "target", "breed", "species"),
+    *("label_name", "fine_label", "diagnosis", "class_id", "classid", "dx", "finding_labels"),
+)
+DATA = sources.DataSet(
+    fields={"file_name": Field(IMAGE, is_file=True), "label": Field(LABEL, is_label=True)},
+    builtin={"digits": digits.write},
+    version=digits.VERSION,
+    identity=splits.by_bytes,
+    label="label",
+    endings=image_files.endings,
+    folders=(class_folders.of_files,),
+    headerless=headerless.files("label", image_files.endings),
+    tfds_features={"file_name": ("image",), "label": ("label",)},
+)
 LARGEST = 64  # Pixels, of images whose size nobody gives.
 BACKBONE_SIZE = 224
+IMAGES_SEEN = 200_000  # In a training whose epochs nobody gives.
 
 
 @dataclass(frozen=True)
@@ -31,12 +60,15 @@ class Split:
     Attributes:
         rows: The lines of the data set, each with the `path` of its image.
         numbers: The row of each image in `pixels`, `(N,)`.
-        pixels: A memory map `(M, size, size, channels)`, uint8.
+        pixels: A memory map `(M, size, size, channels)`, uint8; or the features of a frozen
+            backbone in their place, `(M, h, w, C)`, float16.
+        mirrored: The `Split` of the mirrored images, where there are features of them too.
     """
 
     rows: list
     numbers: np.ndarray
     pixels: np.ndarray
+    mirrored: "Split | None" = None
 
     def labels(self, names):
         """The place of each image's label in `names`, `(N,)`."""
@@ -50,29 +82,11 @@ def read(config: Config, wanted=sources.SPLITS) -> dict:
     A split that is missing is cut from the training images. Unreadable ones are left out before,
     lest a split, or what training has of a class, be nothing else.
     """
-    folder = sources.locate(
-        config.dataset,
-        {"digits": digits.write},
-        version=digits.VERSION,
-        fields=FIELDS,
-        tfds_features=TFDS_FEATURES,
-        data_dir=config.data_dir,
-    )
-    if sources.find(folder, "train"):
-        readers = sources.readers(folder, FIELDS)
-    else:
-        readers = class_folders.readers(folder)
-
-    def with_paths(read_rows):
-        rows = read_rows()
-        paths = sources.media(folder, rows)
-        return [{**row, "path": path} for row, path in zip(rows, paths, strict=True)]
 
     def readable(rows):
         return open_split(rows, fit_sizes(config, rows).image_size, count_channels(rows)).rows
 
-    readers = {split: functools.partial(with_paths, read) for split, read in readers.items()}
-    rows = splits.read_wanted(readers, wanted, config.dataset, label="label", sift=readable)
+    rows = sources.read(DATA, config, wanted, sift=readable)
     if "train" in rows and config.max_train is not None:
         rows["train"] = _some(rows["train"], config.max_train, config.seed)
     return rows
@@ -103,29 +117,44 @@ def class_names(rows):
     return names
 
 
-def check_labels(rows, names, what="images"):
-    """Makes sure that a model of these classes can be scored on images.
-
-    Another label can never be right. To leave its images out would flatter the score, so that it
-    is for the user to decide.
+def with_known_labels(split, names, what="images") -> Split:
+    """The images of a split that a model of these classes can be scored on.
 
     Args:
-        rows: The rows of the images.
+        split: A `Split`.
         names: The classes of the model.
-        what: What an error calls the images, such as "test images".
+        what: What a line calls the images, such as "test images".
+
+    Returns:
+        The split without the images that have another label, which can never be right.
 
     Raises:
-        UserError: An image has a label that training does not know.
+        UserError: There are too many of those; see `left_out.Tally`.
     """
-    known = set(names)
-    unknown = Counter(row["label"] for row in rows if row["label"] not in known)
-    if unknown:
-        some = ", ".join(f"'{label}' ({count})" for label, count in unknown.most_common(5))
-        raise UserError(
-            f"{sum(unknown.values())} of {len(rows)} {what} have a label that training "
-            f"does not know: {some}{', …' if len(unknown) > 5 else ''}; "
-            "rename it, remove them, or add such images to train"
-        )
+    known, tally, kept = set(names), Tally(what), []
+    for place, row in enumerate(split.rows):
+        if row["label"] in known:
+            kept.append(place)
+        else:
+            tally.add(f"no training image has the label '{row['label']}'", row["path"])
+    tally.close(len(kept))
+    return Split([split.rows[place] for place in kept], split.numbers[kept], split.pixels)
+
+
+def fit_training(config, rows):
+    """The configuration with the training that suits the size and the number of these images."""
+    config = fit_sizes(config, rows)
+    chosen = {
+        "crop": 0 if config.freeze else config.image_size // 8,
+        "epochs": _within(20, IMAGES_SEEN // len(rows), 60),
+        "batch_size": _within(32, len(rows) // 100, 128),
+    }
+    missing = {name: value for name, value in chosen.items() if getattr(config, name) is None}
+    return replace(config, **missing).resolved
+
+
+def _within(least, value, most):
+    return min(max(value, least), most)
 
 
 def fit_sizes(config, rows):
@@ -155,7 +184,9 @@ def _usual_side(rows, most=64):
 def _longer_side(path):
     try:
         return max(image_files.dimensions(path))
-    except Exception:  # Of a damaged image; `open_split` counts it.
+    except MachineError:
+        raise
+    except UserError:  # Of a damaged image; `open_split` counts it.
         return None
 
 
@@ -164,15 +195,22 @@ def count_channels(rows):
     return image_files.count_channels(row["path"] for row in rows)
 
 
-def open_splits(rows, size, channels):
+def open_splits(rows, config, channels):
     """Opens training, validation and test split, in this order.
+
+    With a frozen backbone the first two are of its features; the test is of images in any case.
 
     Args:
         rows: Of `read`.
-        size: As for `open_split`.
+        config: The configuration, with the size of the images.
         channels: As for `open_split`.
     """
-    return [open_split(rows[split], size, channels) for split in sources.SPLITS]
+    test = open_split(rows["test"], config.image_size, channels)
+    if config.freeze:
+        training = open_features(rows["train"], config, config.flip)
+        return [training, open_features(rows["validation"], config), test]
+    held = [open_split(rows[split], config.image_size, channels) for split in sources.SPLITS[:2]]
+    return [*held, test]
 
 
 def open_split(rows, size, channels) -> Split:
@@ -192,6 +230,30 @@ def open_split(rows, size, channels) -> Split:
     return Split([rows[i] for i in readable], numbers[readable], pixels)
 
 
+def open_features(rows, config, flip=False) -> Split:
+    """As `open_split`, but of what a frozen backbone computes of the images, once.
+
+    Args:
+        rows: With the `path` of each image.
+        config: The configuration.
+        flip: Whether those of the mirrored images are there as well.
+    """
+    files = [row["path"] for row in rows]
+    mirrored = None
+    if flip:
+        mirrored = _features(rows, files, config, flip=True)
+    return replace(_features(rows, files, config), mirrored=mirrored)
+
+
+def _features(rows, files, config, flip=False):
+    found, numbers, grid = backbones.cached_features(
+        files, config.backbone, config.image_size, flip=flip
+    )
+    readable = image_files.readable(files, numbers)
+    found = found.reshape(len(found), *grid, found.shape[-1])
+    return Split([rows[i] for i in readable], numbers[readable], found)
+
+
 def training_batches(split, names, config):
     """Endless `Batches` of pixels `(B, size, size, C)` and targets `(B, classes)`.
 
@@ -203,7 +265,12 @@ def training_batches(split, names, config):
     def example(number, images):
         seeds = tf.random.split([seed, tf.cast(number, tf.int32)], 4)
         pixels = _read(split, images)
-        pixels = augmentation.crop_and_flip(pixels, seeds[0], config.crop, config.flip)
+        if split.mirrored is not None:
+            chosen = tf.random.stateless_uniform(tf.shape(images), seeds[0]) < 0.5
+            others = _read(split.mirrored, images)
+            pixels = tf.where(chosen[:, None, None, None], others, pixels)
+        elif not config.freeze:
+            pixels = augmentation.crop_and_flip(pixels, seeds[0], config.crop, config.flip)
         pixels = tf.cast(pixels, tf.float32)
         if config.rand_augment:
             pixels = rand_augment(pixels, seeds[1], config.rand_augment, config.magnitude)
@@ -219,6 +286,14 @@ def training_batches(split, names, config):
     return buckets.Batches(buckets.finish(batches), steps, steps * config.batch_size)
 
 
+def validation_batches(split, names, config):
+    """As `training_batches`, but of the images as they are."""
+    split = replace(split, mirrored=None)
+    plain = {"crop": 0, "rand_augment": 0, "erasing": 0.0, "mixup": 0.0, "cutmix": 0.0}
+    size = min(config.batch_size, len(split.rows))
+    return training_batches(split, names, replace(config, batch_size=size, flip=False, **plain))
+
+
 def image_batches(split, batch_size):
     """The pixels of all images of a split, in order, each once."""
     numbers = tf.data.Dataset.range(len(split.rows)).batch(batch_size)
@@ -226,13 +301,13 @@ def image_batches(split, batch_size):
 
 
 def gather(split, images):
-    """The pixels of some images, given by their places, uint8."""
-    return cache.gather(split.pixels, split.numbers[images])
+    """The pixels of some images, given by their places, uint8, or their features, float16."""
+    return row_cache.gather(split.pixels, split.numbers[images])
 
 
 def _read(split, images):
     """As `gather`, inside `tf.data`."""
     pixels = tf.numpy_function(
-        lambda images: gather(split, images), [images], tf.uint8, stateful=False
+        lambda images: gather(split, images), [images], split.pixels.dtype, stateful=False
     )
     return tf.ensure_shape(pixels, (None, *split.pixels.shape[1:]))

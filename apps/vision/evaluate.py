@@ -1,21 +1,18 @@
 """Evaluates a finished run on a split: `python -m apps.vision.evaluate --run FOLDER`."""
 
-from pathlib import Path
-
 from apps.vision.config import Config, Evaluation
-from pipelines.commands import runs
+from pipelines.commands import evaluations
 from pipelines.commands.entry import command
 
 
-@command(Evaluation, Config)
-def main(arguments, config):
-    """Classifies the split and writes metrics, predictions and attention maps into the run."""
+@command(Evaluation, Config, read=evaluations.report)
+def main(arguments, config, report):
+    """Classifies the split and writes metrics, predictions and attention maps."""
     from apps.vision import data
     from apps.vision.inference import Classifier
 
     classifier = Classifier.load(arguments.run, config)
     rows = data.read(config, wanted=(arguments.split,))[arguments.split]
-    report = runs.Report(Path(arguments.run), config.dataset, arguments.split)
     classifier.evaluate(rows, report, arguments.test_flip)
 
 

@@ -9,11 +9,11 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-import layers  # noqa: F401
+import layers
 from apps.vision import data, maps
 from apps.vision.config import Config
 from pipelines.commands import runs
-from pipelines.commands.terminal import console
+from pipelines.commands.terminal import console, printable
 from pipelines.decoding.result import Alternative, Result
 from pipelines.images import image_files
 from pipelines.maps.confusion_pictures import draw_confusion
@@ -90,7 +90,9 @@ class Classifier:
         """
         config = dataclasses.replace(config or runs.load(run, Config), **settings)
         names = runs.read_names(Path(run) / NAMES)
-        return cls(runs.load_model(run), names, config)
+        model = runs.load_model(run, layers.VisionTransformer)
+        runs.check_together(run, "labels", len(names), model.classes)
+        return cls(model, names, config)
 
     def save_preprocessing(self, folder):
         """Writes what `load` reads besides the model."""
@@ -182,12 +184,13 @@ class Classifier:
             The metrics.
 
         Raises:
-            UserError: A label is none of the model's classes.
+            UserError: Too many labels are none of the model's classes.
         """
         split = rows
         if not isinstance(rows, data.Split):
             split = data.open_split(image_files.as_rows(rows), self.image_size, self.channels)
-        data.check_labels(split.rows, self.names, f"{report.split} images" if report else "images")
+        what = f"{report.split} images" if report else "images"
+        split = data.with_known_labels(split, self.names, what)
         labels = split.labels(self.names)
         batches = data.image_batches(split, self.config.batch_size)
         probabilities = self.scorer(test_flip).predict(batches, verbose=0)
@@ -216,7 +219,7 @@ class Classifier:
         )
         classification.write_class_scores(report.folder / f"classes_{report.split}.csv", classes)
         draw_confusion(report.folder / f"confusion_{report.split}.png", matrix, self.names)
-        shown = maps.choose(predicted != labels)
+        shown = maps.choose(labels, predicted)
         rows = [split.rows[i] for i in shown]
         results = self._results(rows, data.gather(split, shown), probabilities[shown])
         names = [f"{i:05d}-{Path(row['path']).stem}" for i, row in zip(shown, rows, strict=True)]
@@ -235,5 +238,5 @@ def print_classes(classes, most=20):
         column.justify = "right"
     for row in shown:
         values = (f"{value:.3f}" for value in (row.precision, row.recall, row.f1))
-        table.add_row(Text(row.name), *values, f"{row.support:,}")
+        table.add_row(Text(printable(row.name)), *values, f"{row.support:,}")
     console.print(table, soft_wrap=False)

@@ -26,15 +26,31 @@ def draw(folder, model, results, names, scores=None, pictures=8):
     return gallery.write(folder, image_maps(model, results), names, scores, pictures)
 
 
-def choose(wrong, most=ON_PAGE):
+def draw_each(model, folder, results, most=ON_PAGE):
+    """Writes the maps of the first results, each as a PNG too.
+
+    Returns:
+        The path of their page; of a single map, that of its PNG.
+    """
+    names = [result.image.name for result in results[:most]]
+    page = draw(folder, model, results[:most], names, pictures=len(names))
+    return page if len(results) > 1 else folder / f"{names[0]}.png"
+
+
+def choose(labels, predicted, most=ON_PAGE):
     """The places of images to draw: mistakes, at most a third, and others evenly spread.
 
+    The mistakes are spread over the classes: no class has a second one before each has its first.
+
     Args:
-        wrong: Whether each image of a split was mistaken, `(M,)`.
+        labels: The true class of each image of a split, `(M,)`.
+        predicted: The class that it was given, `(M,)`.
         most: How many places at most.
     """
-    mistakes = np.flatnonzero(wrong)[: most // 3]
-    even = np.linspace(0, len(wrong) - 1, most - len(mistakes)).astype(int)
+    wrong = np.flatnonzero(labels != predicted)
+    earlier = [np.sum(labels[wrong[:i]] == labels[place]) for i, place in enumerate(wrong)]
+    mistakes = wrong[np.argsort(earlier, kind="stable")][: most // 3]
+    even = np.linspace(0, len(labels) - 1, most - len(mistakes)).astype(int)
     return np.union1d(mistakes, even)
 
 

@@ -48,8 +48,33 @@ def build(config, channels, classes, trained=None):
 
 def backbone_tokenizer(config, shape):
     """The features of a pretrained network, which is fine-tuned, projected."""
-    network = backbones.open_backbone(config.backbone, config.image_size, trainable=True).model
+    network = backbones.open_backbone(
+        config.backbone, config.image_size, trainable=not config.freeze
+    ).model
     pixels = keras.Input(shape)
     colour = pixels if shape[-1] == 3 else keras.layers.Concatenate()([pixels] * 3)
     cells = keras.layers.Dense(config.dim, name="projection")(network(colour, training=False))
     return keras.Model(pixels, cells, name="backbone_tokenizer")
+
+
+def behind_backbone(classifier):
+    """The part of a classifier that takes the features of its frozen backbone, with its weights.
+
+    Args:
+        classifier: A model of `build` whose backbone is frozen.
+    """
+    projection = classifier.tokenizer.get_layer("projection")
+    features = keras.Input(projection.input.shape[1:])
+    cells = keras.layers.Dense(projection.units, name="projection")(features)
+    tokenizer = keras.Model(features, cells, name="features_tokenizer")
+    config = {**classifier.get_config(), "tokenizer": tokenizer, "name": "behind_backbone"}
+    part = layers.VisionTransformer(**config)
+    part.build((None, *features.shape[1:]))
+    return copy_trained(classifier, part)
+
+
+def copy_trained(source, target):
+    """Gives a model what another one, with the same weights to train, has learned; returns it."""
+    for old, new in zip(source.trainable_weights, target.trainable_weights, strict=True):
+        new.assign(old)
+    return target

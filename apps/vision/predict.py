@@ -1,9 +1,10 @@
 """Classifies images with a finished run: `python -m apps.vision.predict --input PATH`."""
 
-from pathlib import Path
+import functools
 
 from apps.vision.config import Config, Prediction
-from pipelines.commands import errors, runs
+from pipelines.commands import errors
+from pipelines.commands.disk.files import MapsFolder
 from pipelines.commands.entry import command
 from pipelines.commands.terminal import console
 
@@ -25,7 +26,7 @@ def main(arguments, config, files):
     from apps.vision.inference import Classifier
 
     classifier = Classifier.load(arguments.run, config)
-    output = runs.make_folder(arguments.output or Path(arguments.run) / "predictions")
+    folder = MapsFolder(arguments.output, arguments.run)
     skipped = [] if len(files) > 1 else None
     results = classifier.predict(files, skipped, arguments.test_flip)
     for _, error in skipped or ():
@@ -35,11 +36,11 @@ def main(arguments, config, files):
     for result in results:
         classes = ", ".join(f"{name} ({share:.1%})" for name, share in maps.shown(result))
         console.print(f"{result.image}: {classes}")
-    names = [result.image.name for result in results]
-    page = maps.draw(output, classifier.model, results, names, pictures=len(results))
+    draw = functools.partial(maps.draw_each, classifier.model)
+    line = folder.draw(draw, results, arguments.examples)
     if skipped:
         console.print(f"{len(skipped)} of {len(files)} images cannot be read: skipped")
-    console.print(f"attention maps: {page if len(files) > 1 else output / f'{names[0]}.png'}")
+    console.print(line)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Trains an image classifier: `python -m apps.vision.train --help`."""
 
+import functools
+
 from apps.vision.config import PRESETS, Config, resolve, started_model
 from pipelines.commands.entry import command
 from pipelines.commands.errors import UserError
@@ -10,19 +12,19 @@ def main(config):
     """Reads the data, builds the model, fits it, and evaluates its best epoch on the test split."""
     import keras
 
-    from apps.vision import data
+    from apps.vision import data, model
     from apps.vision.inference import Classifier
     from pipelines.training import fitting
 
     run = fitting.start("vision", config)
     rows = data.read(config)
-    config = run.config = data.fit_sizes(config, rows["train"])
+    config = run.config = data.fit_training(config, rows["train"])
     started = Classifier.load(config.start) if config.start else None
     channels = started.channels if started else data.count_channels(rows["train"])
-    training, validation, test = data.open_splits(rows, config.image_size, channels)
+    training, validation, test = data.open_splits(rows, config, channels)
     names = data.class_names(training.rows)
-    data.check_labels(validation.rows, names, "validation images")
-    data.check_labels(test.rows, names, "test images")
+    validation = data.with_known_labels(validation, names, "validation images")
+    test = data.with_known_labels(test, names, "test images")
     batches = data.training_batches(training, names, config)
     network = build(config, channels, len(names), started)
     del started  # Its weights are not needed twice.
@@ -35,8 +37,13 @@ def main(config):
         "grey" if channels == 1 else "in colour",
         describe(names),
     )
+    trained, keep = network, None
+    if config.freeze:
+        trained = model.behind_backbone(network)
+        keep = functools.partial(model.copy_trained, target=network)
+    learner = Classifier(trained, names, config)
     fitting.compile_model(
-        network,
+        trained,
         config,
         batches,
         loss=keras.losses.CategoricalCrossentropy(
@@ -44,10 +51,15 @@ def main(config):
         ),
         jit_compile={"auto": "auto", "on": True, "off": False}[config.xla],
     )
-    network.fit(
+    trained.fit(
         batches.dataset,
         **fitting.options(
-            run, batches, score=lambda: classifier.evaluate(validation), monitor="top_1"
+            run,
+            batches,
+            validation=data.validation_batches(validation, names, config),
+            score=lambda: learner.evaluate(validation),
+            monitor="top_1",
+            keep=keep,
         ),
     )
     report = run.report("test")

@@ -78,6 +78,20 @@ def interrupt(process):
     return process.returncode, err
 
 
+def interrupted(app):
+    """What a training that was named tiny then says."""
+    return (
+        f"interrupted: the best epoch so far is in runs/{app}/tiny, and make evaluate-{app} "
+        f"RUN=runs/{app}/tiny evaluates it; the same training begins anew"
+    )
+
+
+def evaluation(run):
+    """The folder of the one evaluation of a run."""
+    (folder,) = (Path(run) / "evaluations").iterdir()
+    return folder
+
+
 def refused(main, arguments, capsys):
     """The one line with which a command refuses its arguments."""
     with pytest.raises(SystemExit) as exit_:

@@ -36,6 +36,10 @@ class EntityTagger(Understanding):
         self.tags = list(tags)
         self.crf = crf
 
+    @property
+    def class_count(self):
+        return len(self.tags)
+
     def build_head(self, states_shape):
         dim = states_shape[-1]
         self.attention = AdditiveAttention(

@@ -8,7 +8,12 @@ import numpy as np
 from apps.understanding.tasks import inputs, shared
 from apps.understanding.tasks.entity_tagger import EntityTagger
 from apps.understanding.tasks.task import Reading, Task
-from pipelines.data import conll, json_lines, split_files, tags
+from pipelines.commands.terminal import printable
+from pipelines.data import sources
+from pipelines.data.annotations import tagged_records
+from pipelines.data.fields import Field
+from pipelines.data.formats import conll
+from pipelines.data.splits import by_text
 from pipelines.maps.alignments import Alignment, Labels
 from pipelines.maps.attention_maps import AttentionMap
 from pipelines.metrics import span_scores
@@ -17,6 +22,7 @@ from pipelines.text import lower_words
 
 LONGEST = 300  # words of a sentence that are shown: each may attend to each
 AT_ONCE = 256  # pieces of sentences whose tags are chosen together
+COLUMNS = (".conll", ".conllu", ".bio", ".iob", ".iob2", ".tsv", ".txt", ".csv")
 SHOWN = Labels(
     title="What each word attended to",
     source="sentence",
@@ -72,31 +78,35 @@ class Tagged(Reading):
     @property
     def line(self):
         pairs = zip(self.tokens, self.tags, strict=True)
-        return " ".join(word if tag == "O" else f"{word}/{tag}" for word, tag in pairs)
+        shown = (word if tag == "O" else f"{word}/{tag}" for word, tag in pairs)
+        return printable(" ".join(shown))
 
 
 class EntityRecognition(Task):
     """Each word, in the state of its first token, attends to the sentence and is given a tag."""
 
     NAME = "ner"
-    FIELDS: ClassVar = {"tokens": list, "tags": list}
+    FIELDS: ClassVar = {
+        "tokens": Field(("tokens", "words", "text", "sentence"), kind=list),
+        "tags": Field(
+            ("tags", "ner_tags", "ner", "labels", "entities", "spans", "label"), kind=list
+        ),
+    }
+    IDENTITY = staticmethod(by_text("tokens"))
     FEATURES: ClassVar = {"tokens": ("tokens",), "tags": ("ner", "tags")}
     INPUTS = ("tokens",)
     READING = Tagged
+    NETWORK = EntityTagger
     MONITOR = "span_f1"
     has_baseline = True
 
     def read(self, wanted):
-        readers = {
-            ".jsonl": self._read_lines,
-            ".conll": conll.read,
-            ".txt": conll.read,
-            ".tsv": conll.read,
-        }
-        return split_files.read_splits(self.locate(), readers, wanted)
+        readers = dict.fromkeys(COLUMNS, conll.read)
+        data_set = self.data_set(readers=readers, of_records=self._of_records)
+        return sources.read(data_set, self.config, wanted)
 
-    def _read_lines(self, path):
-        return tags.to_bio(json_lines.read(path, self.FIELDS, _complaint), path)
+    def _of_records(self, records, path, tally):
+        return tagged_records.read(records, path, tally, lower_words.find)
 
     def row(self, given):
         return inputs.sentence_row(given.strip()) if isinstance(given, str) else given
@@ -200,13 +210,6 @@ class EntityRecognition(Task):
 
     def class_scores(self, readings, rows):
         return span_scores.type_scores(*_tags(readings, rows))
-
-
-def _complaint(row):
-    tokens, found = row["tokens"], row["tags"]
-    if len(tokens) != len(found):
-        return f"{len(tokens)} tokens, but {len(found)} tags"
-    return tags.complaint(found)
 
 
 def _pieces(firsts, ends, room):

@@ -8,7 +8,11 @@ import numpy as np
 from apps.understanding.tasks import shared
 from apps.understanding.tasks.answer_finder import IMPOSSIBLE, AnswerFinder
 from apps.understanding.tasks.task import Reading, Task
-from pipelines.data import answers, json_lines, split_files, squad
+from pipelines.commands.terminal import printable
+from pipelines.data import sources
+from pipelines.data.fields import Field
+from pipelines.data.formats import squad
+from pipelines.data.splits import by_text
 from pipelines.maps.alignments import Alignment, Labels
 from pipelines.maps.attention_maps import AttentionMap
 from pipelines.metrics import answer_scores
@@ -48,24 +52,31 @@ class Answered(Reading):
 
     @property
     def line(self):
-        return " ".join(self.answer.splitlines())
+        return printable(" ".join(self.answer.splitlines()))
 
 
 class QuestionAnswering(Task):
     """Each token of the context attends to the question; then a start and an end are chosen."""
 
     NAME = "qa"
-    FIELDS: ClassVar = {"context": str, "question": str, "answers": list}
+    FIELDS: ClassVar = {
+        "context": Field(("context", "passage", "paragraph", "text")),
+        "question": Field(("question", "query")),
+        "answers": Field(("answers", "answer", "answer_text"), kind=list),
+    }
+    IDENTITY = staticmethod(by_text("context"))
     FEATURES: ClassVar = {
         "answers": {"text": ("answers/text",), "start": ("answers/answer_start",)}
     }
     INPUTS = ("context", "question")
     READING = Answered
+    NETWORK = AnswerFinder
     MONITOR = "f1"
 
     def read(self, wanted):
-        readers = {".jsonl": _read_lines, ".json": squad.read}
-        splits = split_files.read_splits(self.locate(), readers, wanted, content="context")
+        readers = {".json": squad.read}
+        data_set = self.data_set(content="context", readers=readers, of_records=squad.rows_of)
+        splits = sources.read(data_set, self.config, wanted)
         return {
             split: [{**row, "id": str(row.get("id", number))} for number, row in enumerate(rows)]
             for split, rows in splits.items()
@@ -179,8 +190,3 @@ class QuestionAnswering(Task):
     def score(self, readings, rows):
         wanted = [[answer["text"] for answer in row["answers"]] for row in rows]
         return answer_scores.score([reading.answer for reading in readings], wanted)
-
-
-def _read_lines(path):
-    fields = {"context": str, "question": str}
-    return answers.place(json_lines.read(path, fields, answers.complaint), path)

@@ -11,12 +11,24 @@ from apps.understanding.tasks import inputs, shared
 from apps.understanding.tasks.task import Reading, Task
 from apps.understanding.tasks.text_classifier import TextClassifier
 from pipelines.commands.errors import UserError
-from pipelines.data import json_lines, labels, split_files, tables
+from pipelines.commands.terminal import printable
+from pipelines.data import sources
+from pipelines.data.fields import Field
+from pipelines.data.layouts import class_folders, headerless, parallel_files
+from pipelines.data.splits import by_text
 from pipelines.decoding.result import Alternative
 from pipelines.maps.text_maps import TextMap
 from pipelines.metrics import classification
 
-COLUMNS = {"text": ("text", "sentence", "review"), "label": ("label", "sentiment", "class")}
+TEXT = (
+    *("text", "sentence", "review", "tweet", "comment", "content", "message", "review_text"),
+    *("reviewtext", "sms", "body", "headline", "utterance", "query", "document", "description"),
+    *("comment_text", "tweet_text", "review_body", "phrase", "title"),
+)
+LABEL = (
+    *("label", "sentiment", "class", "labels", "category", "target", "polarity", "emotion"),
+    *("intent", "airline_sentiment", "label_name", "class_index", "rating", "stars", "score"),
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -50,28 +62,38 @@ class Classified(Reading):
     def line(self):
         probability = self.found["probability"]
         if isinstance(self.label, str):
-            return f"{self.label}\t{probability:.3f}"
-        return json.dumps(dict(zip(self.label, probability, strict=True)))
+            return f"{printable(self.label)}\t{probability:.3f}"
+        each = dict(zip(self.label, probability, strict=True))
+        return printable(json.dumps(each, ensure_ascii=False))
 
 
 class Sentiment(Task):
     """Attention pooling and a softmax over labels, or a sigmoid for each."""
 
     NAME = "sentiment"
-    FIELDS: ClassVar = {"text": str, "label": str}
+    FIELDS: ClassVar = {
+        "text": Field(TEXT),
+        "label": Field(LABEL, kind=(str, list), is_label=True),
+    }
+    IDENTITY = staticmethod(by_text("text"))
     FEATURES: ClassVar = {
         "text": ("text", "sentence", "review", "description"),
         "label": ("label", "intent_name"),
     }
     INPUTS = ("text",)
     READING = Classified
+    NETWORK = TextClassifier
     MONITOR = "accuracy"
 
     def read(self, wanted):
-        readers = {".jsonl": _read_lines, ".csv": _read_table, ".tsv": _read_table}
-        splits = split_files.read_splits(
-            self.locate(), readers, wanted, label="label", content="text"
+        data_set = self.data_set(
+            label="label",
+            content="text",
+            layouts=(parallel_files.labelled,),
+            folders=(class_folders.of_texts,),
+            headerless=headerless.labelled_texts,
         )
+        splits = sources.read(data_set, self.config, wanted)
         for split, rows in splits.items():
             if not self.config.multi_label and any(isinstance(row["label"], list) for row in rows):
                 raise UserError(
@@ -186,14 +208,6 @@ class Sentiment(Task):
 
     def class_scores(self, readings, rows):
         return classification.label_scores(*_labels(readings, rows))
-
-
-def _read_lines(path):
-    return json_lines.read(path, {"text": str}, labels.complaint)
-
-
-def _read_table(path):
-    return tables.read(path, COLUMNS)
 
 
 def _several(label):

@@ -1,10 +1,8 @@
 """Encoded texts and attention per word, as several tasks need them."""
 
-import re
-
 import numpy as np
 
-from pipelines.text import lower_words
+from pipelines.text import lower_words, scripts
 from pipelines.text.text_batches import Examples
 
 
@@ -34,8 +32,8 @@ def examples(features, padding, tokenizer, of_tokens):
 
 
 def word_spans(text):
-    """Where the words of a text stand, as white space has them."""
-    return [match.span() for match in re.finditer(r"\S+", text)]
+    """Where the words of a text stand, as white space has them; characters where there is none."""
+    return scripts.spans(text)
 
 
 def per_word(weights, spans, words, mean=False):

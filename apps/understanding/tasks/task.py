@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from pipelines.builtin import intents
 from pipelines.data import labels, sources
+from pipelines.data.splits import Identity
 from pipelines.decoding.result import Result
 
 
@@ -41,19 +42,23 @@ class Task(ABC):
 
     Attributes:
         NAME: Its name.
-        FIELDS: The fields of its rows, and their types.
+        FIELDS: The fields of its rows.
+        IDENTITY: What tells equal rows.
         FEATURES: For a field, the features of a TensorFlow data set that may hold it.
         INPUTS: Those of the fields that a model reads.
         READING: The class of its results.
+        NETWORK: The class of its network.
         MONITOR: The metric that selects the best epoch.
         has_baseline: Whether `baseline` needs the training rows.
     """
 
     NAME: ClassVar[str]
     FIELDS: ClassVar[dict]
+    IDENTITY: ClassVar[Identity]
     FEATURES: ClassVar[dict]
     INPUTS: ClassVar[tuple]
     READING: ClassVar[type]
+    NETWORK: ClassVar[type]
     MONITOR: ClassVar[str]
     has_baseline: ClassVar[bool] = False
 
@@ -62,15 +67,15 @@ class Task(ABC):
 
     # --- rows
 
-    def locate(self):
-        """The folder of the data set."""
-        return sources.locate(
-            self.config.dataset,
-            {"intents": intents.WRITERS[self.NAME]},
-            version=f"{self.NAME}-{intents.VERSION}",
+    def data_set(self, **own):
+        """What is read of a data set: what all tasks have in common, and the task's own."""
+        return sources.DataSet(
             fields=self.FIELDS,
+            builtin={"intents": intents.WRITERS[self.NAME]},
+            version=f"{self.NAME}-{intents.VERSION}",
+            identity=self.IDENTITY,
             tfds_features=self.FEATURES,
-            data_dir=self.config.data_dir,
+            **own,
         )
 
     @abstractmethod

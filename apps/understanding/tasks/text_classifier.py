@@ -35,6 +35,10 @@ class TextClassifier(Understanding):
         self.multi_label = multi_label
         self.label_smoothing = label_smoothing
 
+    @property
+    def class_count(self):
+        return self.classes
+
     def build_head(self, states_shape):
         self.pooling = AttentionPooling(
             max(self.encoder.dim // 2, 1), dtype=self.dtype_policy, name="pooling"

@@ -128,9 +128,10 @@ def test_backends_train_decode_save_and_load(decoder, scenes_folder, tmp_path):
     np.testing.assert_allclose(decoded["weights"].sum(axis=-1), real, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("decoder", "dim", "steps"),
-    [pytest.param("rnn", 128, 300, marks=pytest.mark.slow), ("transformer", 64, 150)],
+    [("rnn", 128, 300), ("transformer", 64, 150)],
 )
 def test_ten_captions_are_learnt_by_heart(decoder, dim, steps, network, tmp_path):
     scenes.write(tmp_path, train=60, validation=1, test=1)

@@ -16,7 +16,7 @@ from apps.captioning.inference import Captioner
 from pipelines.maps import attention_maps
 from pipelines.training import fitting, token_loss
 from tests.apps.captioning import tiny
-from tests.apps.commands import interrupt
+from tests.apps.commands import evaluation, interrupt, interrupted
 
 METRICS = {
     **{f"bleu_{n}": 100 for n in (1, 2, 3, 4)},
@@ -38,7 +38,7 @@ def history(run):
 class TestRun:
     def test_the_terminal_shows_the_run_and_nothing_else(self, trained):
         assert trained.err == ""
-        assert "1 of 48 images cannot be read: skipped" in trained.out
+        assert "images: 1 of 48 left out, the first is" in trained.out
         assert re.search(r"47 training images, \d+ tokens, [\d,]+ parameters", trained.out)
         for epoch in (1, 2):
             (line,) = re.findall(rf"epoch {epoch}/2  .*", trained.out)
@@ -56,9 +56,12 @@ class TestRun:
             "history.csv",
             "metrics.json",
             "captions_test.jsonl",
+            "left_out.jsonl",
             "tensorboard",
             "maps",
         }
+        (row,) = tiny.read_lines(trained.run / "left_out.jsonl")
+        assert row["split"] == "images" and row["reason"] == "not in a format that Pillow reads"
         assert list(trained.run.glob("tensorboard/train/events.*"))
 
     def test_the_configuration_is_the_resolved_one(self, trained, scenes_folder):
@@ -72,7 +75,7 @@ class TestRun:
     def test_the_history_has_the_decoded_metrics_of_each_epoch(self, trained):
         rows = history(trained.run)
         assert [row.keys() - {"epoch", "loss"} for row in rows] == 2 * [
-            {f"val_{name}" for name in METRICS}
+            {"val_loss", *(f"val_{name}" for name in METRICS)}
         ]
         assert rows[1]["loss"] < rows[0]["loss"] < 8
 
@@ -152,29 +155,29 @@ class TestEvaluate:
     @pytest.mark.slow
     def test_gives_the_same_numbers_in_another_process(self, trained, copied):
         before = read_json(trained.run / "metrics.json")
-        (copied / "captions_test.jsonl").unlink()
-        shutil.rmtree(copied / "maps")
         result = tiny.finish("evaluate", "--run", copied, folder=copied.parent)
         assert (result.status, result.err) == (0, "")
         assert read_json(copied / "metrics.json") == before
+        found = evaluation(copied)
+        assert read_json(found / "metrics.json") == {**before, "training_seconds": None}
         for name in ("captions_test.jsonl", "maps/maps.npz", "maps/index.html"):
-            assert (copied / name).is_file()
+            assert (found / name).is_file()
 
     def test_the_saved_model_is_the_best_epoch(self, copied):
         evaluate.main(["--run", str(copied), "--split", "validation"])
-        report = read_json(copied / "metrics.json")
+        report = read_json(evaluation(copied) / "metrics.json")
         assert report["split"] == "validation"
         rows = history(copied)[::-1]  # The last of the best.
         best = max(rows, key=lambda row: row["val_attribute_accuracy"])
         assert {f"val_{k}": v for k, v in report["metrics"].items()} == {
-            k: v for k, v in best.items() if k.startswith("val_")
+            k: v for k, v in best.items() if k.startswith("val_") and k != "val_loss"
         }
 
     def test_another_data_set_and_way_of_decoding(self, copied, tmp_path):
         folder = tiny.write_images(tmp_path, [["a red circle"], ["a blue square", "a ring"]])
         flags = tiny.flags(run=copied, dataset=folder, decode="beam", beams=2)
         evaluate.main(flags)
-        report = read_json(copied / "metrics.json")
+        report = read_json(evaluation(copied) / "metrics.json")
         assert (report["dataset"], report["examples"]) == (str(folder), 2)
         assert set(report["metrics"]) == {"bleu_1", "bleu_2", "bleu_3", "bleu_4", "cider"}
 
@@ -185,7 +188,7 @@ def test_ctrl_c_ends_training_with_one_line(scenes_folder, tmp_path):
     flags = tiny.flags(dataset=scenes_folder, name="tiny", **settings)
     process = tiny.start("train", *flags, folder=tmp_path)
     status, err = interrupt(process)
-    assert (status, err.split()) == (130, ["interrupted"])
+    assert (status, err.splitlines()) == (130, ["", interrupted("captioning")])
     run = tmp_path / "runs" / "captioning" / "tiny"
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
     assert Captioner.load(run).model.encoder.grid == tiny.GRID

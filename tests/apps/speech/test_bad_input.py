@@ -25,6 +25,7 @@ class TestBadInput(BadInput):
     settings = tiny.SETTINGS
     asked = {"input": "one.wav"}  # noqa: RUF012
     tfds = ("librispeec", "librispeech")
+    public = "tfds:librispeech"
     wrong_flags = (
         ("train", "--encoder confomer", "--encoder takes .*; did you mean conformer"),
         ("train", "--decoder none --ctc-weight 0", "--decoder none is CTC alone"),
@@ -45,7 +46,7 @@ class TestBadInput(BadInput):
         ('{"file_name": "a.flac"}', "field 'text' is missing"),
         ('{"text": "one"}', "field 'file_name' is missing"),
         ('{"file_name": "a.flac", "text": ["one"]}', "must be a text, not a list"),
-        ('{"file_name": "", "text": "one"}', "field 'file_name' has an empty text"),
+        ('{"file_name": "", "text": "one"}', "field 'file_name' is empty"),
     )
 
     @pytest.mark.parametrize("command", ["evaluate", "predict"])
@@ -75,11 +76,12 @@ class TestBadInput(BadInput):
         for path in folder.glob("train_*.flac"):
             path.write_bytes(b"fLaC")
         line = refuse("train", dataset=folder, **self.settings)
-        assert line.startswith("error: none of the 5 audio files can be read, the first is")
+        assert line.startswith(f"error: {folder / 'train_0.flac'}: ")
+        assert line.endswith(" (and so all 5)")
 
     def test_no_utterance_that_can_be_learnt(self, refuse, folder):
         line = refuse("train", dataset=folder, **{**self.settings, "max_seconds": 0.1})
-        assert line.startswith("error: no training utterance can be learnt: all are longer than")
+        assert line.startswith(f"error: {folder / 'train_0.flac'}: longer than --max-seconds 0.1 (")
 
     @pytest.mark.parametrize(
         ("content", "reason"),

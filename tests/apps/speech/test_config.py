@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from apps.speech.config import PRESETS, Config, Evaluation, Prediction, configure, find, pretrained
-from pipelines.commands import flags
+from pipelines.commands import flags, runs
 from pipelines.commands.errors import UserError
 from tests.apps.contract import Help
 
@@ -39,6 +39,22 @@ def test_decoding_replaces_what_it_is_given():
     expected = replace(config, decode="ctc", beams=4, normalize=True)
     assert flags.override(config, given) == expected
     assert flags.override(config, Evaluation(dataset="b")) == replace(config, dataset="b")
+
+
+@pytest.mark.parametrize(("flag", "chosen"), [("--normalize", True), ("--no-normalize", False)])
+def test_error_rates_are_normalized_as_the_flag_says(flag, chosen, tmp_path):
+    preset = ["--preset", "whisper_tiny_en"]
+    assert flags.parse(Config, [flag]).normalize is chosen
+    trained = flags.parse(Config, [*preset, flag], presets=PRESETS, open_preset=pretrained)
+    assert trained.normalize is chosen
+    for argv in ([flag, *preset], [*preset, flag], [*preset, f"--normalize={chosen}"]):
+        assert configure(flags.parse(Evaluation, argv)).normalize is chosen
+    (tmp_path / "model.keras").touch()
+    for before in (True, False):
+        runs.write_json(tmp_path / "config.json", asdict(Config(normalize=before)))
+        found = configure(flags.parse(Evaluation, ["--run", str(tmp_path), flag]))
+        assert found.normalize is chosen
+        assert configure(flags.parse(Evaluation, ["--run", str(tmp_path)])).normalize is before
 
 
 def test_the_attention_follows_the_decoder():

@@ -1,5 +1,6 @@
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from pipelines.audio import audio_files
 from pipelines.audio.front_ends import LogMels, WhisperMels
 from pipelines.audio.log_mel import log_mel
 from pipelines.builtin import spoken_numbers
+from pipelines.commands import left_out
 from pipelines.commands.errors import UserError
 from pipelines.data import sources
+from pipelines.text.speech_units import Units
 from tests.apps.speech import tiny
 
 
@@ -71,25 +74,31 @@ class TestRead:
             "train_2.flac",
         ]
 
-    def test_no_transcript_is_left_out_of_training_and_counted(self, folder, capsys):
+    def test_no_transcript_is_left_out_and_counted(self, folder, capsys):
         path = folder / "train.jsonl"
         rows = tiny.read_lines(path)
-        rows[6]["text"], rows[12]["text"] = " \t", ""
+        rows[6]["text"] = " \t"
         tiny.write_lines(path, rows)
         train = data.read(Config(dataset=str(folder)))["train"]
         kept = [row["text"] for row in rows if row["text"].strip()]
-        assert [row["text"] for row in train] == kept and len(kept) == 21
-        said = f"2 of 23 lines have an empty 'text', the first is {path}:7: skipped\n"
+        assert [row["text"] for row in train] == kept and len(kept) == 22
+        said = (
+            f"train: 1 of 23 left out, the first is {path}:7 (field 'text' is empty: 1); "
+            "22 remain\n"
+        )
         assert capsys.readouterr().out == said
 
-    def test_no_transcript_in_what_is_scored(self, folder):
-        path = folder / "test.jsonl"
+    def test_more_than_a_few_without_a_transcript(self, folder):
+        path = folder / "train.jsonl"
         rows = tiny.read_lines(path)
-        rows[1]["text"] = ""
+        rows[1]["text"] = rows[2]["text"] = ""
         tiny.write_lines(path, rows)
         with pytest.raises(UserError) as caught:
             data.read(Config(dataset=str(folder)))
-        assert str(caught.value) == f"{path}:2: field 'text' has an empty text"
+        assert str(caught.value) == (
+            f"train: 2 of 23 left out, the first is {path}:2 (field 'text' is empty: 2); "
+            "--max-skipped 0.09 would allow it"
+        )
 
     def test_no_audio_is_there(self, folder):
         for path in folder.glob("test_*.flac"):
@@ -99,7 +108,8 @@ class TestRead:
 
     def test_the_built_in_spoken_numbers(self, monkeypatch, tmp_path):
         monkeypatch.setenv("ATTENTION_SUITE_CACHE", str(tmp_path))
-        monkeypatch.setattr(spoken_numbers, "write", lambda to: tiny.write_tones(to, **FULL))
+        makers = {"spoken-numbers": lambda to: tiny.write_tones(to, **FULL)}
+        monkeypatch.setattr(data, "DATA", replace(data.DATA, builtin=makers))
         rows = data.read(Config())
         assert counts(rows) == FULL
         made = tmp_path / "datasets" / f"spoken-numbers-{spoken_numbers.VERSION}"
@@ -175,16 +185,21 @@ def test_tensorflow_data_sets(monkeypatch, tmp_path, name, rate, parts):
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
-    wave = np.array([0, 1, -2, 3_000, -32_768, 32_767, 7], np.int16)
+    first = np.array([0, 1, -2, 3_000, -32_768, 32_767, 7], np.int16)
 
     def as_dataset(builder, split, decoders, **kwargs):
         found = decoders.extract_features(builder.info.features)
         values = {"text": " MISTER QUILTER ", "label": 3, "text_normalized": "in ten years"}
-        values |= {"speech": wave, "audio": wave}
-        example = {key: values[key] for key in found}
-        return tf.data.Dataset.from_tensors(example).repeat(11)
+        texts = {key: [values[key]] * 11 for key in found if key in values}
+        sounds = {key: waves[split] for key in found if key in ("speech", "audio")}
+        return tf.data.Dataset.from_tensor_slices({**texts, **sounds})
 
     everything = {*parts, *(("train_clean360", "test_other") if "libri" in name else ())}
+    # No two are equal: those would stay on one side.
+    waves = {
+        part: np.stack([first + np.int16(100) * (11 * k + i) for i in range(11)])
+        for k, part in enumerate(sorted(everything))
+    }
     infos = {
         part: tfds.core.SplitInfo(
             name=part, shard_lengths=[11], num_bytes=0, filename_template=None
@@ -203,4 +218,24 @@ def test_tensorflow_data_sets(monkeypatch, tmp_path, name, rate, parts):
             assert row["text"] == TEXTS[name.split("/")[0]]
             samples, found = soundfile.read(row["file_name"], dtype="int16")
             assert found == rate
-            np.testing.assert_array_equal(samples, wave)
+            number = int(row["file_name"].rpartition("-")[2].removesuffix(".flac"))
+            np.testing.assert_array_equal(samples, waves[part][number])
+
+
+def test_what_is_left_out_is_told_by_its_reason(capsys):
+    config = Config(max_seconds=3.0, max_target=7)
+    rows = [
+        {"file_name": f"{number}.wav", "text": text}
+        for number, text in enumerate(["ab", "ab", "abcdefg", "aabbc", "ab"])
+    ]
+    seconds = np.array([[1.0], [3.5], [2.0], [0.2], [9.0]])
+    utterances = SimpleNamespace(rows=rows, seconds=seconds)
+    tokenizer = Units.train(["abcdefg"], 20, "character")
+    front_end = SimpleNamespace(max_seconds=3.0)
+    left_out.begin(most=0.9)
+    found = data.encode(utterances, tokenizer, front_end, config)
+    assert [ids is not None for ids in found] == [True, False, False, False, False]
+    assert capsys.readouterr().out == (
+        "train: 4 of 5 left out, the first is 1.wav (longer than --max-seconds 3: 2; text of "
+        "--max-target 7 units or more: 1; too short for CTC to write its text: 1); 1 remain\n"
+    )

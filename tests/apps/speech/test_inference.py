@@ -68,7 +68,7 @@ def test_attention_is_made_once_and_saves_itself(recognizer, lines, tmp_path, mo
     row = {"file_name": lines[0]["file_name"], "text": lines[0]["text"]}
     samples = audio_files.read(row["file_name"])
     read = []
-    monkeypatch.setattr(audio_files, "read", lambda file: read.append(file) or samples)
+    monkeypatch.setattr(audio_files, "read", lambda file, **_: read.append(file) or samples)
     (result,) = recognizer.predict(row, decode="attention")
     attention = result.attention
     assert attention is result.attention and read == [row["file_name"]]
@@ -106,3 +106,8 @@ def test_case_and_punctuation_count_unless_it_is_said(recognizer, lines):
     decoding = {"decode": "ctc_beam", "beams": 2}
     assert recognizer.evaluate(rows, **decoding)["wer"] >= 1
     assert recognizer.evaluate(rows, normalize=True, **decoding)["wer"] == 0
+    # The page marks what was scored as wrong.
+    for normalize in (False, True):
+        for result in recognizer.predict(rows, normalize=normalize, **decoding):
+            instead, missed = result.attention.differences
+            assert all(missed) != normalize and (set(instead) == {None}) == normalize

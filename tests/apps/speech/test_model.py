@@ -60,7 +60,7 @@ def learn(steps=150, learning_rate=5e-3, **flags):
     [
         pytest.param("conformer", "transformer", 300, marks=pytest.mark.slow),
         pytest.param("lstm", "rnn", 200, marks=pytest.mark.slow),
-        ("transformer", "none", 200),
+        pytest.param("transformer", "none", 200, marks=pytest.mark.slow),
     ],
 )
 def test_it_learns_ten_utterances_by_heart_and_where_they_are(encoder, decoder, steps):

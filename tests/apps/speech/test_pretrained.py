@@ -9,9 +9,9 @@ import pytest
 import soundfile
 
 from apps.speech import evaluate, predict, train
-from apps.speech.config import Config
 from apps.speech.inference import Recognizer
 from pipelines.commands import runs
+from tests.apps.commands import evaluation
 from tests.apps.speech import tiny
 from tests.pipelines.audio.test_whisper import ALPHABET, save_preset
 
@@ -57,11 +57,12 @@ def heard_by_predict(capsys, **flags):
 def test_evaluate_and_predict_without_a_run(preset, tones_folder, elsewhere, capsys):
     evaluate.main(tiny.flags(run="runs/speech/latest", preset=preset, dataset=tones_folder))
     assert [path.name for path in (elsewhere / "runs/speech").iterdir()] == ["pretrained-tiny"]
-    folder = elsewhere / "runs/speech/pretrained-tiny"
+    folder = evaluation(elsewhere / "runs/speech/pretrained-tiny")
+    assert folder.name == f"{tones_folder.name}-test"
     assert {path.name for path in folder.iterdir()} == {
         *("config.json", "metrics.json", "transcripts_test.jsonl", "maps")
     }
-    assert Config(**read_json(folder / "config.json")).whisper == str(preset)
+    assert read_json(folder / "config.json")["preset"] == str(preset)
     report = read_json(folder / "metrics.json")
     assert (report["dataset"], report["examples"]) == (str(tones_folder), 3)
     assert list(report["metrics"]) == METRICS
@@ -76,7 +77,7 @@ def test_evaluate_and_predict_without_a_run(preset, tones_folder, elsewhere, cap
         shutil.copy(line["file_name"], elsewhere)
     found = heard_by_predict(capsys, preset=preset, input=elsewhere)
     assert [text for _, _, text in found] == [line["transcript"] for line in lines[:2]]
-    assert (folder / "predictions" / "index.html").is_file()
+    assert (folder.parents[1] / "predictions" / "index.html").is_file()
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,8 @@ def test_training_leaves_a_run_like_any_other(tuned, preset, tones_folder, elsew
     config = read_json(copied / "config.json")
     runs.write_json(copied / "config.json", {**config, "preset": "whisper_tiny_en"})
     evaluate.main(tiny.flags(run=copied))
-    before, after = (read_json(run / "metrics.json")["metrics"] for run in (tuned, copied))
+    folders = tuned, evaluation(copied)
+    before, after = (read_json(folder / "metrics.json")["metrics"] for folder in folders)
     assert after == {name: pytest.approx(value, abs=1e-5) for name, value in before.items()}
     line = tiny.read_lines(tuned / "transcripts_test.jsonl")[0]
     ((text, _, _),) = heard_by_predict(capsys, run=copied, input=line["file_name"])

@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import shutil
 from dataclasses import asdict
 
 import numpy as np
@@ -13,7 +12,7 @@ import soundfile
 from apps.speech import evaluate, train
 from apps.speech.config import Config
 from pipelines.maps import attention_maps
-from tests.apps.commands import interrupt
+from tests.apps.commands import evaluation, interrupt, interrupted
 from tests.apps.speech import tiny
 
 RATES = ["wer", "cer", "sentence_error_rate"]
@@ -32,8 +31,8 @@ def history(run):
 class TestRun:
     def test_the_terminal_shows_the_run_and_nothing_else(self, trained):
         assert trained.err == ""
-        assert "1 of 25 lines have an empty 'text'" in trained.out
-        assert "1 of 24 audio files cannot be read: skipped, the first is" in trained.out
+        assert "train: 1 of 25 left out, the first is" in trained.out
+        assert "audio files: 1 of 24 left out, the first is" in trained.out
         line = r"23 training utterances, 0\.0 hours, \d+ units, [\d,]+ parameters, run runs/speech"
         assert re.search(line, trained.out)
         for epoch in (1, 2):
@@ -53,9 +52,14 @@ class TestRun:
             "history.csv",
             "metrics.json",
             "transcripts_test.jsonl",
+            "left_out.jsonl",
             "tensorboard",
             "maps",
         }
+        left_out = tiny.read_lines(trained.run / "left_out.jsonl")
+        assert [row["split"] for row in left_out] == ["train", "audio files"]
+        assert left_out[0]["reason"] == "field 'text' is empty"
+        assert left_out[1]["where"].endswith("/broken.flac")
 
     def test_the_configuration_is_the_resolved_one(self, trained, tones_folder):
         found = read_json(trained.run / "config.json")
@@ -74,7 +78,8 @@ class TestRun:
         rows = history(trained.run)
         for name in ("loss", "ctc_loss", "attention_loss"):
             assert rows[1][name] < rows[0][name]
-        assert all(np.isfinite(row["val_wer"]) for row in rows)
+        for name in ("val_wer", "val_loss", "val_ctc_loss", "val_attention_loss"):
+            assert all(np.isfinite(row[name]) for row in rows)
 
     def test_the_report(self, trained, tones_folder):
         report = read_json(trained.run / "metrics.json")
@@ -107,19 +112,19 @@ class TestEvaluate:
     @pytest.mark.slow
     def test_gives_the_same_numbers_again(self, trained, copied):
         before = read_json(trained.run / "metrics.json")
-        shutil.rmtree(copied / "maps")
         evaluate.main(["--run", str(copied)])
-        after = read_json(copied / "metrics.json")
+        after = read_json(evaluation(copied) / "metrics.json")
         assert after["metrics"] == {k: pytest.approx(v) for k, v in before["metrics"].items()}
-        assert (copied / "maps" / "index.html").is_file()
+        assert (evaluation(copied) / "maps" / "index.html").is_file()
+        assert read_json(copied / "metrics.json") == before
 
     def test_another_split_and_another_way_of_decoding(self, copied):
         decode = {"decode": "ctc_beam", "language_model_weight": 0.3, "language_model_bonus": 0.5}
         evaluate.main(tiny.flags(run=copied, split="validation", **decode))
-        report = read_json(copied / "metrics.json")
+        report = read_json(evaluation(copied) / "metrics.json")
         assert (report["split"], report["examples"]) == ("validation", 3)
         assert list(report["metrics"]) == RATES
-        assert len(tiny.read_lines(copied / "transcripts_validation.jsonl")) == 3
+        assert len(tiny.read_lines(evaluation(copied) / "transcripts_validation.jsonl")) == 3
 
 
 @pytest.mark.slow
@@ -127,7 +132,7 @@ def test_ctrl_c_ends_training_with_one_line(tones_folder, tmp_path):
     settings = {**tiny.SETTINGS, "epochs": 10_000, "patience": 10_000, "max_train": 16}
     flags = tiny.flags(dataset=tones_folder, name="tiny", **settings)
     status, err = interrupt(tiny.start("train", *flags, folder=tmp_path))
-    assert (status, err.split()) == (130, ["interrupted"])
+    assert (status, err.splitlines()) == (130, ["", interrupted("speech")])
 
 
 @pytest.mark.slow
@@ -151,7 +156,7 @@ def test_other_models_through_the_commands(tones_folder, tmp_path, monkeypatch, 
     assert (result.status, result.err) == (0, "")
     before = read_json(result.run / "metrics.json")["metrics"]
     evaluate.main([])
-    after = read_json(result.run / "metrics.json")["metrics"]
+    after = read_json(evaluation(result.run) / "metrics.json")["metrics"]
     assert after == {name: pytest.approx(value, abs=0.02) for name, value in before.items()}
 
 

@@ -15,6 +15,7 @@ class TestBadInput(BadInput):
     built_in = "docstrings"
     settings = tiny.SETTINGS
     tfds = ("cnn_dailymails", "cnn_dailymail")
+    public = "tfds:xsum"
     wrong_flags = (
         ("train", "--coverages", "unknown flag --coverages; .* is --coverage"),
         ("train", "--attention aditive", "--attention takes .*; did you mean additive"),
@@ -37,7 +38,7 @@ class TestBadInput(BadInput):
     )
     bad_lines = (
         ('{"document": "a"}', "field 'summary' is missing"),
-        ('{"document": "a", "summary": {"a": 1}}', "a text or a list of texts, not an object"),
+        ('{"document": "a", "summary": {"a": 1}}', "field 'summary' must be a text, not an object"),
     )
 
     @pytest.mark.parametrize("command", ["evaluate", "predict"])
@@ -58,7 +59,7 @@ class TestBadInput(BadInput):
     def test_damaged_words(self, refuse, copied, content):
         (copied / "words.json").write_text(content)
         line = refuse("evaluate", run=copied)
-        assert line.startswith(f"error: {copied / 'words.json'}: ")
+        assert line.startswith(f"error: {copied / 'words.json'}")
 
     def test_a_configuration_out_of_range(self, refuse, copied):
         (copied / "config.json").write_text('{"coverage_epochs": -1}')

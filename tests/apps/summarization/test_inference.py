@@ -111,5 +111,6 @@ def test_the_best_of_several_summaries_counts(summary, monkeypatch):
         "repetition": 0.0,
         "attention_entropy": pytest.approx(0, abs=1e-5),
         "attention_on_padding": 0.0,
+        "attention_on_end": 0.25,
     }
     assert metrics["rouge_l"] == 100

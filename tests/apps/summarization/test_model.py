@@ -70,7 +70,7 @@ def weights_of(summarizer):
 def named_weights(summarizer):
     """Weights by what they are in either kind of additive attention."""
     paths = {weight.path: weight for weight in summarizer.weights}
-    plain = {path.replace("coverage_attention", "additive_attention"): path for path in paths}
+    plain = {re.sub("(coverage|additive)_attention", "attention", path): path for path in paths}
     return {re.sub(r"_\d+\b", "", name): paths[path] for name, path in plain.items()}
 
 
@@ -126,6 +126,7 @@ class TestCoverage:
     def test_before_its_stage_the_attention_is_plain_additive(self):
         _, summarizer = build()
         _, plain = build(coverage=False)
+        plain.decoder.attention_layers()[0].scale = 1.0  # That of coverage is not scaled.
         assert not coverage_kernel(summarizer).any()
         summarizer.set_coverage(1.0)
         kernel = summarizer.decoder.attention_layers()[0].coverage_projection.kernel

@@ -72,7 +72,8 @@ def test_as_many_lines_as_documents(trained, summarize, tmp_path):
     written = [line for line in out if line]
     assert [" ".join(map_.words) for map_ in maps.values()] == written
     page = (folder / "index.html").read_text("utf-8")
-    assert all(word in page for word in ODD)
+    # Chinese comes by character.
+    assert all(word in page for word in (*ODD[:-1], *ODD[-1]))
 
 
 def test_nothing_but_empty_documents(summarize, tmp_path):

@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,9 +15,10 @@ from apps.summarization import evaluate, train
 from apps.summarization.config import Config
 from apps.summarization.inference import Summarizer
 from pipelines.maps import attention_maps
+from pipelines.metrics import rouge
 from pipelines.text.word_tokenizer import WordTokenizer
 from pipelines.training.callbacks import BestEpoch
-from tests.apps.commands import interrupt
+from tests.apps.commands import evaluation, interrupt, interrupted
 from tests.apps.summarization import tiny
 
 ROUGE = ("rouge_1", "rouge_2", "rouge_l")
@@ -27,6 +27,7 @@ SCORES = {
     **dict.fromkeys(ROUGE, 100),
     "repetition": 1,
     "attention_entropy": 1,
+    "attention_on_end": 1,
     "attention_on_padding": 1,
 }
 METRICS = {**SCORES, **dict.fromkeys(LEADS, 100)}
@@ -53,6 +54,8 @@ class TestRun:
         for metric in METRICS:
             assert re.search(rf"^ *{metric}  \d+\.\d{{3}}$", trained.out, re.MULTILINE)
         assert "maps: runs/summarization/tiny/maps/index.html\n" in trained.out
+        signature = read_json(trained.run / "signatures.json")["rouge"]
+        assert signature == rouge.signature() and f"rouge: {signature}\n" in trained.out
 
     def test_the_folder_holds_all_and_nothing_half_written(self, trained):
         assert {path.name for path in trained.run.iterdir()} == {
@@ -63,6 +66,7 @@ class TestRun:
             "history_coverage.csv",
             "metrics.json",
             "summaries_test.jsonl",
+            "signatures.json",
             "tensorboard",
             "maps",
         }
@@ -77,7 +81,10 @@ class TestRun:
         rows = history(trained.run)
         (last,) = history(trained.run, "history_coverage.csv")
         for row in (*rows, last):
-            assert row.keys() - {"epoch", "loss"} == {f"val_{name}" for name in SCORES}
+            assert row.keys() - {"epoch", "loss"} == {
+                "val_loss",
+                *(f"val_{name}" for name in SCORES),
+            }
         assert rows[1]["loss"] < rows[0]["loss"] < 8
 
     def test_the_report(self, trained, documents):
@@ -215,17 +222,17 @@ class TestEvaluate:
     @pytest.mark.slow
     def test_gives_the_same_numbers_in_another_process(self, trained, copied):
         before = read_json(trained.run / "metrics.json")
-        (copied / "summaries_test.jsonl").unlink()
-        shutil.rmtree(copied / "maps")
         result = tiny.finish("evaluate", "--run", copied, folder=copied.parent)
         assert (result.status, result.err) == (0, "")
         assert read_json(copied / "metrics.json") == before
+        found = evaluation(copied)
+        assert read_json(found / "metrics.json") == {**before, "training_seconds": None}
         for name in ("summaries_test.jsonl", "maps/maps.npz", "maps/index.html"):
-            assert (copied / name).is_file()
+            assert (found / name).is_file()
 
     def test_the_saved_model_is_that_of_the_last_stage(self, copied):
         evaluate.main(["--run", str(copied), "--split", "validation"])
-        report = read_json(copied / "metrics.json")
+        report = read_json(evaluation(copied) / "metrics.json")
         assert (report["split"], report["examples"]) == ("validation", 7)
         (row,) = history(copied, "history_coverage.csv")
         for name in SCORES:
@@ -241,9 +248,9 @@ class TestEvaluate:
         tiny.write_lines(folder / "test.jsonl", rows)
         settings = {"decode": "beam", "beams": 2, "max_target": 5, "no_repeat_ngram": 1}
         evaluate.main(tiny.flags(run=copied, dataset=folder, **settings))
-        report = read_json(copied / "metrics.json")
+        report = read_json(evaluation(copied) / "metrics.json")
         assert (report["dataset"], report["examples"]) == (str(folder), 3)
-        for line in tiny.read_lines(copied / "summaries_test.jsonl"):
+        for line in tiny.read_lines(evaluation(copied) / "summaries_test.jsonl"):
             words = line["generated"].split()
             assert len(words) == len(set(words)) <= 5
 
@@ -255,7 +262,7 @@ def test_ctrl_c_ends_training_with_one_line(documents, tmp_path):
         "train", *tiny.flags(dataset=documents, name="tiny", **settings), folder=tmp_path
     )
     status, err = interrupt(process)
-    assert (status, err.split()) == (130, ["interrupted"])
+    assert (status, err.splitlines()) == (130, ["", interrupted("summarization")])
     run = tmp_path / "runs" / "summarization" / "tiny"
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
     summarizer = Summarizer.load(run)
@@ -301,7 +308,7 @@ def test_models_and_tokenizers(settings, documents, tmp_path, monkeypatch):
         evaluate.main(["--run", str(run)])
     finally:
         keras.config.set_dtype_policy("float32")
-    assert read_json(run / "metrics.json") == before
+    assert read_json(evaluation(run) / "metrics.json")["metrics"] == before["metrics"]
     assert before["metrics"].keys() == METRICS.keys()
     assert np.isfinite(list(before["metrics"].values())).all()
     with np.load(run / "maps" / "maps.npz") as arrays:

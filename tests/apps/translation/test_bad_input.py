@@ -2,8 +2,10 @@ import io
 import sys
 from types import SimpleNamespace
 
+import keras
 import pytest
 
+from pipelines.text.tokenizer import Tokenizer
 from tests.apps.contract import BadInput
 from tests.apps.translation import tiny
 
@@ -25,6 +27,7 @@ class TestBadInput(BadInput):
     built_in = "dates"
     settings = tiny.SETTINGS
     tfds = ("ted_hrlr_translat", "ted_hrlr_translate")
+    public = "tfds:ted_hrlr_translate/ru_to_en"
     wrong_flags = (
         ("train", "--attention aditive", "--attention takes .*; did you mean additive"),
         ("train", "--attention Bahdanau", "--attention takes .*; did you mean additive"),
@@ -39,7 +42,7 @@ class TestBadInput(BadInput):
         (
             "train",
             "--source-language de --target-language en",
-            "--source-language chooses in a set of TensorFlow Datasets: tfds:NAME",
+            "--source-language chooses in a folder or tfds:NAME, not in dates",
         ),
         *(
             (
@@ -54,7 +57,7 @@ class TestBadInput(BadInput):
     bad_lines = (
         ('{"source": "one"}', "field 'target' is missing"),
         ('{"source": ["one"], "target": "eins"}', "must be a text, not a list"),
-        ('{"source": "one", "target": ""}', "field 'target' has an empty text"),
+        ('{"source": "one", "target": ""}', "field 'target' is empty"),
     )
 
     @pytest.mark.parametrize("command", ["evaluate", "predict"])
@@ -67,6 +70,17 @@ class TestBadInput(BadInput):
         (copied / "tokenizer.json").write_text('{"model": 1}')
         line = refuse("predict", run=copied, input="one")
         assert line.startswith(f"error: {copied / 'tokenizer.json'}")
+
+    def test_a_tokenizer_of_another_model(self, refuse, copied):
+        Tokenizer.train(["one two three"] * 3, 300).save(copied)
+        line = refuse("predict", run=copied, input="one")
+        assert line.startswith(f"error: the files of {copied} do not belong together: there are 2")
+
+    def test_a_model_of_another_kind(self, refuse, copied):
+        keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(copied / "model.keras")
+        line = refuse("predict", run=copied, input="one")
+        path = copied / "model.keras"
+        assert line == f"error: {path} cannot be read as a model: it holds a Sequential"
 
     def test_too_few_lines_to_cut_a_split_from(self, refuse, folder):
         (folder / "test.jsonl").unlink()
@@ -93,8 +107,10 @@ class TestBadInput(BadInput):
         assert line == f"error: {files['source_file']} and {files['target_file']} are both empty"
 
     def test_a_plain_file_that_is_not_in_utf_8(self, refuse, files, tmp_path):
-        (tmp_path / "a.en").write_bytes("one\nzwölf\n".encode("latin-1"))
-        assert refuse("train", **files) == f"error: {files['source_file']}:2: not in UTF-8"
+        (tmp_path / "a.en").write_bytes("one\nzwölf\nfünf\n".encode("latin-1"))
+        (tmp_path / "a.iso").write_text("1\n12\n5\n")
+        said = f"error: train: 2 of 3 left out, the first is {files['source_file']}:2 (not in UTF-8"
+        assert refuse("train", **files).startswith(said)
 
     def test_one_plain_file_for_the_test_of_a_finished_run(self, refuse, trained, files):
         line = refuse("evaluate", run=trained.run, test_source_file=files["source_file"])

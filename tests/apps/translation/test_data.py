@@ -59,15 +59,16 @@ class TestFolder:
             ('{"source": "one"', "not JSON"),
             ('{"source": "one"}', "field 'target' is missing"),
             ('{"source": 1, "target": "a"}', "field 'source' must be a text, not a number"),
-            ('{"source": "one", "target": " "}', "field 'target' has an empty text"),
+            ('{"source": "one", "target": " "}', "field 'target' is empty"),
         ],
     )
-    def test_a_bad_line(self, folder, line, message):
+    def test_bad_lines(self, folder, line, message):
         path = folder / "train.jsonl"
-        path.write_text(f'{{"source": "a", "target": "b"}}\n{line}\n')
+        path.write_text(f'{{"source": "a", "target": "b"}}\n{line}\n{line}\n')
         with pytest.raises(UserError) as caught:
             data.read(Config(dataset=str(folder)))
-        assert str(caught.value).startswith(f"{path}:2: {message}")
+        said = f"train: 2 of 3 left out, the first is {path}:2 ({message}"
+        assert str(caught.value).startswith(said)
 
     def test_the_built_in_dates(self, monkeypatch):
         monkeypatch.setattr(dates, "VERSION", "tiny")

@@ -48,6 +48,25 @@ def test_the_translations_are_those_of_the_evaluation(trained, translate, tmp_pa
     assert len(list((tmp_path / "maps").glob("*.png"))) == 7
 
 
+def test_a_run_that_cannot_be_written_to_answers_all_the_same(copied, tmp_path, capfd):
+    (tmp_path / "mine").mkdir()
+    (copied / "predictions").symlink_to(tmp_path / "mine")
+    predict.main(["--input", DATE, "--run", str(copied), "--decode", "greedy"])
+    out, err = capfd.readouterr()
+    assert out.strip()
+    assert err.startswith(f"no attention maps: {copied / 'predictions'} is a link, and nothing is ")
+    assert err.endswith("--output FOLDER draws them elsewhere\n")
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_maps_of_the_first_examples_alone_are_drawn(translate, tmp_path):
+    out, err = translate(f"{DATE}\n24 Dec 1987\n1 May 2001", examples=2)
+    page = tmp_path / "maps" / "index.html"
+    assert len(out) == 3
+    assert err == [f"attention maps: {page} (the first 2 of 3: --examples for more)"]
+    assert len(attention_maps.load_npz(tmp_path / "maps" / "maps.npz")) == 2
+
+
 def test_argument_file_and_standard_input_say_the_same(translate, tmp_path, monkeypatch):
     text = f"{DATE}\n\n  \n24 Dec 1987\n\n"
     (tmp_path / "a.txt").write_text(text)

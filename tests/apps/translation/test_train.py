@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import shutil
 from dataclasses import asdict
 
 import numpy as np
@@ -13,11 +12,11 @@ from apps.translation import evaluate, train
 from apps.translation.config import Config
 from apps.translation.inference import Translator
 from pipelines.maps import attention_maps
-from tests.apps.commands import interrupt
+from tests.apps.commands import evaluation, interrupt, interrupted
 from tests.apps.translation import tiny
 
 SCORES = {"bleu": 100, "bleu_lowercase": 100, "chrf": 100, "exact_match": 1}
-HEALTH = {"attention_entropy": 1, "attention_on_padding": 1}
+HEALTH = {"attention_entropy": 1, "attention_on_padding": 1, "attention_on_end": 1}
 METRICS = {**SCORES, "alignment_accuracy": 1, **HEALTH}
 SIGNATURE = r"nrefs:1\|case:mixed\|eff:no\|tok:13a\|smooth:exp\|version:[\d.]+"
 
@@ -69,7 +68,7 @@ class TestRun:
     def test_the_history_has_the_decoded_metrics_of_each_epoch(self, trained):
         rows = history(trained.run)
         assert [row.keys() - {"epoch", "loss"} for row in rows] == 2 * [
-            {f"val_{name}" for name in METRICS}
+            {"val_loss", *(f"val_{name}" for name in METRICS)}
         ]
         assert rows[1]["loss"] < rows[0]["loss"] < np.log(300)
 
@@ -126,33 +125,33 @@ class TestEvaluate:
     @pytest.mark.slow
     def test_gives_the_same_numbers_in_another_process(self, trained, copied):
         before = read_json(trained.run / "metrics.json")
-        (copied / "translations_test.jsonl").unlink()
-        shutil.rmtree(copied / "maps")
         result = tiny.finish("evaluate", "--run", copied, folder=copied.parent)
         assert (result.status, result.err) == (0, "")
         assert read_json(copied / "metrics.json") == before
+        found = evaluation(copied)
+        assert read_json(found / "metrics.json") == {**before, "training_seconds": None}
         for name in ("translations_test.jsonl", "maps/maps.npz", "maps/index.html"):
-            assert (copied / name).is_file()
+            assert (found / name).is_file()
 
     def test_the_saved_model_is_the_best_epoch(self, copied):
         evaluate.main(["--run", str(copied), "--split", "validation"])
-        report = read_json(copied / "metrics.json")
+        report = read_json(evaluation(copied) / "metrics.json")
         assert (report["split"], report["examples"]) == ("validation", 5)
-        assert len(tiny.read_lines(copied / "translations_validation.jsonl")) == 5
+        assert len(tiny.read_lines(evaluation(copied) / "translations_validation.jsonl")) == 5
         rows = history(copied)[::-1]  # The last of the best.
         best = max(rows, key=lambda row: row["val_exact_match"])
         assert {f"val_{k}": pytest.approx(v) for k, v in report["metrics"].items()} == {
-            k: v for k, v in best.items() if k.startswith("val_")
+            k: v for k, v in best.items() if k.startswith("val_") and k != "val_loss"
         }
 
     def test_plain_files_and_another_way_of_decoding(self, copied, tmp_path, capsys):
         files = tiny.write_texts(tmp_path, tiny.make_dates(3, first=200), "test_")
         flags = {"decode": "beam", "beams": 2, "max_target": 17, "min_length": 15}
         evaluate.main(tiny.flags(run=copied, **files, **flags))
-        report = read_json(copied / "metrics.json")
+        report = read_json(evaluation(copied) / "metrics.json")
         assert (report["dataset"], report["examples"]) == (files["test_source_file"], 3)
         assert list(report["metrics"]) == [*SCORES, *HEALTH]
-        for line in tiny.read_lines(copied / "translations_test.jsonl"):
+        for line in tiny.read_lines(evaluation(copied) / "translations_test.jsonl"):
             assert len(line["translation"]) >= 14
 
     def test_another_data_set_than_the_files_of_the_run(self, copied, dates_folder, tmp_path):
@@ -160,7 +159,7 @@ class TestEvaluate:
         config |= {"source_file": "gone", "target_file": "gone"}
         (copied / "config.json").write_text(json.dumps(config))
         evaluate.main(tiny.flags(run=copied, dataset=dates_folder))
-        report = read_json(copied / "metrics.json")
+        report = read_json(evaluation(copied) / "metrics.json")
         assert (report["dataset"], report["examples"]) == (str(dates_folder), 7)
 
 
@@ -178,7 +177,7 @@ def test_ctrl_c_ends_training_with_one_line(dates_folder, tmp_path):
     flags = tiny.flags(dataset=dates_folder, name="tiny", **settings)
     process = tiny.start("train", *flags, folder=tmp_path)
     status, err = interrupt(process)
-    assert (status, err.split()) == (130, ["interrupted"])
+    assert (status, err.splitlines()) == (130, ["", interrupted("translation")])
     run = tmp_path / "runs" / "translation" / "tiny"
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
     translator = Translator.load(run)
@@ -200,3 +199,5 @@ def test_plain_files_through_the_commands(tmp_path, precision):
     result = tiny.finish("evaluate", folder=tmp_path)
     assert (result.status, result.err) == (0, "")
     assert read_json(result.run / "metrics.json") == before
+    found = read_json(evaluation(result.run) / "metrics.json")
+    assert found == {**before, "training_seconds": None}

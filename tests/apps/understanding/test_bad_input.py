@@ -32,6 +32,7 @@ class TestBadInput(BadInput):
     built_in = "intents"
     settings = tiny.SETTINGS
     tfds = ("imdb_review", "imdb_reviews")
+    public = "tfds:imdb_reviews"
     wrong_flags = (
         ("train", "--task sentimen", "--task takes .*; did you mean sentiment"),
         ("train", "--preset sst3", "--preset takes .*; did you mean sst2"),
@@ -47,8 +48,8 @@ class TestBadInput(BadInput):
     )
     bad_lines = (
         ('{"text": "a"}', "field 'label' is missing"),
-        ('{"text": " ", "label": "a"}', "field 'text' has an empty text"),
-        ('{"text": "a", "label": 1}', "field 'label' must be a text or a list of texts"),
+        ('{"text": " ", "label": "a"}', "field 'text' is empty"),
+        ('{"text": "a", "label": {}}', "field 'label' must be a text, not an object"),
     )
 
     @pytest.fixture
@@ -62,16 +63,17 @@ class TestBadInput(BadInput):
     @pytest.mark.parametrize(
         ("task", "line", "message"),
         [
-            ("ner", {"tokens": ["a", "b"], "tags": ["O"]}, "2 tokens, but 1 tags"),
+            ("ner", {"tokens": ["a", "b"], "tags": ["O"]}, "not as many tags as tokens"),
             ("ner", {"tokens": ["a"], "tags": ["X"]}, "the tag 'X' is none of"),
-            ("qa", {"context": "a", "question": "b", "answers": "a"}, "field 'answers' must be"),
+            ("qa", {"context": "a", "question": "b", "answers": 3}, "its 'answers' are no list"),
         ],
     )
     def test_a_bad_line_of_another_task(self, refuse, folders, tmp_path, task, line, message):
         rows = tiny.read_lines(folders[task] / "train.jsonl")
-        tiny.write_lines(tmp_path / "train.jsonl", [*rows[:2], line])
+        tiny.write_lines(tmp_path / "train.jsonl", [*rows[:2], line, line])
         said = refuse("train", task=task, dataset=tmp_path)
-        assert said.startswith(f"error: {tmp_path / 'train.jsonl'}:3: ") and message in said
+        first = f"train: 2 of 4 left out, the first is {tmp_path / 'train.jsonl'}:3 ("
+        assert said.startswith(f"error: {first}") and message in said
 
     @pytest.mark.parametrize("split", ["train", "test"])
     def test_a_list_of_labels_in_any_split(self, refuse, folder, split):
@@ -129,4 +131,4 @@ class TestBadInput(BadInput):
     def test_a_damaged_tokenizer(self, refuse, copied):
         (copied / "subwords.json").write_text('{"kind": 1}')
         said = refuse("predict", run=copied, input="a")
-        assert said.startswith(f"error: {copied / 'subwords.json'}: no tokenizer can be read here")
+        assert said.startswith(f"error: {copied / 'subwords.json'} cannot be read as a tokenizer")

@@ -25,6 +25,7 @@ QA = [
     }
     for n in range(40)
 ]
+# Two questions are about each context: one never stands on both sides.
 ROWS = {"sentiment": SENTIMENT, "ner": NER, "qa": QA}
 
 
@@ -55,6 +56,17 @@ class TestEveryTask:
         assert data.read(config(task, folder), ["test"]) == {"test": rows[30:]}
         assert capsys.readouterr().out == ""
 
+    def test_a_column_tells_the_splits(self, tmp_path, task):
+        named = {"train": ROWS[task][:20], "dev": ROWS[task][20:30], "test": ROWS[task][30:]}
+        rows = [{**row, "split": name} for name, some in named.items() for row in some]
+        write(tmp_path / "all.jsonl", rows)
+        read = data.read(config(task, tmp_path))
+        found = {
+            split: [{key: row[key] for key in ROWS[task][0]} for row in some]
+            for split, some in read.items()
+        }
+        assert found == dict(zip(("train", "validation", "test"), named.values(), strict=True))
+
     def test_a_share_of_the_training_rows(self, tmp_path, task):
         read = data.read(config(task, write_splits(tmp_path, ROWS[task]), max_train=7))
         assert [len(rows) for rows in read.values()] == [7, 10, 10]
@@ -80,37 +92,39 @@ class TestEveryTask:
             data.read(config(task, "intent"))
 
     def test_no_file(self, tmp_path, task):
-        endings = {
-            "sentiment": "train.jsonl, train.csv or train.tsv",
-            "ner": "train.jsonl, train.conll, train.txt or train.tsv",
-            "qa": "train.jsonl or train.json",
+        fields = {
+            "sentiment": "text and label",
+            "ner": "tokens and tags",
+            "qa": "context, question and answers",
         }
         with pytest.raises(UserError) as caught:
             data.read(config(task, tmp_path))
-        assert f"{tmp_path} has no {endings[task]} (or .gz)" in str(caught.value)
+        said = str(caught.value)
+        assert said.startswith(f"{tmp_path} has no train.jsonl: expected ") and fields[task] in said
 
 
 @pytest.mark.parametrize(
     ("task", "line", "message"),
     [
-        ("sentiment", {"text": " ", "label": "good"}, "field 'text' has an empty text"),
+        ("sentiment", {"text": " ", "label": "good"}, "field 'text' is empty"),
         ("sentiment", {"text": "a"}, "field 'label' is missing"),
-        ("sentiment", {"text": "a", "label": 1}, "field 'label' must be a text or a list of texts"),
-        ("ner", {"tokens": ["a", "b"], "tags": ["O"]}, "2 tokens, but 1 tags"),
+        ("sentiment", {"text": "a", "label": {}}, "field 'label' must be a text, not an object"),
+        ("ner", {"tokens": ["a", "b"], "tags": ["O"]}, "not as many tags as tokens"),
         ("ner", {"tokens": ["a"], "tags": ["city"]}, "the tag 'city' is none of O, B-TYPE"),
-        ("ner", {"tokens": [], "tags": []}, "field 'tokens' is an empty list"),
-        ("ner", {"tokens": "a", "tags": ["O"]}, "field 'tokens' must be a list of texts"),
-        ("qa", {"question": "a", "answers": []}, "field 'context' is missing"),
-        ("qa", {"context": "a", "question": "", "answers": []}, "'question' has an empty text"),
-        ("qa", {"context": "a", "question": "b"}, "field 'answers' must be a list of objects"),
+        ("ner", {"tokens": [], "tags": []}, "it has no 'tags' that are a list of texts or numbers"),
+        ("qa", {"question": "a", "answers": []}, "it has no 'context' that is a text"),
+        ("qa", {"context": "a", "question": "", "answers": []}, "'question' is empty"),
+        ("qa", {"context": "a", "question": "b"}, "it has no 'answers'"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path, task, line, message):
-    folder = write_splits(tmp_path, ROWS[task], [line])
+    folder = write_splits(tmp_path, ROWS[task], [line, line])
     with pytest.raises(UserError) as caught:
         data.read(config(task, folder), ["test"])
-    assert str(caught.value).startswith(f"{folder / 'test.jsonl'}:11: ")
-    assert message in str(caught.value)
+    first = f"test: 2 of 12 left out, the first is {folder / 'test.jsonl'}:11 ("
+    assert str(caught.value).startswith(first) and message in str(caught.value)
+    write_splits(tmp_path, ROWS[task], [line])
+    assert data.read(config(task, folder), ["test"]) == {"test": ROWS[task][30:]}
 
 
 class TestOtherFormats:
@@ -121,7 +135,7 @@ class TestOtherFormats:
                 writer.writerow(["Review", "Sentiment"])
                 writer.writerows([row["text"], row["label"]] for row in SENTIMENT)
         read = data.read(config("sentiment", tmp_path))
-        assert read == dict.fromkeys(sources.SPLITS, SENTIMENT)
+        assert read == dict.fromkeys(sources.SPLITS, SENTIMENT)  # Equal splits stay as they are.
 
     @pytest.mark.parametrize("name", ["train.conll", "train.txt", "train.tsv.gz"])
     def test_columns(self, tmp_path, name):
@@ -155,11 +169,9 @@ class TestOtherFormats:
         for name in ("train-v1.1.json", "dev-v1.1.json"):
             (tmp_path / name).write_text(json.dumps(content))
         read = data.read(config("qa", tmp_path))
-        assert read["validation"] == QA
         assert len(read["train"]) == 36 and len(read["test"]) == 4
-        assert {row["context"] for row in read["train"]}.isdisjoint(
-            row["context"] for row in read["test"]
-        )
+        assert read["train"] == [row for row in QA if row not in read["test"]]
+        assert read["validation"] == QA  # Equal splits stay as they are.
 
 
 class TestSentiment:

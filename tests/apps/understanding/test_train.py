@@ -11,7 +11,7 @@ import pytest
 from apps.understanding import evaluate, predict, train
 from apps.understanding.config import Config
 from pipelines.maps import attention_maps
-from tests.apps.commands import interrupt
+from tests.apps.commands import evaluation, interrupt, interrupted
 from tests.apps.understanding import tiny
 
 METRICS = {
@@ -69,6 +69,7 @@ class TestRun:
     def test_the_loss_falls(self, trained, task):
         rows = history(trained(task).run)
         assert rows[1]["loss"] < rows[0]["loss"]
+        assert all(row["val_loss"] > 0 for row in rows)
 
     def test_the_report(self, trained, folders, task):
         report = read_json(trained(task).run / "metrics.json")
@@ -94,9 +95,10 @@ def test_evaluation_gives_the_same_numbers_again(copied, task):
     run = copied(task)
     before = read_json(run / "metrics.json")
     evaluate.main(["--run", str(run)])
-    after = read_json(run / "metrics.json")
+    after = read_json(evaluation(run) / "metrics.json")
     assert after["metrics"] == {k: pytest.approx(v) for k, v in before["metrics"].items()}
-    assert after["training_seconds"] == before["training_seconds"]
+    assert after["training_seconds"] is None
+    assert read_json(run / "metrics.json") == before
 
 
 def test_another_set_needs_no_training_split_and_its_labels_are_compared(copied, tmp_path, capsys):
@@ -107,11 +109,12 @@ def test_another_set_needs_no_training_split_and_its_labels_are_compared(copied,
     evaluate.main(["--run", str(run), "--dataset", str(tmp_path / "other")])
     said = "test has labels that training does not know: 'cook' (3); they count as wrong"
     assert said in capsys.readouterr().out
-    metrics = read_json(run / "metrics.json")["metrics"]
+    metrics = read_json(evaluation(run) / "metrics.json")["metrics"]
     assert metrics["span_f1"] == 0 and "dictionary_span_f1" not in metrics
 
 
 class TestPredict:
+    @pytest.mark.slow
     def test_a_label_for_each_line_in_another_process(self, copied, tmp_path):
         (tmp_path / "lines.txt").write_text(f"The soup was lovely .\n\nA 🙂 {'bus ' * 200}\n")
         run = copied("sentiment")
@@ -154,7 +157,7 @@ def test_ctrl_c_ends_training_with_one_line(folders, tmp_path):
     settings = {**tiny.SETTINGS, "epochs": 10_000, "patience": 10_000}
     flags = tiny.flags(dataset=folders["sentiment"], name="tiny", **settings)
     status, err = interrupt(tiny.start("train", *flags, folder=tmp_path))
-    assert (status, err.split()) == (130, ["interrupted"])
+    assert (status, err.splitlines()) == (130, ["", interrupted("understanding")])
 
 
 @pytest.mark.slow
@@ -196,7 +199,7 @@ def test_a_backbone_is_fine_tuned_and_comes_back(folders, tmp_path, monkeypatch,
     # The run is all that evaluation needs.
     preset.rename(tmp_path / "gone")
     evaluate.main(["--run", str(run)])
-    assert read_json(run / "metrics.json")["metrics"] == pytest.approx(before)
+    assert read_json(evaluation(run) / "metrics.json")["metrics"] == pytest.approx(before)
 
 
 @pytest.mark.slow

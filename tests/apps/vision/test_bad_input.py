@@ -23,6 +23,7 @@ class TestBadInput(BadInput):
     settings = tiny.SETTINGS
     asked = {"input": "one.png"}  # noqa: RUF012
     tfds = ("cifar11", "cifar10")
+    public = "tfds:cifar10"
     wrong_flags = (
         ("train", "--attention multihead", "--attention takes .*; did you mean multi_head"),
         ("train", "--size tinny", "--size takes .*; did you mean tiny"),
@@ -41,8 +42,8 @@ class TestBadInput(BadInput):
     bad_lines = (
         ('{"file_name": "train-0.png"}', "field 'label' is missing"),
         ('{"label": "a"}', "field 'file_name' is missing"),
-        ('{"file_name": "train-0.png", "label": 3}', "'label' must be a text, not a number"),
-        ('{"file_name": "train-0.png", "label": ""}', "field 'label' has an empty text"),
+        ('{"file_name": "train-0.png", "label": {}}', "'label' must be a text, not an object"),
+        ('{"file_name": "train-0.png", "label": ""}', "field 'label' is empty"),
     )
 
     @pytest.mark.parametrize("command", ["evaluate", "predict"])
@@ -57,6 +58,11 @@ class TestBadInput(BadInput):
         path.unlink() if content is None else path.write_text(content)
         assert refuse("evaluate", run=copied).startswith(f"error: {path} cannot be read")
 
+    def test_names_of_another_model(self, refuse, copied):
+        (copied / "labels.json").write_text('["cat", "dog"]')
+        line = refuse("predict", run=copied, **self.asked)
+        assert line.startswith(f"error: the files of {copied} do not belong together: there are 2 ")
+
     def test_a_tensorflow_data_set_of_something_else(self, refuse):
         line = refuse("train", dataset="tfds:imdb_reviews")
         assert "tfds:imdb_reviews has nothing for the field 'file_name'" in line
@@ -64,7 +70,8 @@ class TestBadInput(BadInput):
     def test_a_folder_without_images(self, refuse, tmp_path):
         (tmp_path / "other" / "train" / "cat").mkdir(parents=True)
         line = refuse("train", dataset=tmp_path / "other")
-        assert line.startswith(f"error: {tmp_path / 'other'} has neither train.jsonl nor ")
+        assert line.startswith(f"error: {tmp_path / 'other'} has no train.jsonl: expected ")
+        assert "Found: train/." in line
 
     def test_too_few_to_cut_from(self, refuse, tmp_path):
         folder = tiny.write_classes(tmp_path / "other", {"red": 1, "green": 1})
@@ -75,7 +82,8 @@ class TestBadInput(BadInput):
         for path in folder.glob("*.png"):
             path.write_text("no image")
         line = refuse("train", dataset=folder)
-        assert line.startswith("error: none of the 12 images can be read, the first is")
+        path = folder / "train-0.png"
+        assert line == f"error: {path}: not in a format that Pillow reads (and so all 12)"
 
     @pytest.mark.parametrize("split", ["validation", "test"])
     def test_no_readable_image_to_evaluate(self, refuse, folder, split):
@@ -83,7 +91,7 @@ class TestBadInput(BadInput):
         path = folder / f"{split}-0.png"
         path.write_text("no image")
         line = refuse("train", dataset=folder)
-        assert line == f"error: none of the 1 images can be read, the first is {path}"
+        assert line == f"error: {path}: not in a format that Pillow reads"
 
     def test_one_class(self, refuse, tmp_path):
         folder = tiny.write_classes(tmp_path / "other", {"red": 9})
@@ -93,10 +101,10 @@ class TestBadInput(BadInput):
     def test_a_label_unknown_to_training(self, refuse, folder):
         tiny.write_lines(folder, ["a", "zebra", "zebra"], split="test")
         assert refuse("train", dataset=folder) == (
-            "error: 2 of 3 test images have a label that training does not know: 'zebra' (2); "
-            "rename it, remove them, or add such images to train"
+            f"error: test images: 2 of 3 left out, the first is {folder / 'test-1.png'} (no "
+            "training image has the label 'zebra': 2); --max-skipped 0.67 would allow it"
         )
 
     def test_a_label_unknown_to_the_run(self, refuse, copied, folder):
         line = refuse("evaluate", run=copied, dataset=folder)
-        assert "test images have a label that training does not know: 'a' (" in line
+        assert "no training image has the label 'a'" in line

@@ -11,6 +11,7 @@ from apps.vision.config import (
     Config,
     Evaluation,
     Prediction,
+    halvings,
     resolve,
     started_model,
 )
@@ -25,7 +26,7 @@ class TestHelp(Help):
 
 
 def test_the_mechanisms_are_those_of_the_layers():
-    assert list(MECHANISMS) == layers.mechanisms()
+    assert set(MECHANISMS) < set(layers.mechanisms())
 
 
 class TestSizes:
@@ -88,7 +89,7 @@ class TestGoingOn:
             depth=12,
             num_heads=3,
             mlp_ratio=4.0,
-            convolutions=1,
+            convolutions=None,
             **{
                 name: getattr(started, name)
                 for name in ("model", "patch_size", "pool", "positions", "size", "attention")
@@ -116,3 +117,27 @@ class TestGoingOn:
 
     def test_a_new_model_is_that_of_the_flags(self):
         assert self.parse("--dim", "32") == Config(dim=32).resolved
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"freeze": True}, "--freeze keeps the weights of a --backbone, and there is none"),
+        (
+            {"freeze": True, "backbone": "a", "crop": 1},
+            "--crop changes pixels, of which --freeze caches the features",
+        ),
+        ({"freeze": True, "backbone": "a", "rand_augment": 2}, "--rand-augment changes pixels"),
+    ],
+)
+def test_what_does_not_go_with_freeze(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Config(**settings)
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "side"),
+    [(8, 1, 4), (12, 1, 6), (16, 2, 4), (28, 3, 4), (32, 3, 4), (64, 4, 4)],
+)
+def test_an_image_is_halved_to_four_by_four_tokens_or_a_few_more(size, count, side):
+    assert halvings(size) == count and -(-size // 2**count) == side

@@ -1,12 +1,14 @@
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from apps.vision import data
-from apps.vision.config import Config
+from apps.vision.config import PRESETS, Config
+from pipelines.commands import left_out
 from pipelines.commands.errors import UserError
 from tests.apps.vision import tiny
 
@@ -30,7 +32,7 @@ def read(folder, **settings):
 def opened(folder, **settings):
     config = Config(dataset=str(folder), batch_size=5, **{"crop": 0, "mixup": 0.0, **settings})
     rows = data.read(config)
-    config = data.fit_sizes(config, rows["train"])
+    config = data.fit_training(config, rows["train"])
     channels = data.count_channels(rows["train"])
     split = data.open_split(rows["train"], config.image_size, channels)
     return config, split, data.class_names(split.rows)
@@ -83,9 +85,10 @@ class TestRead:
         for number in range(0, 20, 2):
             (tmp_path / f"train-{number}.png").write_text("broken")
         tiny.write_lines(tmp_path, ["a", "b"], split="test")
+        left_out.begin(most=0.5)
         with pytest.raises(UserError, match="too few lines in train to cut a validation split"):
             read(tmp_path)  # The last readable image of a class stays in train.
-        assert "10 of 20 images cannot be read: skipped" in capsys.readouterr().out
+        assert "images: 10 of 20 left out, the first is" in capsys.readouterr().out
 
         tiny.write_lines(tmp_path, ["a"] * 9 + ["b"] * 2)
         for number in (0, 1, 2, 3, 10):
@@ -120,16 +123,19 @@ class TestLabels:
         with pytest.raises(UserError, match="all training images have the label 'cat'"):
             data.class_names([{"label": "cat"}] * 3)
 
-    def test_labels_unknown_to_training_are_named_and_counted(self):
-        rows = [{"label": label} for label in ("cat", "cow", "yak", "cow")]
-        data.check_labels(rows, ["cat", "cow", "yak"])
-        with pytest.raises(UserError, match=r"^3 of 4 test images .*: 'cow' \(2\), 'yak' \(1\);"):
-            data.check_labels(rows, ["cat"], "test images")
-
-    def test_many_unknown_labels_are_cut_short(self):
-        rows = [{"label": str(number)} for number in range(9)]
-        with pytest.raises(UserError, match=r"'0' \(1\), .*'4' \(1\), …;"):
-            data.check_labels(rows, [])
+    def test_images_with_labels_unknown_to_training_are_left_out_and_counted(self, capsys):
+        labels = ["cat"] * 21 + ["cow"]
+        rows = [{"label": label, "path": f"{i}.png"} for i, label in enumerate(labels)]
+        pixels = np.zeros((29, 8, 8, 1), "uint8")
+        split = data.Split(rows, np.arange(22) + 7, pixels)
+        known = data.with_known_labels(split, ["cat", "dog"], "test images")
+        assert known.rows == rows[:21] and known.numbers.tolist() == list(range(7, 28))
+        assert capsys.readouterr().out == (
+            "test images: 1 of 22 left out, the first is 21.png (no training image has the label "
+            "'cow': 1); 21 remain\n"
+        )
+        with pytest.raises(UserError, match=r"^images: 21 of 22 left out.* label 'cat': 21\)"):
+            data.with_known_labels(split, ["cow"])
 
 
 class TestSizes:
@@ -163,6 +169,34 @@ class TestSizes:
             rows.append({"path": path})
         assert data.fit_sizes(Config(), rows).image_size == 44
 
+    @pytest.mark.parametrize(
+        ("side", "count", "expected"),
+        [
+            (8, 1_071, (1, 1, 60, 32)),  # The digits.
+            (16, 1_071, (2, 2, 60, 32)),
+            (24, 4_860, (3, 2, 41, 48)),
+            (28, 4_860, (3, 3, 41, 48)),
+            (32, 45_000, (4, 3, 20, 128)),
+            (64, 9_000, (8, 4, 22, 90)),
+        ],
+    )
+    def test_the_training_suits_size_and_number(self, tmp_path, side, count, expected):
+        path = tmp_path / "image.png"
+        Image.new("L", (side, side)).save(path)
+        rows = [{"path": path}] * count
+        config = data.fit_training(Config(), rows)
+        assert (config.crop, config.convolutions, config.epochs, config.batch_size) == expected
+        given = Config(crop=0, convolutions=5, epochs=7, batch_size=9)
+        found = data.fit_training(given, rows)
+        assert found == replace(given, image_size=side, patch_size=config.patch_size).resolved
+
+    def test_a_preset_stays_as_it_is(self, tmp_path):
+        Image.new("L", (28, 28)).save(tmp_path / "image.png")
+        rows = [{"path": tmp_path / "image.png"}] * 300
+        for preset in PRESETS.values():
+            found = data.fit_training(preset, rows)
+            assert found == replace(preset, patch_size=found.patch_size).resolved
+
     def test_no_image_can_be_read(self, tmp_path):
         assert data.fit_sizes(Config(), [{"path": tmp_path / "no.png"}]).image_size == 64
 
@@ -178,15 +212,19 @@ class TestOpenSplit:
         (tmp_path / "train-2.png").unlink()
         rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
         rows = [{**row, "path": tmp_path / row["file_name"]} for row in rows]
+        left_out.begin(most=0.5)
         split = data.open_split(rows, 8, 1)
-        assert "2 of 4 images cannot be read: skipped" in capsys.readouterr().out
+        assert capsys.readouterr().out.splitlines()[-1] == (
+            f"images: 2 of 4 left out, the first is {rows[1]['path']} (not in a format that Pillow "
+            "reads: 1; no such file or directory: 1); 2 remain"
+        )
         assert [row["label"] for row in split.rows] == ["a", "b"]
         assert split.labels(["b", "a"]).tolist() == [1, 0]
         (batch,) = data.image_batches(split, 4)
         assert batch.numpy()[:, 0, 0, 0].tolist() == [0, 30]
 
     def test_none_can_be_read(self, tmp_path):
-        with pytest.raises(UserError, match=r"none of the 1 images can be read, .*no\.png"):
+        with pytest.raises(UserError, match=r"/no\.png: no such file or directory$"):
             data.open_split([{"path": tmp_path / "no.png"}], 8, 1)
 
     def test_grey_sets_have_one_channel_and_others_three(self, folder, tmp_path):
@@ -276,7 +314,7 @@ def test_a_tensorflow_data_set(monkeypatch, tmp_path):
 
         def generate():
             for number, label in enumerate(examples[split]):
-                yield {"image": png(number), "label": label}
+                yield {"image": png(number + 99 * (split == "test")), "label": label}
 
         signature = {"image": tf.TensorSpec([], tf.string), "label": tf.TensorSpec([], tf.int64)}
         return tf.data.Dataset.from_generator(generate, output_signature=signature)
@@ -299,4 +337,4 @@ def test_a_tensorflow_data_set(monkeypatch, tmp_path):
     assert data.count_channels(rows["train"]) == 1
     split = data.open_split(rows["test"], config.image_size, 1)
     (batch,) = data.image_batches(split, 4)
-    assert batch.numpy()[:, 5, 5, 0].tolist() == [0, 1]
+    assert batch.numpy()[:, 5, 5, 0].tolist() == [99, 100]

@@ -97,7 +97,7 @@ def test_evaluate_gives_the_metrics_of_the_report(trained, classifier, rows):
     assert classifier.evaluate(rows) == pytest.approx(report["metrics"], abs=1e-6)
     split = data.open_split(rows, classifier.image_size, classifier.channels)
     assert classifier.evaluate(split) == pytest.approx(report["metrics"], abs=1e-6)
-    with pytest.raises(UserError, match="1 of 1 images have a label that training does not know"):
+    with pytest.raises(UserError, match="no training image has the label 'ten'"):
         classifier.evaluate([{**rows[0], "label": "ten"}])
 
 

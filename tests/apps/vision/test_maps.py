@@ -89,13 +89,17 @@ def test_the_more_tokens_the_fewer_images_at_a_time(monkeypatch):
     assert maps.images_at_once(classifier) == 1
 
 
-def test_a_third_of_what_is_drawn_are_mistakes():
-    wrong = np.zeros(1000, bool)
-    wrong[[3, 500, *range(900, 990)]] = True
-    shown = maps.choose(wrong, most=12)
-    assert shown.tolist() == [0, 3, 142, 285, 428, 500, 570, 713, 856, 900, 901, 999]
-    assert maps.choose(np.zeros(1000, bool), most=3).tolist() == [0, 499, 999]
-    assert maps.choose(np.ones(2, bool)).tolist() == [0, 1]
+def test_mistakes_are_spread_over_the_classes_and_the_rest_over_the_split():
+    labels = np.repeat(np.arange(10), 100)
+    predicted = labels.copy()
+    predicted[[3, *range(200, 260), 500, 501, *range(900, 990)]] = 1
+    shown = maps.choose(labels, predicted, most=18)
+    even = np.linspace(0, 999, 12).astype(int).tolist()
+    # Of classes 0, 2, 5 and 9 the first mistakes, and then the second ones.
+    assert sorted({*shown.tolist()} - {*even}) == [3, 200, 201, 500, 501, 900]
+    assert {*even} <= {*shown.tolist()}
+    assert maps.choose(labels, labels, most=3).tolist() == [0, 499, 999]
+    assert maps.choose(np.array([0, 1]), np.array([1, 0])).tolist() == [0, 1]
 
 
 def test_the_maps_of_many_results_are_looked_up_together(classifier, monkeypatch):

@@ -13,8 +13,9 @@ from apps.vision import data, evaluate, train
 from apps.vision.config import Config
 from apps.vision.inference import Classifier
 from pipelines.commands import runs
+from pipelines.images import backbones
 from pipelines.maps import attention_maps
-from tests.apps.commands import flags, interrupt, read_lines, refused
+from tests.apps.commands import evaluation, flags, interrupt, interrupted, read_lines, refused
 from tests.apps.vision import tiny
 
 METRICS = {"top_1", "top_5", "macro_f1", "calibration_error"}
@@ -62,7 +63,7 @@ class TestTrain:
     def test_history_has_the_scores_of_each_epoch(self, trained):
         rows = history(trained.run)
         assert [row.keys() - {"epoch", "loss"} for row in rows] == 2 * [
-            {f"val_{name}" for name in METRICS}
+            {"val_loss", *(f"val_{name}" for name in METRICS)}
         ]
 
     def test_the_report(self, trained):
@@ -124,6 +125,44 @@ def test_it_learns_ten_images_by_heart(tmp_path, monkeypatch):
     assert report["metrics"]["top_1"] == 1
 
 
+@pytest.fixture
+def frozen_network(tmp_path):
+    """Path of a network that stands for a pretrained one."""
+    pixels = keras.Input((16, 16, 3))
+    x = keras.layers.Rescaling(1 / 255)(pixels)
+    x = keras.layers.Conv2D(7, 3, strides=4, padding="same")(x)
+    x = keras.layers.BatchNormalization()(x)
+    keras.Model(pixels, x, name="backbone").save(tmp_path / "network.keras")
+    return tmp_path / "network.keras"
+
+
+@pytest.mark.slow
+def test_a_frozen_backbone_sees_each_image_once(frozen_network, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ATTENTION_SUITE_CACHE", str(tmp_path / "cache"))
+    seen, compute = [], backbones.compute_features
+
+    def counted(network, pixels):
+        seen.append(len(pixels))
+        return compute(network, pixels)
+
+    monkeypatch.setattr(backbones, "compute_features", counted)
+    settings = {**tiny.SETTINGS, "backbone": frozen_network, "image_size": 16, "max_train": 32}
+    train.main(flags(freeze=True, flip=True, name="frozen", **settings))
+    # 32 images and their mirror images, and the 180 of validation, whatever the epochs.
+    assert sum(seen) == 2 * 32 + 180
+    run = tmp_path / "runs" / "vision" / "frozen"
+    classifier = Classifier.load(run)
+    kept = keras.saving.load_model(frozen_network).get_weights()
+    found = classifier.model.tokenizer.get_layer("backbone").get_weights()
+    for weight, old in zip(found, kept, strict=True):
+        np.testing.assert_array_equal(weight, old)
+    rows = data.read(classifier.config, wanted=("validation",))["validation"]
+    best = max(history(run)[::-1], key=lambda row: row["val_top_1"])
+    assert classifier.evaluate(rows)["top_1"] == pytest.approx(best["val_top_1"], abs=0.02)
+    assert best["val_loss"] > 0
+
+
 class TestEvaluate:
     @pytest.mark.slow
     def test_gives_the_same_numbers_in_another_process(self, trained, copied):
@@ -132,8 +171,10 @@ class TestEvaluate:
             shutil.rmtree(path)
         result = tiny.finish("evaluate", "--run", copied, folder=copied.parent)
         assert (result.status, result.err) == (0, "")
-        assert runs.read_json(copied / "metrics.json") == before
-        assert (copied / "maps" / "index.html").is_file()
+        found = evaluation(copied)
+        expected = {**before, "training_seconds": None}
+        assert runs.read_json(found / "metrics.json") == expected
+        assert (found / "maps" / "index.html").is_file()
 
     def test_the_saved_model_is_the_best_epoch(self, trained, classifier):
         rows = data.read(classifier.config, wanted=("validation",))["validation"]
@@ -150,11 +191,12 @@ class TestEvaluate:
             (folder / split / "green").rename(folder / split / "7")
         settings = {"split": "validation", "test_flip": True, "batch_size": 3}
         evaluate.main(flags(run=copied, dataset=folder, **settings))
-        report = runs.read_json(copied / "metrics.json")
+        found = evaluation(copied)
+        report = runs.read_json(found / "metrics.json")
         assert (report["dataset"], report["split"]) == (str(folder), "validation")
         assert report["examples"] == 5
-        assert (copied / "classes_validation.csv").is_file()
-        lines = read_lines(copied / "predictions_validation.jsonl")
+        assert (found / "classes_validation.csv").is_file()
+        lines = read_lines(found / "predictions_validation.jsonl")
         assert [line["label"] for line in lines] == ["3"] * 3 + ["7"] * 2
         files = [folder / line["file_name"] for line in lines]
         flipped = Classifier.load(copied).predict(files, test_flip=True)
@@ -210,7 +252,7 @@ def test_ctrl_c_ends_training_with_one_line(tmp_path):
     settings = {**tiny.SETTINGS, "epochs": 10_000, "patience": 10_000, "max_train": 32}
     process = tiny.start("train", *flags(name="tiny", **settings), folder=tmp_path)
     status, err = interrupt(process)
-    assert (status, err.split()) == (130, ["interrupted"])
+    assert (status, err.splitlines()) == (130, ["", interrupted("vision")])
     run = tmp_path / "runs" / "vision" / "tiny"
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
     classifier = Classifier.load(run)
@@ -231,7 +273,9 @@ def test_half_precision_scores_the_same_when_loaded(tmp_path, monkeypatch):
     lines = read_lines(run / "predictions_test.jsonl")
     evaluate.main(["--run", str(run)])
     assert runs.read_json(run / "metrics.json") == before
-    assert read_lines(run / "predictions_test.jsonl") == lines
+    found = evaluation(run)
+    assert runs.read_json(found / "metrics.json")["metrics"] == before["metrics"]
+    assert read_lines(found / "predictions_test.jsonl") == lines
     blocks = Classifier.load(run).model.blocks
     assert {block.compute_dtype for block in blocks} == {"bfloat16"}
 
