@@ -1,7 +1,5 @@
 """The fields of examples, found in records under whatever names data sets give them."""
 
-import ast
-import contextlib
 import functools
 import json
 import re
@@ -10,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pipelines.commands.text_input import is_unicode
+from pipelines.data.annotations import literals
 
 INNER = ("raw", "text", "caption", "sentence")
 """Keys of the text in an object that stands in the place of a text."""
@@ -82,13 +81,8 @@ def row(record: Mapping, fields: Fields) -> dict:
 def as_list(value) -> list:
     """Returns a list, also one that a table holds as a text: `["a", "b"]` or `['a' 'b']`."""
     if isinstance(value, str) and value.strip()[:1] == "[" and value.strip()[-1:] == "]":
-        text = value.strip()
-        # NumPy prints no commas.
-        spaced = re.sub(r"""(['"])\s+(?=['"])""", r"\1, ", text)
-        for parse, each in ((json.loads, text), (ast.literal_eval, spaced)):
-            with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
-                parsed = parse(each)
-                return parsed if isinstance(parsed, list) else [value]
+        parsed = literals.parse_or_text(value.strip())
+        return parsed if isinstance(parsed, list) else [value]
     return list(value) if isinstance(value, list | tuple) else [value]
 
 

@@ -6,7 +6,7 @@ import re
 import warnings
 
 # As NumPy prints texts; Python would join them.
-QUOTED = r"'[^']*'|\"[^\"]*\""
+QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 ARRAY = re.compile(rf"\[\s*(?:{QUOTED})(?:\s+(?:{QUOTED}))+\s*\]")
 LONGEST = 10_000_000  # characters
 BUILDERS = ("array", "list", "tuple", "int32", "int64", "float32", "float64", "str_")
@@ -33,10 +33,10 @@ def parse(text: str) -> object:
     except (ValueError, RecursionError):
         pass
     text = text.strip()
-    if ARRAY.fullmatch(text):
-        return [quoted[1:-1] for quoted in re.findall(QUOTED, text)]
     try:
         with warnings.catch_warnings(action="ignore"):  # Of escapes that Python does not know.
+            if ARRAY.fullmatch(text):
+                return [ast.literal_eval(quoted) for quoted in re.findall(QUOTED, text)]
             return _value(ast.parse(text, mode="eval").body)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         pass
