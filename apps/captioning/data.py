@@ -19,17 +19,13 @@ from pipelines.images import backbones, image_files
 from pipelines.metrics import captions
 from pipelines.text.tokenizer import Tokenizer, pad
 
-IMAGE = (
-    *("file_name", "image", "filename", "image_path", "image_name", "path", "filepath", "file"),
-    *("img", "img_path", "image_file", "image_id", "id"),
-)
 CAPTIONS = (
     *("captions", "captions/text", "caption", "text", "sentences", "sentence", "raw", "comment"),
     *("caption_text", "caption_str", "reference_strs", "description", "alt_text", "prompt"),
 )
 DATA = sources.DataSet(
     fields={
-        "file_name": Field(IMAGE, is_file=True),
+        "file_name": image_files.COLUMN,
         "captions": Field(CAPTIONS, kind=list),
     },
     builtin={"scenes": scenes.write},

@@ -20,25 +20,12 @@ from pipelines.data.layouts import class_folders, headerless
 from pipelines.images import augmentation, backbones, image_files, mixing
 from pipelines.images.rand_augment import rand_augment
 
-IMAGE = (
-    *(
-        "file_name",
-        "image",
-        "filename",
-        "image_path",
-        "image_name",
-        "path",
-        "filepath",
-        "filepaths",
-    ),
-    *("file", "img", "img_path", "image_file", "image_id", "image_index", "id", "id_code"),
-)
 LABEL = (
     *("label", "labels", "class", "class_name", "category", "target", "breed", "species"),
     *("label_name", "fine_label", "diagnosis", "class_id", "classid", "dx", "finding_labels"),
 )
 DATA = sources.DataSet(
-    fields={"file_name": Field(IMAGE, is_file=True), "label": Field(LABEL, is_label=True)},
+    fields={"file_name": image_files.COLUMN, "label": Field(LABEL, is_label=True)},
     builtin={"digits": digits.write},
     version=digits.VERSION,
     identity=splits.by_bytes,

@@ -22,10 +22,21 @@ from pipelines.commands.errors import MachineError, UserError, first_line, lack
 from pipelines.commands.left_out import Tally
 from pipelines.data.caches.file_keys import file_keys
 from pipelines.data.caches.row_cache import RowCache
+from pipelines.data.fields import Field
 from pipelines.data.media import find_media
 
 # What Pillow warns of (a large photograph, odd EXIF data) it reads; what it cannot read, it raises.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+
+COLUMN = Field(
+    (
+        *("file_name", "image", "filename", "image_path", "image_name", "path", "filepath"),
+        *("filepaths", "file", "img", "img_path", "image_file", "image_id", "image_index"),
+        *("id", "id_code"),
+    ),
+    is_file=True,
+)
+"""What names an image in a table, under the headings that data sets give it."""
 
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 # What Pillow hands on to other programs, or to nothing.
