@@ -52,6 +52,7 @@ from .models.transformer_encoder import TransformerEncoder
 from .models.vision_transformer import VisionTransformer
 from .models.whisper import Whisper
 from .registry import get, mechanisms
+from .sharding import ModelParallel, layout_map, sharded_axes
 
 __version__ = "0.2.0.dev0"
 
@@ -76,6 +77,7 @@ __all__ = [
     "LocalAttention",
     "LocationSensitiveAttention",
     "LuongAttention",
+    "ModelParallel",
     "MonotonicAttention",
     "MultiHeadAttention",
     "PatchEmbedding",
@@ -101,11 +103,13 @@ __all__ = [
     "coverage_loss",
     "encoder_decoder",
     "get",
+    "layout_map",
     "masked_softmax",
     "mechanisms",
     "patch_tokenizer",
     "resize_positions",
     "sees_the_future",
+    "sharded_axes",
     "sinusoids",
 ]
 

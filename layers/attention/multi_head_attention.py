@@ -5,8 +5,9 @@ from keras import initializers, ops
 
 from ..checks import check_batches
 from ..devices import on_gpu
-from ..functional.chunked_attention import chunked_attention
+from ..functional.chunked_attention import BlockSeed, chunked_attention
 from ..functional.dot_product import attention_weights, weighted_sum
+from ..functional.fused_attention import fused_attention, has_gradient
 from ..functional.masking import AttentionMask, carry_mask, implicit_mask
 from ..functional.relative_position import BUCKETS, alibi_bias, distances, relative_buckets
 from ..functional.rotary import rotate
@@ -231,7 +232,7 @@ class MultiHeadAttention(ProjectedAttention):
         length, key_length = ops.shape(query)[2], ops.shape(keys)[2]
         bias = self._bias(distances(length, key_length, mask.offset))
         dropping = dropout_mask is not None or bool(training and self.dropout)
-        implementation = self._implementation(query, keys, dropping)
+        implementation = self._implementation(query, keys, dropping, training)
 
         def weigh():
             weights = attention_weights(
@@ -239,12 +240,18 @@ class MultiHeadAttention(ProjectedAttention):
             )
             return ops.cast(weights, self.compute_dtype)
 
-        def dense():
-            weights = weigh()
-            return weighted_sum(self._drop(weights, training, dropout_mask), values), weights
+        def draw():
+            return self.weights_dropout.seed_generator.next() if dropping else None
 
-        def chunked():
-            seed = self.weights_dropout.seed_generator.next() if dropping else None
+        def dense(seed=None):
+            weights = weigh()
+            if seed is None or dropout_mask is not None:
+                dropped = self._drop(weights, training, dropout_mask)
+            else:
+                dropped = keras.random.dropout(weights, self.dropout, seed=BlockSeed(seed, 0))
+            return weighted_sum(dropped, values), weights
+
+        def chunked(seed):
             dropout = self.dropout if dropping else 0.0
             return chunked_attention(query, keys, values, mask, bias, dropout, seed)
 
@@ -252,15 +259,19 @@ class MultiHeadAttention(ProjectedAttention):
         if implementation == "dense":
             context, weights = dense()
         elif implementation == "fused":
-            context = self._fused(query, keys, values, mask)
+            context = fused_attention(query, keys, values, mask, self.implementation == "flash")
         elif implementation == "chunked":
-            context = chunked()
+            context = chunked(draw())
         else:  # The lengths are known when it runs.
+            # A state that changes in one of two branches cannot be read after them in a `remat`.
+            seed = draw()
             few = product(ops.shape(query)[0], self.num_heads, length, key_length) <= DENSE_SCORES
             if return_attention_scores:
-                context, weights = either(few, dense, lambda: (chunked(), weigh()))
+                context, weights = either(
+                    few, lambda: dense(seed), lambda: (chunked(seed), weigh())
+                )
             else:
-                context = either(few, lambda: dense()[0], chunked)
+                context = either(few, lambda: dense(seed)[0], lambda: chunked(seed))
         if return_attention_scores and weights is None:
             weights = weigh()
         return self.output_projection(ops.swapaxes(context, 1, 2)), weights
@@ -274,7 +285,7 @@ class MultiHeadAttention(ProjectedAttention):
             return ops.cast(ops.transpose(bias), "float32")
         return None
 
-    def _implementation(self, query, keys, dropping):
+    def _implementation(self, query, keys, dropping, training=False):
         """What computes this call; `None` if that depends on lengths not known yet.
 
         It does not depend on whether weights are asked for, nor does the output.
@@ -286,10 +297,11 @@ class MultiHeadAttention(ProjectedAttention):
             return "fused"
         if self.implementation != "auto":
             return self.implementation
-        if plain and _has_fused_kernels(gpu=keras.backend.backend() == "jax"):
-            return "fused"
         batch, heads, length, _ = static_shape(query)
         key_length = static_shape(keys)[2]
+        trainable = not training or has_gradient(query, length, key_length)
+        if plain and trainable and _has_fused_kernels(gpu=keras.backend.backend() == "jax"):
+            return "fused"
         # JAX cannot draw a dropout in one of two branches, and `torch.export` follows none.
         later = {"jax": "chunked" if dropping else None, "torch": "dense"}.get(
             keras.backend.backend()
@@ -300,34 +312,6 @@ class MultiHeadAttention(ProjectedAttention):
         if batch is None and scores <= DENSE_SCORES < scores * LARGE_BATCH:
             return later
         return "dense" if (batch or 1) * scores <= DENSE_SCORES else "chunked"
-
-    def _fused(self, query, keys, values, mask):
-        """The backend's own kernel, made to give zero where nothing may be seen."""
-        merged = None
-        only_causal = mask.only_causal()
-        if not only_causal:
-            merged = mask.rows(0, ops.shape(query)[2], ops.shape(keys)[2])
-        if merged is not None:
-            if self.implementation == "flash":
-                raise ValueError(
-                    "implementation='flash' takes no mask other than `use_causal_mask`; "
-                    "'chunked' takes them all."
-                )
-            merged = merged[:, None] if len(merged.shape) == 3 else merged
-            seen = ops.any(merged, axis=-1, keepdims=True)
-            merged = ops.logical_or(merged, ops.logical_not(seen))
-        repeats = self.num_heads // keys.shape[1]
-        if repeats > 1:
-            keys, values = (ops.repeat(x, repeats, axis=1) for x in (keys, values))
-        context = ops.dot_product_attention(
-            *(ops.swapaxes(x, 1, 2) for x in (query, keys, values)),
-            mask=merged,
-            scale=1.0,
-            is_causal=only_causal,
-            flash_attention=True if self.implementation == "flash" else None,
-        )
-        context = ops.swapaxes(context, 1, 2)
-        return context if merged is None else ops.where(seen, context, 0)
 
     def init_cache(self, batch_size: int, max_length: int) -> Any:
         """An empty cache of `max_length` positions: keys and values, `(B, N_kv, max_length, H)`."""

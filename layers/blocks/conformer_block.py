@@ -5,6 +5,7 @@ from keras import ops
 
 from ..checks import check_ranks
 from ..functional.masking import boolean_mask
+from ..functional.rematerialize import rematerialized
 from ..serialization import register
 from ..types import Activation, Config, Shape, Tensor
 from .transformer_block import AttentionBlock
@@ -35,6 +36,8 @@ class ConformerBlock(AttentionBlock):
         dropout: On the branches, the hidden layers and, of a mechanism given by name, the weights.
         norm_epsilon: Of the layer normalizations.
         seed: Seed of the dropout.
+        remat: Whether training computes the activations inside again in the backward pass, which
+            saves the memory to keep them.
         kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer: Of the
             feed-forward layers, the convolution and of the projections of mechanisms given by name.
         **kwargs: Of `keras.layers.Layer`.
@@ -72,6 +75,7 @@ class ConformerBlock(AttentionBlock):
         dropout: float = 0.0,
         norm_epsilon: float = 1e-6,
         seed: int | None = None,
+        remat: bool = False,
         **kwargs: Any,
     ) -> None:
         if not isinstance(kernel_size, int) or kernel_size <= 0:
@@ -86,6 +90,7 @@ class ConformerBlock(AttentionBlock):
             dropout=dropout,
             norm_epsilon=norm_epsilon,
             seed=seed,
+            remat=remat,
             **kwargs,
         )
         self.kernel_size = kernel_size
@@ -131,6 +136,7 @@ class ConformerBlock(AttentionBlock):
         self.residual_dropout = self._make_dropout()
         self.built = True
 
+    @rematerialized
     def call(
         self,
         x: Tensor,

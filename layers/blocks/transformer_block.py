@@ -28,6 +28,7 @@ class AttentionBlock(InitializedParts, QuantizedParts, keras.layers.Layer):
         dropout: float = 0.0,
         norm_epsilon: float = 1e-6,
         seed: int | None = None,
+        remat: bool = False,
         **kwargs: Any,
     ) -> None:
         check_positive(num_heads=num_heads, mlp_dim=mlp_dim)
@@ -41,6 +42,7 @@ class AttentionBlock(InitializedParts, QuantizedParts, keras.layers.Layer):
         self.dropout = dropout
         self.norm_epsilon = norm_epsilon
         self.seed = seed
+        self.remat = remat
 
     def _make_attention(self, attention, query_shape, value_shape, name):
         """The layer itself, or the mechanism of that name, sized for this block; built."""
@@ -137,6 +139,7 @@ class AttentionBlock(InitializedParts, QuantizedParts, keras.layers.Layer):
             "dropout": self.dropout,
             "norm_epsilon": self.norm_epsilon,
             "seed": self.seed,
+            "remat": self.remat,
         }
 
     @classmethod
@@ -163,6 +166,7 @@ class TransformerBlock(AttentionBlock):
         stochastic_depth: float = 0.0,
         norm_epsilon: float = 1e-6,
         seed: int | None = None,
+        remat: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -173,6 +177,7 @@ class TransformerBlock(AttentionBlock):
             dropout=dropout,
             norm_epsilon=norm_epsilon,
             seed=seed,
+            remat=remat,
             **kwargs,
         )
         self.norm_first = norm_first

@@ -6,6 +6,7 @@ from keras import ops
 from ..aligned.aligned_attention import AlignedAttention
 from ..checks import SeparateTensors, check_batches, check_mask, check_ranks, check_shares
 from ..functional.masking import AttentionMask, implicit_mask
+from ..functional.rematerialize import rematerialized
 from ..serialization import register
 from ..types import Activation, Config, Shape, Tensor
 from .transformer_block import TransformerBlock, serialize_attention
@@ -29,6 +30,8 @@ class TransformerDecoderBlock(SeparateTensors, TransformerBlock):
         stochastic_depth: Rate at which `StochasticDepth` leaves out branches in training.
         norm_epsilon: Of the layer normalizations.
         seed: Seed of the dropout.
+        remat: Whether training computes the activations inside again in the backward pass, which
+            saves the memory to keep them.
         kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer: Of the
             feed-forward layers and of the projections of mechanisms given by name.
         **kwargs: Of `keras.layers.Layer`.
@@ -78,6 +81,7 @@ class TransformerDecoderBlock(SeparateTensors, TransformerBlock):
         stochastic_depth: float = 0.0,
         norm_epsilon: float = 1e-6,
         seed: int | None = None,
+        remat: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -91,6 +95,7 @@ class TransformerDecoderBlock(SeparateTensors, TransformerBlock):
             stochastic_depth=stochastic_depth,
             norm_epsilon=norm_epsilon,
             seed=seed,
+            remat=remat,
             **kwargs,
         )
         self.cross_attention_mechanism = cross_attention
@@ -129,6 +134,7 @@ class TransformerDecoderBlock(SeparateTensors, TransformerBlock):
         self._build_mlp(x_shape)
         self.built = True
 
+    @rematerialized
     def call(
         self,
         x: Tensor,

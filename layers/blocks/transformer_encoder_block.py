@@ -1,6 +1,7 @@
 from typing import Any
 
 from ..checks import check_ranks
+from ..functional.rematerialize import rematerialized
 from ..serialization import register
 from ..types import Shape, Tensor
 from .transformer_block import TransformerBlock
@@ -25,6 +26,8 @@ class TransformerEncoderBlock(TransformerBlock):
         stochastic_depth: Rate at which `StochasticDepth` leaves out branches in training.
         norm_epsilon: Of the layer normalizations.
         seed: Seed of the dropout.
+        remat: Whether training computes the activations inside again in the backward pass, which
+            saves the memory to keep them.
         kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer: Of the
             feed-forward layers and of the projections of mechanisms given by name.
         **kwargs: Of `keras.layers.Layer`.
@@ -64,6 +67,7 @@ class TransformerEncoderBlock(TransformerBlock):
         self._build_mlp(x_shape)
         self.built = True
 
+    @rematerialized
     def call(
         self,
         x: Tensor,

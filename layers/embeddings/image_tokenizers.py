@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from .. import replicas
 from ..types import Shape
 from .patch_embedding import PatchEmbedding
 
@@ -94,7 +95,7 @@ def convolutional_stem(image_shape: Shape) -> Any:
     def convolution(filters, kernel, strides=1):
         return [
             keras.layers.Conv2D(filters, kernel, strides, padding="same", use_bias=False),
-            keras.layers.BatchNormalization(momentum=0.98),
+            keras.layers.BatchNormalization(momentum=0.98, synchronized=replicas.count() > 1),
             keras.layers.Activation("relu"),
         ]
 

@@ -59,7 +59,7 @@ def chunked_attention(query, key, value, mask, bias=None, dropout=0.0, seed=None
             weights = attention_weights(blocks.get(query, i), columns, merged, here)
             if not dropout:
                 return weights, None
-            kept = random.uniform(ops.shape(weights), seed=_BlockSeed(seed, i)) >= dropout
+            kept = random.uniform(ops.shape(weights), seed=BlockSeed(seed, i)) >= dropout
             return weights, ops.cast(kept, "float32") / (1 - dropout)
 
         return weights_of
@@ -135,7 +135,7 @@ def _transposed_sum(weights, x, kv_heads):
     return ops.cast(product, "float32")
 
 
-class _BlockSeed(random.SeedGenerator):
+class BlockSeed(random.SeedGenerator):
     """The seed of one block of weights: the same forward and backward, another for each block."""
 
     def __init__(self, seed, index):

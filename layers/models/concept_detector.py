@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from .. import replicas
 from ..types import Tensor
 from .image_encoder import as_cells
 
@@ -54,4 +55,4 @@ def concept_loss(tokens: Tensor, scores: Tensor) -> Any:
     present = ops.one_hot(ops.reshape(tokens, (ops.shape(tokens)[0], -1)), scores.shape[-1])
     present = ops.max(present, axis=1)
     losses = ops.softplus(scores) - present * scores
-    return ops.sum(losses) / ops.sum(present)
+    return replicas.mean(ops.sum(losses), ops.sum(present))

@@ -25,6 +25,7 @@ def encoder_decoder(
     max_target: int = 128,
     copies: bool = False,
     covers: bool = False,
+    remat: bool = False,
 ) -> SequenceToSequence:
     """Builds a `SequenceToSequence` out of the layers of this package.
 
@@ -46,6 +47,8 @@ def encoder_decoder(
         copies: Whether the decoder is a `PointerGenerator`.
         covers: Whether the attention of a recurrent model knows what it has covered already; it is
             a `CoverageAttention` then.
+        remat: Whether training computes the activations of Transformer blocks again in the
+            backward pass.
 
     Raises:
         ValueError: There is no such model.
@@ -76,6 +79,7 @@ def encoder_decoder(
             attention=encoder_attention,
             max_length=max_source,
             dropout=dropout,
+            remat=remat,
         )
         decoder = TransformerDecoder(
             vocabulary_size,
@@ -87,6 +91,7 @@ def encoder_decoder(
             max_length=max_target,
             dropout=dropout,
             word_dropout=word_dropout,
+            remat=remat,
         )
     if copies:
         decoder = PointerGenerator(decoder, copy_dim=dim if model == "transformer" else None)

@@ -3,6 +3,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from .. import replicas
 from ..checks import check_keys
 from ..serialization import register
 from ..types import Config, Tensor
@@ -10,7 +11,7 @@ from .concept_detector import ConceptDetector, concept_loss, strongest
 
 
 @register(package="attention_suite.captioning", name="Captioner")
-class ImageCaptioner(keras.Model):
+class ImageCaptioner(replicas.OwnLosses, keras.Model):
     """Images and the words so far to the next words: Show, Attend and Tell, Xu et al. (2015).
 
     Args:

@@ -22,6 +22,8 @@ class ImageEncoder(QuantizedParts, keras.layers.Layer):
         num_layers: Transformer blocks over the cells.
         num_heads: Of these blocks.
         dropout: On the memory, and in the blocks.
+        remat: Whether training computes the activations of blocks again in the backward pass,
+            which saves the memory to keep them.
         **kwargs: Of `keras.layers.Layer`.
 
     Call arguments:
@@ -49,6 +51,7 @@ class ImageEncoder(QuantizedParts, keras.layers.Layer):
         num_layers: int = 0,
         num_heads: int = 8,
         dropout: float = 0.0,
+        remat: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -58,6 +61,7 @@ class ImageEncoder(QuantizedParts, keras.layers.Layer):
         self.num_layers = num_layers
         self.num_heads = num_heads
         self.dropout = dropout
+        self.remat = remat
 
     def build(self, picture_shape: Any) -> None:
         self.picture_shape = tuple(picture_shape)
@@ -74,7 +78,12 @@ class ImageEncoder(QuantizedParts, keras.layers.Layer):
         self.positions.assign(grid_positions(cells_shape[1], where))
         self.blocks = [
             TransformerEncoderBlock(
-                self.num_heads, 4 * self.dim, dropout=self.dropout, dtype=policy, name=f"block_{i}"
+                self.num_heads,
+                4 * self.dim,
+                dropout=self.dropout,
+                remat=self.remat,
+                dtype=policy,
+                name=f"block_{i}",
             )
             for i in range(self.num_layers)
         ]
@@ -136,6 +145,7 @@ class ImageEncoder(QuantizedParts, keras.layers.Layer):
             "num_layers": self.num_layers,
             "num_heads": self.num_heads,
             "dropout": self.dropout,
+            "remat": self.remat,
         }
 
     @classmethod

@@ -3,6 +3,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from .. import replicas
 from ..aligned.coverage_attention import CoverageAttention
 from ..checks import check_keys
 from ..serialization import register
@@ -11,7 +12,7 @@ from .pointer_generator import PointerGenerator
 
 
 @register
-class SequenceToSequence(keras.Model):
+class SequenceToSequence(replicas.OwnLosses, keras.Model):
     """An encoder, a decoder and one table of embeddings: source and target so far to next tokens.
 
     Id 0 is padding. What pads a source is masked everywhere; of one that is fully masked the
@@ -190,4 +191,4 @@ def coverage_loss(weights: Tensor, mask: Tensor) -> Any:
     weights = weights * mask[..., None]
     coverage = ops.cumsum(weights, axis=1) - weights
     losses = ops.sum(ops.minimum(weights, coverage), axis=-1)
-    return ops.sum(losses * mask) / ops.maximum(ops.sum(mask), 1.0)
+    return replicas.mean(ops.sum(losses * mask), ops.sum(mask))

@@ -34,6 +34,8 @@ class SpeechEncoder(QuantizedParts, keras.layers.Layer):
         filters: Channels of the subsampling.
         dropout: Everywhere in the blocks.
         seed: Seed of the dropout.
+        remat: Whether training computes the activations of blocks again in the backward pass,
+            which saves the memory to keep them.
         **kwargs: Of `keras.layers.Layer`.
 
     Call arguments:
@@ -68,6 +70,7 @@ class SpeechEncoder(QuantizedParts, keras.layers.Layer):
         filters: int = 32,
         dropout: float = 0.0,
         seed: int | None = None,
+        remat: bool = False,
         **kwargs: Any,
     ) -> None:
         if block not in BLOCKS:
@@ -84,6 +87,7 @@ class SpeechEncoder(QuantizedParts, keras.layers.Layer):
         self.filters = filters
         self.dropout = dropout
         self.seed = seed
+        self.remat = remat
 
     def build(self, x_shape: Shape, frames_shape: Shape | None = None) -> None:
         self.subsampling = ConvolutionalSubsampling(
@@ -133,7 +137,7 @@ class SpeechEncoder(QuantizedParts, keras.layers.Layer):
             inside = {"position": self.position, "name": "self_attention", **options}
             attention = get(attention, self.dim, self.num_heads, **inside)
         sizes = {"num_heads": self.num_heads, "mlp_dim": self.mlp_dim or 4 * self.dim}
-        options = {**sizes, "attention": attention, "name": f"block_{i}", **options}
+        options |= {**sizes, "attention": attention, "remat": self.remat, "name": f"block_{i}"}
         if self.block == "conformer":
             return ConformerBlock(kernel_size=self.kernel_size, **options)
         return TransformerEncoderBlock(**options)
@@ -159,6 +163,6 @@ class SpeechEncoder(QuantizedParts, keras.layers.Layer):
     def get_config(self) -> Config:
         names = (
             "dim num_layers block num_heads mlp_dim kernel_size attention position filters "
-            "dropout seed"
+            "dropout seed remat"
         )
         return {**super().get_config(), **{name: getattr(self, name) for name in names.split()}}

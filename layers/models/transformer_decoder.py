@@ -30,6 +30,8 @@ class TransformerDecoder(SeparateTensors, QuantizedParts, keras.layers.Layer):
         word_dropout: Share of the tokens that training hides from later ones, so that the model
             looks at the memory rather than guess from what was said.
         seed: Seed of the dropout.
+        remat: Whether training computes the activations of blocks again in the backward pass,
+            which saves the memory to keep them.
         **kwargs: Of `keras.layers.Layer`.
 
     Call arguments:
@@ -69,6 +71,7 @@ class TransformerDecoder(SeparateTensors, QuantizedParts, keras.layers.Layer):
         dropout: float = 0.0,
         word_dropout: float = 0.0,
         seed: int | None = None,
+        remat: bool = False,
         **kwargs: Any,
     ) -> None:
         refuse_call_arguments(self, kwargs)
@@ -83,6 +86,7 @@ class TransformerDecoder(SeparateTensors, QuantizedParts, keras.layers.Layer):
         self.dropout = dropout
         self.word_dropout = word_dropout
         self.seed = seed
+        self.remat = remat
 
     def build(self, tokens_shape: Shape, memory_shape: Shape) -> None:
         x_shape = (*tokens_shape, self.dim)
@@ -106,6 +110,7 @@ class TransformerDecoder(SeparateTensors, QuantizedParts, keras.layers.Layer):
                 cross_attention=self.cross_attention,
                 dropout=self.dropout,
                 seed=self.seed,
+                remat=self.remat,
                 dtype=self.dtype_policy,
                 name=f"block_{i}",
             )
@@ -245,6 +250,7 @@ class TransformerDecoder(SeparateTensors, QuantizedParts, keras.layers.Layer):
             "dropout": self.dropout,
             "word_dropout": self.word_dropout,
             "seed": self.seed,
+            "remat": self.remat,
         }
 
 

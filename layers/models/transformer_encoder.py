@@ -23,6 +23,8 @@ class TransformerEncoder(QuantizedParts, keras.layers.Layer):
         max_length: Longest sequence.
         dropout: On the input, the branches and the attention weights.
         seed: Seed of the dropout.
+        remat: Whether training computes the activations of blocks again in the backward pass,
+            which saves the memory to keep them.
         **kwargs: Of `keras.layers.Layer`.
 
     Call arguments:
@@ -51,6 +53,7 @@ class TransformerEncoder(QuantizedParts, keras.layers.Layer):
         max_length: int = 512,
         dropout: float = 0.0,
         seed: int | None = None,
+        remat: bool = False,
         **kwargs: Any,
     ) -> None:
         refuse_call_arguments(self, kwargs)
@@ -63,6 +66,7 @@ class TransformerEncoder(QuantizedParts, keras.layers.Layer):
         self.max_length = max_length
         self.dropout = dropout
         self.seed = seed
+        self.remat = remat
 
     def build(self, x_shape: Shape) -> None:
         check_ranks(self, x=x_shape)
@@ -81,6 +85,7 @@ class TransformerEncoder(QuantizedParts, keras.layers.Layer):
                 attention=self._attention_of(i),
                 dropout=self.dropout,
                 seed=self.seed,
+                remat=self.remat,
                 dtype=self.dtype_policy,
                 name=f"block_{i}",
             )
@@ -118,6 +123,7 @@ class TransformerEncoder(QuantizedParts, keras.layers.Layer):
             "max_length": self.max_length,
             "dropout": self.dropout,
             "seed": self.seed,
+            "remat": self.remat,
         }
 
     @classmethod

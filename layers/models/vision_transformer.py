@@ -34,6 +34,8 @@ class VisionTransformer(QuantizedParts, keras.Model):
         layer_scale: What the factors of `LayerScale` start with; `None` for none.
         stochastic_depth: Rate of the last block; that of the first is 0.
         dropout: On tokens, branches, hidden layers and attention weights.
+        remat: Whether training computes the activations of blocks again in the backward pass,
+            which saves the memory to keep them.
         **kwargs: Of `keras.Model`.
 
     Call arguments:
@@ -72,6 +74,7 @@ class VisionTransformer(QuantizedParts, keras.Model):
         layer_scale: float | None = None,
         stochastic_depth: float = 0.0,
         dropout: float = 0.0,
+        remat: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -86,6 +89,7 @@ class VisionTransformer(QuantizedParts, keras.Model):
         self.layer_scale = layer_scale
         self.stochastic_depth = stochastic_depth
         self.dropout = dropout
+        self.remat = remat
 
     @property
     def grid(self) -> Any:
@@ -113,6 +117,7 @@ class VisionTransformer(QuantizedParts, keras.Model):
                 dropout=self.dropout,
                 layer_scale=self.layer_scale,
                 stochastic_depth=self.stochastic_depth * i / max(self.depth - 1, 1),
+                remat=self.remat,
                 dtype=policy,
                 name=f"block_{i}",
             )
@@ -218,6 +223,7 @@ class VisionTransformer(QuantizedParts, keras.Model):
             "layer_scale": self.layer_scale,
             "stochastic_depth": self.stochastic_depth,
             "dropout": self.dropout,
+            "remat": self.remat,
         }
 
     @classmethod

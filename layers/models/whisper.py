@@ -43,6 +43,8 @@ class Whisper(QuantizedParts, keras.Model):
         forbidden_first: Ids that decoding does not choose as the first one.
         dropout: On the input of encoder and decoder, the branches and the attention weights.
         seed: Seed of the dropout.
+        remat: Whether training computes the activations of blocks again in the backward pass,
+            which saves the memory to keep them.
         **kwargs: Of `keras.Model`.
 
     Call arguments:
@@ -84,6 +86,7 @@ class Whisper(QuantizedParts, keras.Model):
         forbidden_first: Sequence[int] = (),
         dropout: float = 0.0,
         seed: int | None = None,
+        remat: bool = False,
         **kwargs: Any,
     ) -> None:
         if not prompt:
@@ -102,6 +105,7 @@ class Whisper(QuantizedParts, keras.Model):
         self.forbidden_first = list(forbidden_first)
         self.dropout = dropout
         self.seed = seed
+        self.remat = remat
 
     def build(self, inputs_shape: Any = None) -> None:
         frames_shape = (None, self.max_frames, self.num_mels)
@@ -158,6 +162,7 @@ class Whisper(QuantizedParts, keras.Model):
                 dropout=self.dropout,
                 norm_epsilon=NORM_EPSILON,
                 seed=self.seed,
+                remat=self.remat,
                 dtype=self.dtype_policy,
                 name=f"{name}_block_{i}",
             )
@@ -304,6 +309,7 @@ class Whisper(QuantizedParts, keras.Model):
             "forbidden_first": list(self.forbidden_first),
             "dropout": self.dropout,
             "seed": self.seed,
+            "remat": self.remat,
         }
 
     def get_build_config(self) -> Config:

@@ -187,6 +187,7 @@ def test_config_has_every_argument_and_keeps_its_value(as_layer):
         "dropout": 0.1,
         "norm_epsilon": 1e-3,
         "seed": 3,
+        "remat": True,
     }
     assert set(options) == set(inspect.signature(ConformerBlock).parameters) - {"kwargs"}
     if as_layer:

@@ -50,6 +50,7 @@ def test_config_has_every_argument_and_keeps_its_value(kind, as_layer):
         "stochastic_depth": 0.2,
         "norm_epsilon": 1e-3,
         "seed": 3,
+        "remat": True,
         **options,
     }
     names = inspect.signature(block.__init__).parameters
