@@ -98,29 +98,15 @@ class MelStore(Sequence):
         return self._data[start : start + self.frames[entry]].astype("float32")
 
 
-def _append(path: Path, entries) -> Iterator[tuple[list[int], np.ndarray]]:
-    """Adds spectrograms at the end of the file; yields positions, and the rows of their index."""
-    with open(path, "ab") as file:
-        # A killed run may leave a part of a frame, and spectrograms that no row points to.
-        start = file.tell() // _FRAME_BYTES
-        file.truncate(start * _FRAME_BYTES)
-        done, places = [], []
-        for position, features, remark in _spectrograms(entries):
-            file.write(features)
-            done.append(position)
-            places.append((start, len(features), _digest(features), int(remark)))
-            start += len(features)
-            if len(done) == _AT_ONCE:
-                _sync(file)
-                yield done, np.array(places)
-                done, places = [], []
-        if done:
-            _sync(file)
-            yield done, np.array(places)
+def spectrograms(entries) -> Iterator[tuple[int, np.ndarray, Remark]]:
+    """Computes spectrograms on all cores.
 
+    Args:
+        entries: Pairs of a file and a speed.
 
-def _spectrograms(entries) -> Iterator[tuple[int, np.ndarray, Remark]]:
-    """Position, spectrogram, float16, and remark of each `(file, speed)` that can be read."""
+    Yields:
+        Position, spectrogram `(F, 80)`, float16, and remark of each that can be read.
+    """
     remarks: dict[str | Path, Remark] = {}
 
     def read(position) -> np.ndarray:
@@ -151,6 +137,27 @@ def _spectrograms(entries) -> Iterator[tuple[int, np.ndarray, Remark]]:
         yield position, features, remarks.get(entries[position][0], Remark(0))
     if refused:
         raise refused[0]
+
+
+def _append(path: Path, entries) -> Iterator[tuple[list[int], np.ndarray]]:
+    """Adds spectrograms at the end of the file; yields positions, and the rows of their index."""
+    with open(path, "ab") as file:
+        # A killed run may leave a part of a frame, and spectrograms that no row points to.
+        start = file.tell() // _FRAME_BYTES
+        file.truncate(start * _FRAME_BYTES)
+        done, places = [], []
+        for position, features, remark in spectrograms(entries):
+            file.write(features)
+            done.append(position)
+            places.append((start, len(features), _digest(features), int(remark)))
+            start += len(features)
+            if len(done) == _AT_ONCE:
+                _sync(file)
+                yield done, np.array(places)
+                done, places = [], []
+        if done:
+            _sync(file)
+            yield done, np.array(places)
 
 
 def _digest(features: np.ndarray | bytes) -> int:

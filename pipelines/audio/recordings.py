@@ -12,6 +12,7 @@ from pipelines.audio import audio_files, survey
 from pipelines.commands.errors import MachineError, UserError
 from pipelines.commands.left_out import Tally
 from pipelines.commands.terminal import progress_bar
+from pipelines.data.rows import Mapped
 
 KEPT = 2 * 3600 * audio_files.RATE  # Two hours: 460 MB.
 
@@ -30,7 +31,9 @@ class Recordings(Sequence):
     """
 
     def __init__(self, sources: Iterable[str | Path | np.ndarray], kept: int = KEPT):
-        self.sources = [each if isinstance(each, str | Path) else _floats(each) for each in sources]
+        if not isinstance(sources, Mapped):  # Names that lie on disk stay there.
+            sources = [each if isinstance(each, str | Path) else _floats(each) for each in sources]
+        self.sources = sources
         self._room = kept
         self._found: dict[str | Path, np.ndarray] = {}
         self._remarks: dict[str | Path, survey.Remark] = {}
@@ -96,12 +99,12 @@ def report_unreadable(unreadable: Sequence[str | Path], count: int) -> None:
         raise UserError("there is no audio file to read")
     tally = Tally("audio files")
     for path in unreadable:
-        tally.add(_why(path), path)
+        tally.add(why_unreadable(path), path)
     tally.close(count - len(unreadable))
 
 
-def _why(path: str | Path) -> str:
-    """Says why a file cannot be read as audio."""
+def why_unreadable(path: str | Path) -> str:
+    """Returns why a file cannot be read as audio."""
     try:
         audio_files.read(path)
     except UserError as error:

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.audio.log_mel import FRAME_SECONDS, NUMBER_OF_BINS
+from pipelines.audio.prepared_mels import PreparedIds
 from pipelines.audio.spec_augment import add_noise, spec_augment
 from pipelines.data import buckets
 from pipelines.text.tokenizer import END, PAD, pad
@@ -55,6 +56,16 @@ class Augmentation:
         return spec_augment(features, tf.shape(features)[0], seeds[1], **options)
 
 
+def id_counts(tokens: Sequence[Sequence[int] | None]) -> np.ndarray:
+    """How many ids each transcript has, `(N,)`, 0 where it is left out.
+
+    Those on disk, `PreparedIds`, need not be read for it.
+    """
+    if isinstance(tokens, PreparedIds):
+        return tokens.lengths
+    return np.array([0 if ids is None else len(ids) for ids in tokens], "int32")
+
+
 def training_batches(
     store,
     tokens: Sequence[Sequence[int] | None],
@@ -88,51 +99,66 @@ def training_batches(
     recordings = len(store.frames) // speeds
     if len(tokens) != recordings:
         raise ValueError(f"Expected the tokens of {recordings} recordings, received {len(tokens)}.")
-    wanted = np.flatnonzero(np.repeat([ids is not None for ids in tokens], speeds))
-    entries = [wanted[part] for part in buckets.split(store.frames[wanted])]
+    counts = id_counts(tokens)
+    wanted = np.flatnonzero(np.repeat(counts > 0, speeds))
+    parts = buckets.split(store.frames[wanted])
+    entries = [wanted[part] for part in parts]
     lengths = [int(store.frames[part].max()) for part in entries]
-    texts = [[tokens[entry // speeds] for entry in part] for part in entries]
-    frames_per_batch = int(seconds_per_batch / FRAME_SECONDS)
+    longest = [int(counts[part // speeds].max()) for part in entries]
+
+    def texts(bucket, rows):
+        chosen = entries[bucket][rows]
+        return chosen, pad([tokens[entry // speeds] for entry in chosen], longest[bucket])
+
+    def rows_of(bucket, rows):
+        chosen, ids = tf.numpy_function(texts, [bucket, rows], [tf.int64, tf.int32], stateful=False)
+        size = rows.shape[0]
+        return tf.ensure_shape(chosen, [size]), tf.ensure_shape(
+            ids, [size, buckets.shared(longest)]
+        )
 
     def read(entry):
         found = tf.numpy_function(store.__getitem__, [entry], tf.float32, stateful=False)
         return tf.ensure_shape(found, (None, NUMBER_OF_BINS))
 
-    def prepare(bucket, drawn):
-        def example(count, utterance):
-            entry, ids = utterance
-            features = read(entry)
-            if augment is None:
-                features = normalization.apply(features)
-            else:
-                number = tf.cast(count * len(entries) + bucket, tf.int32)
-                start = np.uint32(seed).view("int32")  # As these operations take it.
-                features = augment.apply(features, normalization, [start, number])
-            frames = tf.shape(features)[0]
-            features = tf.pad(features, [[0, lengths[bucket] - frames], [0, 0]])
-            content = tf.where(ids == END, PAD, ids)
-            inputs = {
-                "features": tf.ensure_shape(features, (lengths[bucket], NUMBER_OF_BINS)),
-                "frames": frames,
-                "tokens": content[:-1],
-            }
-            return inputs, {"attention": ids[1:], "ctc": content[1:]}
+    def features(number, entry, length):
+        heard = read(entry)
+        if augment is None:
+            heard = normalization.apply(heard)
+        else:
+            start = np.uint32(seed).view("int32")  # As these operations take it.
+            heard = augment.apply(heard, normalization, [start, tf.cast(number, tf.int32)])
+        frames = tf.shape(heard)[0]
+        return tf.pad(heard, [[0, length - frames], [0, 0]]), frames
 
-        return drawn.enumerate().map(example, num_parallel_calls=os.cpu_count())
+    def batch(bucket, counters, rows):
+        chosen, ids = rows_of(bucket, rows)
+        length = tf.gather(lengths, bucket)
+        numbers = counters * len(entries) + bucket
+        heard, frames = tf.map_fn(
+            lambda utterance: features(*utterance, length),
+            (numbers, chosen),
+            fn_output_signature=(tf.float32, tf.int32),
+        )
+        heard = tf.ensure_shape(heard, (rows.shape[0], buckets.shared(lengths), NUMBER_OF_BINS))
+        content = tf.where(ids == END, PAD, ids)
+        inputs = {"features": heard, "frames": frames, "tokens": content[:, :-1]}
+        return inputs, {"attention": ids[:, 1:], "ctc": content[:, 1:]}
 
-    batches = buckets.draw(
-        [
-            tf.data.Dataset.from_tensor_slices((part, pad(ids, max(map(len, ids)))))
-            for part, ids in zip(entries, texts, strict=True)
-        ],
-        [
+    frames_per_batch = int(seconds_per_batch / FRAME_SECONDS)
+    batches = buckets.Batches(
+        counts=[len(part) for part in entries],
+        sizes=[
             buckets.batch_size(frames_per_batch, length, len(part))
             for length, part in zip(lengths, entries, strict=True)
         ],
-        seed,
-        prepare,
+        seed=seed,
+        read=batch,
+        parallel=os.cpu_count(),
     )
     # As many epochs as there are speeds draw each recording at each of them.
-    return batches._replace(
-        steps=max(round(batches.steps / speeds), 1), examples=batches.examples // speeds
+    return dataclasses.replace(
+        batches,
+        steps=max(round(batches.steps / speeds), 1),
+        examples=batches.examples // speeds,
     )

@@ -136,7 +136,7 @@ def training_batches(
         tokens: Of each its ids from start to end.
         extractor: Of a `Pretrained`.
         batch_size: B, at most; all features are as long as the model hears at once.
-        seed: Of the order, see `pipelines.data.buckets.draw`.
+        seed: Of the order.
 
     Returns:
         `Batches` of `({"features": (B, F, M), "tokens": (B, T)}, (B, T))`: the ids without the end,
@@ -148,20 +148,24 @@ def training_batches(
     def read(place):
         return audio_files.read(names[place])
 
-    def example(place, ids):
+    def features(place):
         samples = tf.numpy_function(read, [place], tf.float32, stateful=False)
-        inputs = {
-            "features": tf.ensure_shape(extractor(tf.ensure_shape(samples, [None])), shape),
-            "tokens": tf.where(ids == END, PAD, ids)[:-1],
-        }
-        return inputs, ids[1:]
+        return tf.ensure_shape(extractor(tf.ensure_shape(samples, [None])), shape)
 
-    def prepare(_, drawn):
-        return drawn.map(example, num_parallel_calls=os.cpu_count())
+    padded = pad(tokens, max(map(len, tokens)))
 
-    ids = pad(tokens, max(map(len, tokens)))
-    examples = tf.data.Dataset.from_tensor_slices((np.arange(len(names)), ids))
-    return buckets.draw([examples], [min(batch_size, len(names))], seed, prepare)
+    def batch(bucket, counters, rows):
+        heard = tf.map_fn(features, rows, fn_output_signature=tf.float32)
+        ids = tf.gather(padded, rows)
+        return {"features": heard, "tokens": tf.where(ids == END, PAD, ids)[:, :-1]}, ids[:, 1:]
+
+    return buckets.Batches(
+        counts=[len(names)],
+        sizes=[min(batch_size, len(names))],
+        seed=seed,
+        read=batch,
+        parallel=os.cpu_count(),
+    )
 
 
 def copy_weights(backbone: keras.Model, model: keras.Model, rows: list[int]) -> None:

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipelines.commands.errors import UserError
@@ -18,7 +18,7 @@ UNANSWERED = "question{} without an answer left out"
 TOLD = (MOVED, GUESSED, LOST, UNANSWERED)
 
 
-def place(rows: Sequence[dict], path: str | Path, tally: Tally) -> list[dict]:
+def place(rows: Iterable[dict], path: str | Path, tally: Tally) -> Iterator[dict]:
     """Makes sure that every answer stands in its context where it says.
 
     Offsets counted in bytes, or in a context that was cleaned since, are wrong. Such an answer is
@@ -32,13 +32,13 @@ def place(rows: Sequence[dict], path: str | Path, tally: Tally) -> list[dict]:
         path: What the line calls the file.
         tally: Is told of each question whose answers are not found.
 
-    Returns:
+    Yields:
         The rows, with answers that all hold.
 
     Raises:
         UserError: None is left, and the tally knows of none that was wrong.
     """
-    kept, counts = [], Counter()
+    kept, counts = 0, Counter()
     for number, row in enumerate(rows, 1):
         answers = []
         for answer in row["answers"]:
@@ -47,7 +47,8 @@ def place(rows: Sequence[dict], path: str | Path, tally: Tally) -> list[dict]:
             if start is not None:
                 answers.append({**answer, "text": text, "start": start})
         if answers:
-            kept.append({**row, "answers": answers})
+            kept += 1
+            yield {**row, "answers": answers}
         elif row["answers"]:
             where = row.get("id", number)
             tally.add("the answer does not stand in the context", f"{path}: question {where}")
@@ -58,7 +59,6 @@ def place(rows: Sequence[dict], path: str | Path, tally: Tally) -> list[dict]:
         console.print(f"{path}: {', '.join(said)}")
     if not kept and not len(tally):
         raise UserError(f"{path} has no question whose answer stands in its context")
-    return kept
 
 
 def _find(context: str, text: str, start: int | None) -> tuple[str, int | None, str]:

@@ -1,7 +1,8 @@
 """The draw of training batches: examples of about one length together, shuffled, without end."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -10,59 +11,140 @@ QUANTILES = (0.99, 0.95, 0.85, 0.7, 0.5, 0.25)
 # With half as many steps a recurrent decoder learns where to look epochs after a Transformer does.
 STEPS = 300
 LEAST = 256
+_ORDER = -1  # In place of a bucket's number, where turns are shuffled.
 
 
-class Batches(NamedTuple):
-    """What `fit` draws from.
+@dataclass(frozen=True, kw_only=True)
+class Batches:
+    """Batches that `fit` draws without end; each is a pure function of its step.
+
+    Each is of one bucket. A bucket's examples are shuffled anew whenever all have been drawn, and
+    so are the turns that the buckets take: in a cycle, each has as many as it has batches. Nothing
+    of that is kept anywhere, so the stream opens at any step at once, and a run that was killed
+    goes on with the batch that would have been next.
 
     Attributes:
-        dataset: A `tf.data.Dataset` of batches, without end.
-        steps: Batches in an epoch.
-        examples: Examples in an epoch.
+        counts: Examples of each bucket.
+        sizes: Examples in a batch of each bucket.
+        seed: Of the order.
+        read: Takes the number of a bucket, `()`, and two vectors `(B,)`, all int64: the running
+            numbers of the examples among all that are drawn from this bucket, which is what
+            whatever is random about them has to depend on, and their places in the bucket. Returns
+            the batch. It is traced once, inside `tf.data`.
+        steps: Batches in an epoch; by default a whole cycle.
+        examples: Examples in an epoch; by default all.
+        parallel: Batches that are read at a time.
     """
 
-    dataset: tf.data.Dataset
-    steps: int
-    examples: int
+    counts: Sequence[int]
+    sizes: Sequence[int]
+    seed: int
+    read: Callable
+    steps: int = 0
+    examples: int = 0
+    parallel: int = 2
+
+    def __post_init__(self):
+        object.__setattr__(self, "steps", self.steps or int(self._turns.sum()))
+        object.__setattr__(self, "examples", self.examples or int(np.sum(self.counts)))
+
+    @property
+    def _turns(self) -> np.ndarray:
+        """The batches of each bucket in a cycle."""
+        pairs = zip(self.counts, self.sizes, strict=True)
+        return np.array([max(round(count / size), 1) for count, size in pairs], "int64")
+
+    def over(self, copies: int) -> "Batches":
+        """Returns batches whose sizes are multiples of the number of copies that share them."""
+        sizes = [max(size // copies, 1) * copies for size in self.sizes]
+        if sizes == list(self.sizes):
+            return self
+        steps = 0 if self.steps == self._turns.sum() else self.steps
+        return dataclasses.replace(self, sizes=sizes, steps=steps)
+
+    def open(self, start: int = 0, part: int = 0, parts: int = 1) -> tf.data.Dataset:
+        """Opens the stream.
+
+        Args:
+            start: The step that comes first.
+            part: Which part of each batch is read.
+            parts: How many parts there are; the sizes must be multiples of it.
+
+        Returns:
+            A dataset of batches, without end.
+        """
+        counts, sizes = np.array(self.counts, "int64"), np.array(self.sizes, "int64")
+        turns = self._turns
+        ends, cycle = np.cumsum(turns), turns.sum()
+
+        def batch(step):
+            turn = _shuffled(step % cycle, cycle, self.seed, _ORDER, step // cycle)
+            bucket = tf.searchsorted(ends, turn[None], side="right", out_type=tf.int64)[0]
+            count, size, own = (tf.gather(each, bucket) for each in (counts, sizes, turns))
+            number = step // cycle * own + turn - (tf.gather(ends, bucket) - own)
+            first, last = part * size // parts, (part + 1) * size // parts
+            counters = number * size + tf.range(first, last)
+            passes = counters // count
+            rows = _shuffled(counters % count, count, self.seed, bucket, passes)
+            size = shared([size // parts for size in self.sizes])
+            return self.read(bucket, *(tf.ensure_shape(each, [size]) for each in (counters, rows)))
+
+        steps = tf.data.Dataset.range(start, np.iinfo("int64").max)
+        return finish(steps.map(batch, num_parallel_calls=self.parallel, deterministic=True))
 
 
-def draw(
-    buckets: Sequence[tf.data.Dataset],
-    batch_sizes: Sequence[int],
-    seed: int,
-    prepare: Callable | None = None,
-    finalize: Callable | None = None,
-) -> Batches:
-    """Draws batches from buckets, each batch from one, in an order that the seed determines.
+def _shuffled(places, count, seed, bucket, passes):
+    """Where places among `count` lie after the shuffle of a bucket in each pass over it."""
+    # A small set is shuffled by the low bits of its keys, so all bits have to depend on all.
+    key = _mixed(_mixed(_mixed(passes) + tf.cast(bucket, tf.uint64)) + tf.cast(seed, tf.uint64))
+    keys = tf.concat([tf.bitcast(each, tf.uint32) for each in (key, _mixed(key))], axis=-1)
+    # What `tf.random.experimental.index_shuffle` calls with two of these numbers.
+    return tf.raw_ops.RandomIndexShuffle(index=places, seed=keys[..., :3], max_index=count - 1)
 
-    A bucket's examples are shuffled anew whenever all have been drawn, and so are the turns that
-    the buckets take: in an epoch, each has as many as it has batches.
+
+def _mixed(number):
+    """The numbers of SplitMix64 (Steele, Lea and Flood, 2014): every bit depends on all."""
+    number = tf.cast(number, tf.uint64) + tf.constant(0x9E3779B97F4A7C15, tf.uint64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        number = _folded(number, shift) * tf.constant(factor, tf.uint64)
+    return _folded(number, 31)
+
+
+def _folded(number, shift):
+    return tf.bitwise.bitwise_xor(number, number // tf.constant(1 << shift, tf.uint64))
+
+
+def reader(buckets: Sequence[Sequence[np.ndarray]]) -> Callable:
+    """Returns what reads a batch of examples that lie in memory, see `Batches.read`.
 
     Args:
-        buckets: For each bucket its examples, a finite dataset.
-        batch_sizes: For each bucket the examples in a batch.
-        seed: Of the order.
-        prepare: Takes the number of a bucket and its shuffled, endless examples; returns the
-            dataset that is batched. What it reads is read once an example is drawn.
-        finalize: Takes a batch; returns what stands in its place.
+        buckets: For each bucket its arrays `(n, ...)`, padded to the same length; each bucket has
+            as many, of the same types and ranks.
 
     Returns:
-        The batches; each has as many examples as its bucket's batch size.
+        A function that takes the number of a bucket and places in it, and returns the arrays'
+        rows.
     """
-    streams, turns, count = [], [], 0
-    for number, (examples, size) in enumerate(zip(buckets, batch_sizes, strict=True)):
-        examples_of_bucket = int(examples.cardinality())
-        count += examples_of_bucket
-        turns += [number] * max(round(examples_of_bucket / size), 1)
-        stream = examples.shuffle(examples_of_bucket, seed=seed + number).repeat()
-        stream = stream if prepare is None else prepare(number, stream)
-        streams.append(stream.batch(size, drop_remainder=True))
-    order = tf.data.Dataset.from_tensor_slices(np.array(turns, "int64"))
-    order = order.shuffle(len(turns), seed=seed).repeat()
-    batches = tf.data.Dataset.choose_from_datasets(streams, order)
-    if finalize is not None:
-        batches = batches.map(finalize, num_parallel_calls=2)
-    return Batches(finish(batches), len(turns), count)
+    types = [array.dtype for array in buckets[0]]
+    shapes = [
+        [shared(sizes) for sizes in zip(*(array.shape[1:] for array in each), strict=True)]
+        for each in zip(*buckets, strict=True)
+    ]
+
+    def gather(bucket, rows):
+        return [array[rows] for array in buckets[bucket]]
+
+    def read(bucket, rows):
+        found = tf.numpy_function(gather, [bucket, rows], types, stateful=False)
+        pairs = zip(found, shapes, strict=True)
+        return [tf.ensure_shape(array, [rows.shape[0], *shape]) for array, shape in pairs]
+
+    return read
+
+
+def shared(sizes: Sequence[int]) -> int | None:
+    """Returns the size that all buckets have, if they do: its graph is smaller than for any."""
+    return sizes[0] if len(set(sizes)) == 1 else None
 
 
 def split(lengths: Sequence[int], quantiles: Sequence[float] = QUANTILES) -> list[np.ndarray]:

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 from pipelines.commands.errors import UserError, check_utf8
-from pipelines.data.splits import split_of
+from pipelines.data.split_names import split_of
 
 
 class Index:

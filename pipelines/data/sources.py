@@ -3,10 +3,11 @@
 import difflib
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipelines.commands.disk import prepared_data
 from pipelines.commands.disk.files import cache_root
 from pipelines.commands.errors import UserError
 from pipelines.commands.left_out import Tally
@@ -17,7 +18,10 @@ from pipelines.data.caches.made_sets import make_once
 from pipelines.data.fields import Fields
 from pipelines.data.layouts import hints, split_files
 from pipelines.data.layouts.layout import Find, Layout, Reader, Wanted
-from pipelines.data.splits import SPLITS, Identity, Rows
+from pipelines.data.prepared.folder import open_splits
+from pipelines.data.rows import Rows, column
+from pipelines.data.split_names import SPLITS
+from pipelines.data.splits import Identity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +44,7 @@ class DataSet:
         headerless: Of a table, see `tables.records`.
         readers: For each ending of a file of the application's own format, what reads such a file.
         of_records: See `layout.Wanted`.
-        finish: Takes the rows of a split, and returns them as the application needs them.
+        finish: Takes the rows of a split, one by one, and gives them as the application needs them.
         tfds_features: Of a TensorFlow data set, where they are not the names of the fields.
     """
 
@@ -57,7 +61,7 @@ class DataSet:
     headerless: Callable | None = None
     readers: Mapping[str, Callable] = field(default_factory=dict)
     of_records: Callable | None = None
-    finish: Callable[[list[dict]], list[dict]] = list
+    finish: Callable[[Iterable[dict]], Iterable[dict]] = iter
     tfds_features: Mapping | None = None
     options: Mapping = field(default_factory=dict)
 
@@ -85,10 +89,10 @@ def read(
     data_set: DataSet,
     config,
     wanted: Sequence[str] = SPLITS,
-    sift: Callable[[list[dict]], list[dict]] | None = None,
+    sift: Callable[[Rows], Rows] | None = None,
     given: Mapping[str, Reader] | None = None,
     name: str | None = None,
-) -> Rows:
+) -> dict[str, Rows]:
     """Reads the splits that are wanted; see `splits.read_wanted`.
 
     Args:
@@ -101,11 +105,13 @@ def read(
         name: What messages call the data set then.
 
     Returns:
-        The rows of each split. Those that name a file have its `path`.
+        The rows of each split, on disk. Those that name a file have its `path`.
 
     Raises:
         UserError: There is no such data set, or it is none that the application can read.
     """
+    if not given and prepared_data.is_prepared(config.dataset):
+        return open_splits(config.dataset, config.APPLICATION, data_set.fields, wanted)
     found, path = dict(given or {}), Path(name or config.dataset)
     if "train" not in found and not set(wanted) <= found.keys():
         path = locate(data_set, config.dataset, config.data_dir)
@@ -194,12 +200,17 @@ def find_layout(path: Path, data_set: DataSet) -> Layout:
     return layout
 
 
-def _named(rows: list[dict], label: str, names: Sequence[str]) -> list[dict]:
+def _named(rows: Rows, label: str, names: Sequence[str]) -> Rows:
     """Rows with the names of their labels, where these are numbers."""
-    if any(not isinstance(row[label], str) for row in rows):
+    known: dict[str, None] = {}
+    for row in rows:
+        if not isinstance(row[label], str):
+            return rows
+        known[row[label]] = None
+    name_of = dict(zip(known, labels.named([*known], names), strict=True))
+    if all(name == own for own, name in name_of.items()):
         return rows
-    found = labels.named([row[label] for row in rows], names)
-    return [{**row, label: name} for row, name in zip(rows, found, strict=True)]
+    return Rows(({**row, label: name_of[row[label]]} for row in rows), rows.have_paths)
 
 
 def _find(path: Path, wanted: Wanted, data_set: DataSet) -> tuple[Layout | None, Sequence[str]]:
@@ -217,7 +228,7 @@ def _first(finds: Sequence[Find], path: Path, wanted: Wanted) -> Layout | None:
     return next((layout for find in finds if (layout := find(path, wanted))), None)
 
 
-def _refuse(path: Path, there: Sequence[str], tally: Tally) -> list[dict]:
+def _refuse(path: Path, there: Sequence[str], tally: Tally) -> Iterable[dict]:
     """Reads the training examples of a data set that has none."""
     found = " and ".join(there)
     raise UserError(
@@ -226,16 +237,16 @@ def _refuse(path: Path, there: Sequence[str], tally: Tally) -> list[dict]:
 
 
 def _read(
-    reader, split: str, path: Path, data_set: DataSet, allow_outside: bool = False
-) -> list[dict]:
+    reader: Reader, split: str, path: Path, data_set: DataSet, allow_outside: bool = False
+) -> Rows:
     """Reads a split, and tells what was left out of it."""
-    tally = Tally(split)
-    rows = data_set.finish(reader(tally))
+    tally, have_paths = Tally(split), data_set.wanted.file_field is not None
+    rows = Rows(data_set.finish(reader(tally)), have_paths)
     tally.close(len(rows))
     if not rows:
         raise UserError(f"{path} has no examples for {split}")
-    if data_set.wanted.file_field:
+    if have_paths:
         media.check(path, rows)
         if not allow_outside:
-            inside.check(path if path.is_dir() else path.parent, [row["path"] for row in rows])
+            inside.check(path if path.is_dir() else path.parent, column(rows, "path"))
     return rows

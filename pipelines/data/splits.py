@@ -1,61 +1,42 @@
-"""The splits of a data set: their names, which are read, and what is cut from `train`."""
+"""The splits of a data set: which are read, and what is cut from `train`."""
 
-import functools
 import hashlib
+import itertools
 import json
 import os
-import re
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from pipelines.commands.errors import UserError
 from pipelines.commands.terminal import console
+from pipelines.data.fingerprints import fingerprint, fingerprints, groups
+from pipelines.data.rows import Joined, Rows
+from pipelines.data.split_names import SPLITS
 
-SPLITS = ("train", "validation", "test")
-# The words of a name that tell a split; "restval" of the COCO captions is trained on as well.
-NAMES = {
-    "train": ("train", "training", "trn", "restval", "trainval", "trainset"),
-    "validation": (
-        *("validation", "valid", "val", "dev", "devel", "development", "eval", "evaluation"),
-        *("validationset", "valset", "devset"),
-    ),
-    "test": ("test", "testing", "tst", "testset"),
-}
 HELD_OUT = 0.1
 SEED = 0
 SHOWN = 8
 HEAD = 4096  # bytes of a file that mostly tell it from others of its size
 
-Rows = dict[str, list[dict]]
-Identity = Callable[[Sequence[dict]], list[Hashable]]
-
-
-@functools.lru_cache(1 << 12)
-def split_of(name: str) -> str | None:
-    """Returns the split that a name tells, if it tells one: `seg_train`, `Testing`, `val2017`.
-
-    Args:
-        name: Of a file without its ending, of a folder, or a value of a column.
-    """
-    words = set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()))
-    told = [split for split, names in NAMES.items() if not words.isdisjoint(names)]
-    return told[0] if len(told) == 1 else None
+Splits = Mapping[str, Sequence[dict]]
+Identity = Callable[[Sequence[dict]], Iterable]
 
 
 def read_wanted(
-    readers: Mapping[str, Callable[[], list[dict]]],
+    readers: Mapping[str, Callable[[], Sequence[dict]]],
     wanted: Sequence[str],
     name: str | Path,
     *,
     identity: Identity,
     label: str | None = None,
     content: str = "file_name",
-    sift: Callable[[list[dict]], list[dict]] | None = None,
-) -> Rows:
+    sift: Callable[[Sequence[dict]], Sequence[dict]] | None = None,
+) -> Splits:
     """Reads the splits that are wanted, and no other unless what they hold depends on it.
 
     Nothing that a later split holds stays in one before. Then a missing split is cut from `train`.
@@ -92,13 +73,13 @@ def read_wanted(
 
 
 def cut_missing(
-    splits: Mapping[str, list[dict]],
+    splits: Splits,
     name: str | Path,
     *,
     identity: Identity,
     label: str | None = None,
     content: str = "file_name",
-) -> Rows:
+) -> Splits:
     """Cuts the splits that are missing from `train`, and a line says so.
 
     A tenth of `train` is cut for each, chosen by a hash of the `file_name` (of the whole line where
@@ -117,36 +98,95 @@ def cut_missing(
     Raises:
         UserError: There are too few lines to cut a split from.
     """
-    equal = {}
-    for row, own in zip(splits["train"], identity(splits["train"]), strict=True):
-        equal.setdefault(own, []).append(row)
-    train = {min(_content_key(row, content) for row in rows): rows for rows in equal.values()}
-    count = max(1, round(HELD_OUT * len(train)))
+    train = Rows(splits["train"])
+    missing = [split for split in SPLITS if split not in splits]
+    equal = _Groups(train, fingerprints(identity(train)), content, missing)
+    count = max(1, round(HELD_OUT * len(equal)))
     rows, cut = dict(splits), []
-    for split in SPLITS[1:]:
-        if split in rows:
-            continue
-        ranked = sorted(train, key=lambda key, split=split: _hash(f"{SEED}/{split}/{key}"))
-        held_out = set(_spare(ranked, train, label)[:count])
-        if not held_out or len(held_out) == len(train):
+    taken = np.full(len(train), -1, "int8")
+    for number, split in enumerate(missing):
+        left = equal.ranked(split)
+        spare = left if label is None else _spare(left, equal, train, label)
+        held_out = list(itertools.islice(spare, count))
+        if not held_out or len(held_out) == len(left):
             raise UserError(f"{name}: too few lines in train to cut a {split} split from it")
-        chosen = {id(row) for key in held_out for row in train[key]}
-        rows[split] = [row for row in rows["train"] if id(row) in chosen]
-        rows["train"] = [row for row in rows["train"] if id(row) not in chosen]
-        train = {key: value for key, value in train.items() if key not in held_out}
+        taken[equal.take(held_out)] = number
+        rows[split] = train.select(taken == number)
         cut.append(f"{split} ({len(rows[split]):,} lines)")
+    rows["train"] = train.select(taken < 0)
     if cut:
         console.print(f"{' and '.join(cut)} cut from train by a fixed seed")
     return {split: rows[split] for split in SPLITS}
 
 
-def separate(rows: Rows, name: str | Path, identity: Identity) -> Rows:
+class _Groups:
+    """Rows that are equal, by what they are cut by: a few numbers of each row and no more.
+
+    Args:
+        rows: The rows.
+        known: `(n,)`, the number that only equal rows share.
+        content: As for `cut_missing`.
+        missing: The splits that are to be cut.
+    """
+
+    def __init__(self, rows: Rows, known: np.ndarray, content: str, missing: Sequence[str]):
+        self._group = groups(known)
+        counts = np.bincount(self._group)
+        several, least = counts > 1, {}
+        ranks = {split: np.zeros(len(counts), "uint64") for split in missing}
+        keys = np.zeros(len(counts), "uint64")
+        for group, row in zip(self._group.tolist(), rows, strict=True):
+            key = _content_key(row, content)
+            if several[group]:
+                if group in least and least[group] <= key:
+                    continue
+                least[group] = key
+            keys[group] = fingerprint(f"{key}")
+            for split, own in ranks.items():
+                own[group] = fingerprint(f"{SEED}/{split}/{key}")
+        self._ranks = ranks
+        # Of groups with one key the last counts; the others stay in `train`.
+        firsts = np.unique(keys[::-1], return_index=True)[1]
+        self._is_left = np.zeros(len(counts), bool)
+        self._is_left[len(keys) - 1 - firsts] = True
+
+    def __len__(self):
+        return int(self._is_left.sum())
+
+    @property
+    def are_left(self) -> np.ndarray:
+        """Which rows are of a group that may be taken, `(n,)`, booleans."""
+        return self._is_left[self._group]
+
+    def ranked(self, split: str) -> np.ndarray:
+        """Returns the groups that may be taken, in the order in which they are for a split."""
+        left = np.flatnonzero(self._is_left)
+        return left[np.argsort(self._ranks[split][left], kind="stable")]
+
+    def take(self, groups: Sequence[int]) -> np.ndarray:
+        """Takes groups away; returns which rows are theirs, booleans."""
+        chosen = np.zeros(len(self._is_left), bool)
+        chosen[groups] = True
+        self._is_left &= ~chosen
+        return chosen[self._group]
+
+    def places(self, order: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields groups, and the places of their rows."""
+        by_group = np.argsort(self._group, kind="stable")
+        ends = np.cumsum(np.bincount(self._group))
+        for group in order:
+            begin = ends[group - 1] if group else 0
+            yield group, by_group[begin : ends[group]]
+
+
+def separate(rows: Splits, name: str | Path, identity: Identity) -> Splits:
     """Leaves out of `train` what validation or test hold, and of validation what test holds.
 
     Args:
         rows: The rows of some splits.
         name: What messages call the data set.
-        identity: Takes rows, and returns for each what only equal examples have in common.
+        identity: Takes rows, and gives for each what only equal examples have in common: a text, a
+            number, or a tuple of such.
 
     Returns:
         The rows. A split of which nothing would remain stays as it is, and a line warns.
@@ -154,25 +194,23 @@ def separate(rows: Rows, name: str | Path, identity: Identity) -> Rows:
     order = [split for split in SPLITS if split in rows]
     if len(order) < 2:
         return rows
-    every = [row for split in order for row in rows[split]]
-    found = iter(identity(every))
-    known = {split: [next(found) for _ in rows[split]] for split in order}
+    found = fingerprints(identity(Joined(rows[split] for split in order)))
+    ends = np.cumsum([len(rows[split]) for split in order])
+    known = dict(zip(order, np.split(found, ends[:-1]), strict=True))
     kept = dict(rows)
     for place, split in enumerate(order[:-1]):
-        later = set(chain.from_iterable(known[other] for other in order[place + 1 :]))
-        fresh = [
-            row for row, own in zip(rows[split], known[split], strict=True) if own not in later
-        ]
+        later = np.concatenate([known[other] for other in order[place + 1 :]])
+        fresh = ~np.isin(known[split], later)
         names = " or ".join(order[place + 1 :])
-        count = len(rows[split]) - len(fresh)
-        if count and not fresh:
+        count = len(fresh) - int(fresh.sum())
+        if count and not fresh.any():
             console.print(
                 f"{name}: all of {split} stands in {names} as well: what is measured there says "
                 "nothing of new examples"
             )
         elif count:
             console.print(f"{name}: {count:,} of {split} left out, equal to some of {names}")
-            kept[split] = fresh
+            kept[split] = Rows(rows[split]).select(fresh)
     return kept
 
 
@@ -183,22 +221,25 @@ def by_text(*fields: str) -> Identity:
         text = value if isinstance(value, str) else " ".join(map(str, value))
         return " ".join(unicodedata.normalize("NFC", text).split())
 
-    return lambda rows: [tuple(plain(row[field]) for field in fields) for row in rows]
+    return lambda rows: (tuple(plain(row[field]) for field in fields) for row in rows)
 
 
-def by_bytes(rows: Sequence[dict]) -> list[Hashable]:
+def by_bytes(rows: Sequence[dict]) -> list[int]:
     """Tells equal examples by what the files at their `path` hold, of which little is read.
 
     Files of different sizes are different, and so are those that begin with different bytes.
     """
-    paths = list(dict.fromkeys(row["path"] for row in rows))
-    own: dict = {path: _size(path) for path in paths}
-    for most in (HEAD, None):
-        common = Counter(own.values())
-        for path in paths:
-            if common[own[path]] > 1 and isinstance(own[path], int | tuple):
-                own[path] = (own[path], _digest(path, most))
-    return [own[row["path"]] for row in rows]
+    named = fingerprints(os.fspath(row["path"]) for row in rows)
+    _, firsts, inverse = np.unique(named, return_index=True, return_inverse=True)
+    own = np.zeros(len(firsts), "uint64")
+    sought = np.arange(len(firsts))
+    for tell in (_size, _head, _whole):
+        for place in sought:
+            path = rows[int(firsts[place])]["path"]
+            own[place] = fingerprint(f"{own[place]} {tell(path)}")
+        _, inside, counts = np.unique(own, return_inverse=True, return_counts=True)
+        sought = np.flatnonzero(counts[inside] > 1)
+    return own[inverse].tolist()
 
 
 def what_is_there(folder: str | Path) -> str:
@@ -222,31 +263,33 @@ def _size(path) -> int | str:
     return status.st_size if stat.S_ISREG(status.st_mode) else str(path)
 
 
-def _digest(path, most: int | None) -> str:
-    """A digest of the first bytes of a file, or of all."""
+def _head(path) -> str:
+    """A digest of the first bytes of a file."""
     try:
         with open(path, "rb") as file:
-            if most is None:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-            return hashlib.sha256(file.read(most)).hexdigest()
-    except OSError:
+            return hashlib.sha256(file.read(HEAD)).hexdigest()
+    except (OSError, ValueError):
         return str(path)
 
 
-def _spare(keys: Sequence[str], rows: Mapping[str, list[dict]], label: str | None) -> list[str]:
-    """Returns the keys that can all be taken away, in their order, and no label with them."""
-    if label is None:
-        return list(keys)
-    labels = {key: [each for row in rows[key] for each in _labels(row[label])] for key in keys}
-    left = Counter(chain.from_iterable(labels.values()))
-    spare = []
-    for key in keys:
-        counts = Counter(labels[key]) if len(labels[key]) > 1 else dict.fromkeys(labels[key], 1)
+def _whole(path) -> str:
+    """A digest of all of a file."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return str(path)
+
+
+def _spare(order: np.ndarray, equal: _Groups, rows: Rows, label: str) -> Iterator[int]:
+    """Yields the groups that can all be taken away, in their order, and no label with them."""
+    there = rows.select(equal.are_left)
+    left = Counter(value for row in there for value in _labels(row[label]))
+    for group, places in equal.places(order):
+        counts = Counter(value for row in rows.select(places) for value in _labels(row[label]))
         if all(left[value] > count for value, count in counts.items()):
-            for value, count in counts.items():
-                left[value] -= count
-            spare.append(key)
-    return spare
+            left.subtract(counts)
+            yield group
 
 
 def _labels(value) -> Sequence[str]:
@@ -257,7 +300,3 @@ def _content_key(row: dict, field: str) -> str:
     return row.get(field) or json.dumps(
         {key: value for key, value in row.items() if key != "path"}, sort_keys=True, default=str
     )
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +23,12 @@ def missing_names(path: str | Path) -> str:
     )
 
 
-def has_numbers(rows: Sequence[dict]) -> bool:
+def has_numbers(rows: Iterable[dict]) -> bool:
     """Returns whether tags of some rows are numbers."""
     return any(isinstance(tag, int) for row in rows for tag in row["tags"])
 
 
-def named(rows: Sequence[dict], names: Sequence[str]) -> list[dict]:
+def named(rows: Sequence[dict], names: Sequence[str]) -> Iterator[dict]:
     """Puts names in place of the numbers of tags.
 
     Args:
@@ -39,10 +39,9 @@ def named(rows: Sequence[dict], names: Sequence[str]) -> list[dict]:
     numbers = {tag for row in rows for tag in row["tags"] if isinstance(tag, int)}
     first = 1 if numbers and min(numbers) > 0 and max(numbers) == len(names) else 0
     known = dict(enumerate(names, first))
-    return [
-        {**row, "tags": [known.get(t, str(t)) if isinstance(t, int) else t for t in row["tags"]]}
-        for row in rows
-    ]
+    for row in rows:
+        new = [known.get(tag, str(tag)) if isinstance(tag, int) else tag for tag in row["tags"]]
+        yield {**row, "tags": new}
 
 
 def to_bio(
@@ -50,7 +49,7 @@ def to_bio(
     path: str | Path,
     tally: Tally | None = None,
     place: Callable[[int, int], str] | None = None,
-) -> list[dict]:
+) -> Iterator[dict]:
     """Turns the tags of all sentences to BIO: every entity has a B-, and goes on with I-.
 
     They may be in IOB1, BIOES, BILOU, BMES or BMEWO, with the letter before or behind the type, in
@@ -58,12 +57,12 @@ def to_bio(
     and how many tags went on with no entity of their type, and so begin one, as in IOB1.
 
     Args:
-        rows: Sentences with `tags`.
+        rows: Sentences with `tags`; gone through more than once.
         path: What the line calls the file.
         tally: Is told of each sentence with a tag outside of the scheme, which is left out.
         place: Returns what to call a word, of the numbers of its row and its own.
 
-    Returns:
+    Yields:
         The rows with their new `tags`.
 
     Raises:
@@ -72,7 +71,7 @@ def to_bio(
     if has_numbers(rows):
         raise UserError(missing_names(path))
     scheme = schemes.find(Counter(tag for row in rows for tag in row["tags"])) or schemes.Scheme()
-    read, begun, dropped, new_rows = scheme.reader(), 0, 0, []
+    read, begun, dropped = scheme.reader(), 0, 0
     for number, row in enumerate(rows):
         parsed = [read(tag) for tag in row["tags"]]
         blank = [is_invisible(token) for token in row.get("tokens", ())]
@@ -85,11 +84,12 @@ def to_bio(
             continue
         new, count = _converted(parsed)
         begun, dropped = begun + count, dropped + sum(blank)
-        new_rows.append({**row, "tags": new})
+        new_row = {**row, "tags": new}
         if any(blank):
             for field in ("tokens", "tags"):
-                kept = zip(new_rows[-1][field], blank, strict=True)
-                new_rows[-1][field] = [value for value, is_blank in kept if not is_blank]
+                kept = zip(new_row[field], blank, strict=True)
+                new_row[field] = [value for value, is_blank in kept if not is_blank]
+        yield new_row
     counts = {
         f"I- tag{'s'[: begun > 1]} with no B- before read as B-": 0 if scheme.is_plain else begun,
         f"token{'s'[: dropped > 1]} without a visible character left out": dropped,
@@ -97,7 +97,6 @@ def to_bio(
     said = [f"{count:,} {what}" for what, count in counts.items() if count]
     if said := [*filter(None, [scheme.description]), *said]:
         console.print(f"{path}: {'; '.join(said)}")
-    return new_rows
 
 
 def allowed_transitions(names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ from pipelines.commands.devices import quiet_start
 from pipelines.commands.disk.files import write_json_lines
 from pipelines.commands.errors import UserError, first_line, unknown
 from pipelines.commands.terminal import progress_bar
+from pipelines.data import beam
 from pipelines.data.hub import one_attempt
 
 VERSION = "1"  # to be raised with every change of what is written
@@ -153,7 +154,7 @@ class Export:
     def _prepare(self) -> None:
         try:
             with one_attempt():
-                self._builder.download_and_prepare()
+                self._builder.download_and_prepare(**beam.preparation())
         except Exception as error:  # Each data set fails in its own way.
             raise UserError(
                 f"{self.name} is not prepared in {self._builder.data_dir} and could not be "

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipelines.commands.cluster import processes
 from pipelines.commands.terminal import progress_bar
 from pipelines.data.buckets import padded_length
 from pipelines.text.tokenizer import END, pad
@@ -57,19 +58,25 @@ def decode(
     order.sort(key=lambda row: len(sources[row]), reverse=True)
     batch_size = max(min(batch_size, len(order)), 1)
     longest = len(sources[order[0]]) if order else 0
-    with progress_bar(steps=-(-len(order) // batch_size)) as progress:
-        task = progress.add_task(description, total=len(order))
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            # A model may have no positions beyond the longest source.
-            length = min(padded_length(len(sources[rows[0]])), longest)
-            filled = rows + rows[-1:] * (batch_size - len(rows))
-            batch = pad([sources[row] for row in filled], length)
-            decoded = generator.predict_on_batch(batch)
-            for i, row in enumerate(rows):
-                found = {name: values[i] for name, values in decoded.items()}
-                results[row] = _cut(found, len(sources[row]), length, weights)
-            progress.advance(task, len(rows))
+
+    def decode_rows(chosen):
+        found = []
+        with progress_bar(steps=-(-len(chosen) // batch_size)) as progress:
+            task = progress.add_task(description, total=len(chosen))
+            for start in range(0, len(chosen), batch_size):
+                rows = chosen[start : start + batch_size]
+                # A model may have no positions beyond the longest source.
+                length = min(padded_length(len(sources[rows[0]])), longest)
+                filled = rows + rows[-1:] * (batch_size - len(rows))
+                decoded = generator.predict_on_batch(pad([sources[row] for row in filled], length))
+                for i, row in enumerate(rows):
+                    outputs = {name: values[i] for name, values in decoded.items()}
+                    found.append(_cut(outputs, len(sources[row]), length, weights))
+                progress.advance(task, len(rows))
+        return found
+
+    for row, decoded in zip(order, processes.divide(decode_rows, order), strict=True):
+        results[row] = decoded
     return results
 
 

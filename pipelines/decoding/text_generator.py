@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipelines.commands.terminal import answer, note
+from pipelines.data.rows import chunks
 from pipelines.decoding import text_decoding
 from pipelines.decoding.generator_cache import Generators
 from pipelines.decoding.result import Alternative, Result
 from pipelines.text.tokenizer import cut
+
+AT_ONCE = 4096  # rows of an evaluation
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -87,6 +90,19 @@ class TextGenerator:
         references = references or [""] * len(sources)
         rows = zip(sources, encoded, decoded, truncated, references, strict=True)
         return [self._result(*row) for row in rows]
+
+    def predict_in_parts(self, rows, **decoding):
+        """Yields rows, some at a time, and what `predict` makes of them.
+
+        What a search returns is larger by far than its texts: of a large test set no memory would
+        hold all.
+
+        Args:
+            rows: A sequence of rows.
+            **decoding: Fields of the configuration to replace.
+        """
+        for some in chunks(rows, AT_ONCE):
+            yield some, self.predict(some, alternatives=0, **decoding)
 
     def _result(self, source, ids, decoded, truncated, reference):
         # What a model that copies says of it is a column behind those of the source.

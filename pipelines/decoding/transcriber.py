@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 
+from pipelines.commands.cluster import processes
 from pipelines.commands.terminal import progress_bar
 from pipelines.decoding import ctc_alignment, ctc_decoding
 from pipelines.decoding.ctc_prefix import JointModel
@@ -132,16 +133,20 @@ class Transcriber:
         found = [None] * len(pieces)
         order = sorted(range(len(pieces)), key=lambda i: pieces[i][1] - pieces[i][2])
         batch_size = max(min(batch_size, len(order)), 1)
-        with progress_bar(steps=-(-len(order) // batch_size)) as progress:
-            task = progress.add_task(description, total=len(order))
-            for first in range(0, len(order), batch_size):
-                chosen = order[first : first + batch_size]
-                cuts = [
-                    sounds[row][start:stop] for row, start, stop in map(pieces.__getitem__, chosen)
-                ]
-                for i, heard in zip(chosen, self._decode(cuts, batch_size), strict=True):
-                    found[i] = heard
-                progress.advance(task, len(chosen))
+
+        def decode(chosen):
+            heard = []
+            with progress_bar(steps=-(-len(chosen) // batch_size)) as progress:
+                task = progress.add_task(description, total=len(chosen))
+                for first in range(0, len(chosen), batch_size):
+                    some = [pieces[i] for i in chosen[first : first + batch_size]]
+                    cuts = [sounds[row][start:stop] for row, start, stop in some]
+                    heard += self._decode(cuts, batch_size)
+                    progress.advance(task, len(some))
+            return heard
+
+        for i, heard in zip(order, processes.divide(decode, order), strict=True):
+            found[i] = heard
         results = [[] for _ in range(len(sounds))]
         for (row, start, _), heard in zip(pieces, found, strict=True):
             before = start / self.front_end.steps * self.front_end.seconds

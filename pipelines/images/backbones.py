@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from pipelines.commands.cluster.scopes import one_device
 from pipelines.commands.disk import model_files
 from pipelines.commands.disk.bounded import open_file
 from pipelines.commands.disk.files import cache_root, replacing, write_json
@@ -100,7 +101,8 @@ def open_frozen(name: str, image_size: int) -> Backbone:
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
-        return open_backbone(name, image_size)
+        with one_device():  # None of those that train a model together.
+            return open_backbone(name, image_size)
     finally:
         keras.config.set_dtype_policy(policy)
 
@@ -159,7 +161,8 @@ def cached_features(
         network = (backbone or open_frozen(backbone_name, image_size)).model
         chosen_files = [files[i] for i in positions]
         for chosen, pixels in image_files.batches(chosen_files, image_size, BATCH_SIZE, skipped=[]):
-            features = compute_features(network, pixels[:, :, ::-1] if flip else pixels)
+            with one_device():
+                features = compute_features(network, pixels[:, :, ::-1] if flip else pixels)
             yield [positions[i] for i in chosen], features.reshape(len(chosen), -1, channels)
 
     cache = RowCache(folder, (height * width, channels), "float16")

@@ -24,6 +24,7 @@ from pipelines.data.caches.file_keys import file_keys
 from pipelines.data.caches.row_cache import RowCache
 from pipelines.data.fields import Field
 from pipelines.data.media import find_media
+from pipelines.data.prepared.rows import PreparedRows
 
 # What Pillow warns of (a large photograph, odd EXIF data) it reads; what it cannot read, it raises.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -141,6 +142,8 @@ def as_rows(inputs) -> list[dict]:
     Args:
         inputs: Images, or rows with a `path` or at least a `file_name`. One alone is taken too.
     """
+    if isinstance(inputs, PreparedRows):
+        return inputs
     alone = isinstance(inputs, str | Path | Mapping) or getattr(inputs, "ndim", None) in (2, 3)
     return [
         {"path": each.get("file_name"), **each} if isinstance(each, Mapping) else {"path": each}
@@ -242,8 +245,13 @@ def _why(file: str | Path) -> str:
     try:
         load(file, 8)
     except UserError as error:
-        return str(error).rpartition(" as an image: ")[2]
+        return reason_of(error)
     return "could not be read before"
+
+
+def reason_of(error: UserError) -> str:
+    """Returns why an image cannot be read, without its name."""
+    return str(error).rpartition(" as an image: ")[2]
 
 
 def _in_threads(

@@ -1,12 +1,12 @@
 """Batches of encoded texts and what belongs to them, padded to a few lengths."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import tensorflow as tf
 
 from pipelines.data import buckets
+from pipelines.data.ragged import Padded, Ragged
 
 
 @dataclass(frozen=True)
@@ -14,8 +14,8 @@ class Examples:
     """Encoded examples, by feature.
 
     Attributes:
-        features: For each feature a list of arrays `(n,)`, whose lengths may differ; "tokens" is
-            the one that batches are made by.
+        features: For each feature a list of arrays `(n,)`, whose lengths may differ, or a `Ragged`
+            of such; "tokens" is the one that batches are made by.
         padding: What each feature is padded with; the type of its numbers is that of the arrays.
     """
 
@@ -28,18 +28,40 @@ class Examples:
     @property
     def lengths(self) -> np.ndarray:
         """Tokens of each example."""
-        return np.array([len(tokens) for tokens in self.features["tokens"]], "int64")
+        return self.sizes("tokens")
+
+    def sizes(self, name: str) -> np.ndarray:
+        """The length of a feature of each example, `(len(self),)`."""
+        values = self.features[name]
+        if isinstance(values, Ragged):
+            return values.lengths
+        return np.array([len(each) for each in values], "int64")
 
     def pad(self, rows: Sequence[int], lengths: Mapping[str, int] | None = None) -> dict:
         """Some examples as arrays `(len(rows), longest)`, or of the lengths given."""
         padded = {}
         for name, values in self.features.items():
-            chosen = [values[row] for row in rows]
-            longest = max((lengths or {}).get(name, 0), *map(len, chosen))
-            padded[name] = np.full((len(rows), longest), self.padding[name], values[0].dtype)
-            for row, value in zip(padded[name], chosen, strict=True):
-                row[: len(value)] = value
+            rows = np.asarray(rows)
+            longest = max((lengths or {}).get(name, 0), *(len(values[row]) for row in rows))
+            padded[name] = Padded(values, rows, longest, self.padding[name])[:]
         return padded
+
+
+def keep(parts: Iterable[Examples]) -> Examples:
+    """Brings examples to the disk.
+
+    Args:
+        parts: Some examples each; all of the same features.
+    """
+    kept: Examples | None = None
+    for part in parts:
+        if kept is None:
+            types = {name: values[0].dtype for name, values in part.features.items()}
+            features = {name: Ragged(dtype=dtype) for name, dtype in types.items()}
+            kept = Examples(features, part.padding)
+        for name, values in part.features.items():
+            kept.features[name].extend(values)
+    return kept
 
 
 def training_batches(
@@ -50,23 +72,36 @@ def training_batches(
     Args:
         examples: At least one.
         tokens_per_batch: Padding included.
-        seed: Of the order, see `pipelines.data.buckets.draw`.
+        seed: Of the order.
         labels: Name of the feature that is the target.
 
     Returns:
         `Batches`.
     """
-    padded = [examples.pad(rows) for rows in buckets.split(examples.lengths)]
-    sizes = [
-        buckets.batch_size(tokens_per_batch, length, count)
-        for count, length in (arrays["tokens"].shape for arrays in padded)
+    parts = [part.astype("int32") for part in buckets.split(examples.lengths)]
+    sizes = {name: examples.sizes(name) for name in examples.features}
+    padded = [
+        [
+            Padded(values, part, int(sizes[name][part].max()), examples.padding[name])
+            for name, values in examples.features.items()
+        ]
+        for part in parts
     ]
+    rows_of, longest = buckets.reader(padded), [examples.lengths[part].max() for part in parts]
 
-    def finalize(features):
+    def read(bucket, counters, rows):
+        features = dict(zip(examples.features, rows_of(bucket, rows), strict=True))
         return {k: v for k, v in features.items() if k != labels}, features[labels]
 
-    datasets = map(tf.data.Dataset.from_tensor_slices, padded)
-    return buckets.draw(list(datasets), sizes, seed, finalize=finalize)
+    return buckets.Batches(
+        counts=[len(part) for part in parts],
+        sizes=[
+            buckets.batch_size(tokens_per_batch, int(length), len(part))
+            for length, part in zip(longest, parts, strict=True)
+        ],
+        seed=seed,
+        read=read,
+    )
 
 
 def whole_batches(
@@ -86,8 +121,9 @@ def whole_batches(
     """
     tokens = examples.lengths  # Counted anew by each look.
     order = np.argsort(-tokens, kind="stable")
-    sizes = {name: list(map(len, values)) for name, values in examples.features.items()}
-    longest = {name: max(lengths, default=0) for name, lengths in sizes.items()}
+    sizes = {name: examples.sizes(name) for name in examples.features}
+    longest = {name: int(lengths.max(initial=0)) for name, lengths in sizes.items()}
+    of_tokens = {name for name in sizes if np.array_equal(sizes[name], tokens)}
     start = 0
     while start < len(order):
         length = min(buckets.padded_length(int(tokens[order[start]])), longest["tokens"])
@@ -96,7 +132,7 @@ def whole_batches(
         filled = np.concatenate([rows, np.repeat(rows[-1:], size - len(rows))])
         # What is not of each token has none for two special ones at least.
         lengths = {
-            name: length if sizes[name] == sizes["tokens"] else min(most, length - 2)
+            name: length if name in of_tokens else min(most, length - 2)
             for name, most in longest.items()
         }
         yield rows, examples.pad(filled, lengths)

@@ -1,13 +1,14 @@
 """Records of tokens and their tags, in the layouts of Hugging Face and of annotation tools."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipelines.commands.left_out import Tally
 from pipelines.commands.text_input import is_unicode
 from pipelines.data import tags
 from pipelines.data.annotations import class_names, entity_spans, literals
+from pipelines.data.rows import Rows, column
 
 Words = Callable[[str], list[tuple[int, int]]]
 
@@ -25,7 +26,7 @@ def read(
     tally: Tally,
     words: Words | None = None,
     folder: str | Path | None = None,
-) -> list[dict]:
+) -> Iterator[dict]:
     """Makes rows of the records of a file.
 
     Args:
@@ -35,31 +36,35 @@ def read(
         words: As for `row_of`.
         folder: Where the names of numbers are looked for, by default that of the file.
 
-    Returns:
+    Yields:
         Rows with `tokens` and `tags`, in BIO: see `tags.to_bio`.
 
     Raises:
         UserError: The tags are numbers without names.
     """
-    rows, places = [], []
-    for where, record in records:
-        try:
-            if isinstance(record, ValueError):
-                raise record
-            rows.append(row_of(record, words=words))
-            places.append(where)
-        except ValueError as error:
-            tally.add(str(error), where)
-    rows = named(rows, folder or Path(path).parent)
-    return tags.to_bio(rows, path, tally, lambda row, _: places[row])
+
+    def found() -> Iterator[dict]:
+        for where, record in records:
+            try:
+                if isinstance(record, ValueError):
+                    raise record
+                row = row_of(record, words=words)
+            except ValueError as error:
+                tally.add(str(error), where)
+            else:
+                yield {"where": where, "row": row}
+
+    kept = Rows(found())
+    rows = named(column(kept, "row"), folder or Path(path).parent)
+    yield from tags.to_bio(rows, path, tally, lambda row, _: kept[row]["where"])
 
 
-def named(rows: list[dict], folder: str | Path) -> list[dict]:
+def named(rows: Sequence[dict], folder: str | Path) -> Sequence[dict]:
     """Returns rows with names in place of numbers, where a folder says them."""
     if not tags.has_numbers(rows):
         return rows
     names = class_names.find(folder, *TAGS)
-    return rows if names is None else tags.named(rows, names)
+    return rows if names is None else Rows(tags.named(rows, names))
 
 
 def row_of(record: object, names: Sequence[str] | None = None, words: Words | None = None) -> dict:

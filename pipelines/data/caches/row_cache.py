@@ -25,16 +25,16 @@ Compute = Callable[[list[int]], Iterator[tuple[list[int], np.ndarray]]]
 
 
 def gather(array: np.ndarray, rows: Sequence[int]) -> np.ndarray:
-    """Copies rows out of a memory map into memory.
+    """Copies rows out of a memory map, or from the disk, into memory.
 
     Args:
-        array: `(M, ...)`.
+        array: `(M, ...)`; what is no array of NumPy reads the rows that are asked of it.
         rows: `(B,)` row numbers, none negative.
 
     Returns:
         A plain `(B, ...)` array.
     """
-    return np.asarray(array)[rows]
+    return np.asarray(array)[rows] if isinstance(array, np.ndarray) else array[rows]
 
 
 def digest(content: str | bytes | np.ndarray) -> bytes:

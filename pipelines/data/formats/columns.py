@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pipelines.data.annotations import schemes
+from pipelines.data.rows import Mapped
 
 Rows = Sequence[Sequence[str]]
 
@@ -83,12 +84,20 @@ def find(sentences: Sequence[Rows], names: Sequence[str] = ()) -> Columns | None
     Returns:
         None if there are none of tags or of tokens.
     """
-    widths = Counter(len(cells) for rows in sentences for cells in rows)
+    widths, by_width = Counter(), {}
+    for rows in sentences:
+        for width, same in itertools.groupby(rows, len):
+            columns = list(zip(*same, strict=True))
+            widths[width] += len(columns[0]) if columns else 1
+            for count, cells in zip(
+                by_width.setdefault(width, _counters(width)), columns, strict=True
+            ):
+                count.update(cells)
     if not widths:
         return None
     width = widths.most_common(1)[0][0]
-    usual = [[row for row in rows if len(row) == width] for rows in sentences]
-    counts = [Counter(column) for column in zip(*itertools.chain(*usual), strict=True)]
+    usual = Mapped(sentences, lambda rows: [row for row in rows if len(row) == width])
+    counts = by_width[width]
     numbers = tuple(n for n, count in enumerate(counts) if _is_numbers(count))
     sentence = _sentence(counts, numbers, names)
     words = [n for n in range(width) if n not in numbers and n != sentence]
@@ -133,6 +142,10 @@ def sentence_starts(rows: Rows, found: Columns) -> Iterator[list[int]]:
         starts = [n for n, (before, value) in enumerate(pairs, 1) if before != value]
         if starts and 2 * len(starts) < len(rows):
             yield starts
+
+
+def _counters(count: int) -> list[Counter]:
+    return [Counter() for _ in range(count)]
 
 
 def _by_name(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
@@ -219,9 +232,9 @@ def _keyed(counts, places) -> tuple[int | None, str | None]:
 
 def _constant(sentences: Sequence[Rows], places) -> frozenset[int]:
     """Columns that are the same on every line of a sentence, as the name of a document is."""
-    several = [rows for rows in sentences if len(rows) > 1]
-    if not several:
-        return frozenset()
-    return frozenset(
-        n for n in places if all(len({row[n] for row in rows}) == 1 for rows in several)
-    )
+    kept, are_several = set(places), False
+    for rows in sentences:
+        if len(rows) > 1:
+            are_several = True
+            kept = {n for n in kept if len({row[n] for row in rows}) == 1}
+    return frozenset(kept if are_several else ())

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pipelines.commands.errors import UserError
@@ -13,6 +13,7 @@ from pipelines.data import tags
 from pipelines.data.annotations import schemes, tagged_records
 from pipelines.data.formats import column_files, columns
 from pipelines.data.formats.column_files import Line
+from pipelines.data.rows import Mapped, Rows, column
 
 LONG = 200  # tokens of a mean sentence from which there are none
 SAMPLE = 100  # records that tell whether they hold sentences
@@ -24,7 +25,7 @@ Sentence = list[Line]
 ReadTag = Callable[[Sequence[str]], tuple[str, str] | None]
 
 
-def read(path: str | Path, tally: Tally) -> list[dict]:
+def read(path: str | Path, tally: Tally) -> Iterator[dict]:
     """Reads the sentences of a file in columns.
 
     Which columns hold the tokens and their tags is found: see `columns.find`; how the lines are
@@ -37,7 +38,7 @@ def read(path: str | Path, tally: Tally) -> list[dict]:
         path: As for `text_files.lines`; may be packed.
         tally: Is told of each sentence in which a token has no tag, or none that is known.
 
-    Returns:
+    Yields:
         Rows with `tokens` and `tags`, in BIO: see `tags.to_bio`.
 
     Raises:
@@ -51,37 +52,50 @@ def read(path: str | Path, tally: Tally) -> list[dict]:
     is_new = not names and column_files.is_csv(path)  # Its first line may be a header.
     found = columns.find(_shown(sentences, names or is_new), names or ())
     if found is None:
-        return _of_records(sentences, path, tally)
+        yield from _of_records(sentences, path, tally)
+        return
     read_tag = _tag_reader(_shown(sentences, names or is_new), found)
-    if names or (is_new and read_tag(head) is None):
-        sentences[0] = sentences[0][1:]
+    skips_first = names or (is_new and read_tag(head) is None)
     if said := _description(found):
         console.print(f"{path}: {said}")
-    sentences = [_tokens(lines, found, read_tag) for lines in sentences]
-    sentences = _parted([lines for lines in sentences if lines], found, read_tag, path)
-    rows, kept = [], []
-    for lines in sentences:
-        if untagged := next((line for line in lines if not _has_tag(line, found, read_tag)), None):
-            tally.add("a token has no tag", f"{path}:{untagged.number}")
-            continue
-        of_lines = [found.tag_of(line.cells) for line in lines]
-        if found.are_numbers:
-            of_lines = [int(tag) if tag.isdecimal() else tag for tag in of_lines]
-        rows.append({"tokens": [line.cells[found.token] for line in lines], "tags": of_lines})
-        kept.append(lines)
-    if not rows and not len(tally):
+
+    def tokens() -> Iterator[Sentence]:
+        first = sentences[0][0].number
+        for lines in sentences:
+            without = lines[1:] if skips_first and lines[0].number == first else lines
+            if left := _tokens(without, found, read_tag):
+                yield left
+
+    def tagged() -> Iterator[dict]:
+        for lines in _parted(tokens, found, read_tag, path):
+            untagged = (line for line in lines if not _has_tag(line, found, read_tag))
+            if wrong := next(untagged, None):
+                tally.add("a token has no tag", f"{path}:{wrong.number}")
+                continue
+            of_lines = [found.tag_of(line.cells) for line in lines]
+            if found.are_numbers:
+                of_lines = [int(tag) if tag.isdecimal() else tag for tag in of_lines]
+            row = {"tokens": [line.cells[found.token] for line in lines], "tags": of_lines}
+            yield {"row": row, "numbers": [line.number for line in lines]}
+
+    kept = Rows(tagged())
+    if not kept and not len(tally):
         raise UserError(f"{path} is empty")
-    rows = tagged_records.named(rows, Path(path).parent)
-    return tags.to_bio(rows, path, tally, lambda row, word: f"{path}:{kept[row][word].number}")
+    rows = tagged_records.named(column(kept, "row"), Path(path).parent)
+    yield from tags.to_bio(
+        rows, path, tally, lambda row, word: f"{path}:{kept[row]['numbers'][word]}"
+    )
 
 
-def _shown(sentences: Sequence[Sentence], without_first) -> list[list[list[str]]]:
+def _shown(sentences: Sequence[Sentence], without_first) -> Sequence[columns.Rows]:
     """The cells by which columns are found, without those of comments."""
-    lines, *others = sentences
-    return [
-        [line.cells for line in lines if not line.cells[0].startswith("#")]
-        for lines in (lines[bool(without_first and lines[1:]) :], *others)
-    ]
+    first = sentences[0][0].number
+
+    def cells(lines: Sentence) -> list[list[str]]:
+        skips = without_first and lines[0].number == first and lines[1:]
+        return [line.cells for line in lines[bool(skips) :] if not line.cells[0].startswith("#")]
+
+    return Mapped(sentences, cells)
 
 
 def _tag_reader(sentences: Sequence[columns.Rows], found: columns.Columns) -> ReadTag:
@@ -122,40 +136,50 @@ def _has_tag(line: Line, found: columns.Columns, read_tag: ReadTag) -> bool:
     return tag is not None and (bool(tag) or read_tag(line.cells) is not None)
 
 
-def _parted(sentences, found: columns.Columns, read_tag: ReadTag, path) -> list[Sentence]:
+def _parted(
+    tokens: Callable[[], Iterator[Sentence]], found: columns.Columns, read_tag: ReadTag, path
+) -> Iterator[Sentence]:
     """Sentences, also of a file that has no blank lines between them."""
-    total = sum(map(len, sentences))
-    if len(sentences) == 1:
-        (lines,) = sentences
+    count = total = 0
+    for lines in tokens():
+        count, total = count + 1, total + len(lines)
+    if count == 1:
+        (lines,) = tokens()
         for ends in columns.sentence_starts([line.cells for line in lines], found):
-            return [lines[start:stop] for start, stop in itertools.pairwise([0, *ends, total])]
-    if total <= LONG * len(sentences):
-        return sentences
-    parts = []
-    for lines in sentences:
+            yield from (lines[start:stop] for start, stop in itertools.pairwise([0, *ends, total]))
+            return
+    if total <= LONG * count:
+        yield from tokens()
+        return
+    parts = 0
+    for lines in tokens():
         after = [read_tag(line.cells) for line in lines[1:]]
         ends = [
             place
             for place, (line, tag) in enumerate(zip(lines, after, strict=False), 1)
             if line.cells[found.token : found.token + 1] in ENDINGS and (not tag or tag[0] in "OB")
         ]
-        parts += [lines[a:b] for a, b in itertools.pairwise([0, *ends, len(lines)])]
+        parts += len(ends) + 1
+        yield from (lines[a:b] for a, b in itertools.pairwise([0, *ends, len(lines)]))
     console.print(
         f"{path}: no blank line ends a sentence: its {total:,} tokens are cut behind ., ! and ? "
-        f"into {len(parts):,} sentences"
+        f"into {parts:,} sentences"
     )
-    return parts
 
 
-def _of_records(sentences: Sequence[Sentence], path: str | Path, tally: Tally) -> list[dict]:
+def _of_records(sentences: Sequence[Sentence], path: str | Path, tally: Tally) -> Iterator[dict]:
     """Rows of a table with a sentence a line, in whose cells are all its words and tags."""
-    head, *lines = [line for lines in sentences for line in lines]
-    records = [
-        (f"{path}:{number}", dict(zip(head.cells, cells, strict=False))) for number, cells in lines
-    ]
-    if 2 * sum(_is_row(record) for _, record in records[:SAMPLE]) <= len(records[:SAMPLE]):
+
+    def records() -> Iterator[tuple[str, dict]]:
+        head, *_ = sentences[0]
+        lines = itertools.chain.from_iterable(sentences)
+        for number, cells in itertools.islice(lines, 1, None):
+            yield f"{path}:{number}", dict(zip(head.cells, cells, strict=False))
+
+    sample = [_is_row(record) for _, record in itertools.islice(records(), SAMPLE)]
+    if 2 * sum(sample) <= len(sample):
         raise UserError(_refusal(path, sentences))
-    return tagged_records.read(records, path, tally)
+    return tagged_records.read(records(), path, tally)
 
 
 def _is_row(record: dict) -> bool:
@@ -178,13 +202,15 @@ def _description(found: columns.Columns) -> str | None:
 
 def _refusal(path: str | Path, sentences: Sequence[Sentence]) -> str:
     """What to tell of a file without tags."""
-    lines = [cells for rows in _shown(sentences, False) for cells in rows]
-    if not lines:
+    lines = _shown(sentences, False)
+    widths = Counter(len(cells) for rows in lines for cells in rows)
+    if not widths:
         return f"{path} is empty"
-    width = Counter(map(len, lines)).most_common(1)[0][0]
+    width = widths.most_common(1)[0][0]
     shown = []
     for place in range(min(width, SHOWN)):
-        values = list(dict.fromkeys(cells[place] for cells in lines if len(cells) == width))[:3]
+        cells = (row[place] for rows in lines for row in rows if len(row) == width)
+        values = list(dict.fromkeys(cells))[:3]
         shown.append(f"{place + 1} ({', '.join(f'{value[:20]!r}' for value in values)})")
     return (
         f"{path}: no column looks like tags (O, B-PER, I-PER); its columns are {', '.join(shown)}"

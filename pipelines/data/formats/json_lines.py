@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipelines.commands.disk import bounded
 from pipelines.commands.errors import UserError
 from pipelines.data.formats import text_files
-from pipelines.data.splits import split_of
+from pipelines.data.split_names import split_of
 
 # No other way leads one half of a pair into a text: UTF-8 has none.
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -31,13 +32,13 @@ def records(path: Path) -> Records:
 
 
 def whole(path: Path) -> object:
-    """Returns what a JSON file holds.
+    """Returns what a JSON file holds, which has to fit into memory.
 
     Raises:
         UserError: It cannot be read.
         ValueError: It is not one JSON value.
     """
-    text = "\n".join(text_files.lines(path))
+    text = "\n".join(text_files.lines(path, bounded.memory() // 4))
     value = _parse(text)
     if isinstance(value, ValueError):
         raise value

@@ -21,7 +21,7 @@ STARTS += ("answers.start", "start_position")
 TEXT_FIELDS, START_FIELDS = ("text", "texts", "answer_text"), ("start", "answer_start", "starts")
 
 
-def read(path: str | Path, tally: Tally) -> list[dict]:
+def read(path: str | Path, tally: Tally) -> Iterator[dict]:
     """Reads the questions of a file (Rajpurkar et al., 2016 and 2018).
 
     Args:
@@ -30,17 +30,19 @@ def read(path: str | Path, tally: Tally) -> list[dict]:
             packed.
         tally: Is told of each question that is wrong, or whose answers do not stand in its context.
 
-    Returns:
+    Yields:
         Rows with `context`, `question`, mostly `id`, and `answers`, a list of `{"text", "start"}`
         that hold: see `answers.place`. The questions of version 2 that have none are left out.
 
     Raises:
         UserError: The file cannot be read, or is no such file.
     """
-    return rows_of(_records(_content(path), str(path)), path, tally)
+    yield from rows_of(_records(_content(path), str(path)), path, tally)
 
 
-def rows_of(records: Iterable[tuple[str, object]], path: str | Path, tally: Tally) -> list[dict]:
+def rows_of(
+    records: Iterable[tuple[str, object]], path: str | Path, tally: Tally
+) -> Iterator[dict]:
     """Makes rows of the records of a file.
 
     Args:
@@ -48,18 +50,22 @@ def rows_of(records: Iterable[tuple[str, object]], path: str | Path, tally: Tall
         path: What lines call the file.
         tally: As for `read`.
 
-    Returns:
+    Yields:
         As `read`.
     """
-    rows = []
-    for where, record in records:
-        try:
-            if isinstance(record, ValueError):
-                raise record
-            rows.append(row_of(record))
-        except ValueError as error:
-            tally.add(str(error), where)
-    return answers.place(rows, path, tally)
+
+    def rows() -> Iterator[dict]:
+        for where, record in records:
+            try:
+                if isinstance(record, ValueError):
+                    raise record
+                row = row_of(record)
+            except ValueError as error:
+                tally.add(str(error), where)
+            else:
+                yield row
+
+    return answers.place(rows(), path, tally)
 
 
 def row_of(record: object) -> dict:

@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ NOT_UTF8 = "not in UTF-8; if it is Latin-1, iconv -f latin1 -t utf-8 converts it
 BEGINNING = 1 << 16  # bytes by which the ends of lines are known
 
 
-def lines(path: str | Path) -> Iterator[str]:
+def lines(path: str | Path, most: float = math.inf) -> Iterator[str]:
     r"""Yields the lines of a text file, blank ones too, without their ends.
 
     Only "\n" and "\r\n" end a line: corpora hold other characters that `str.splitlines` splits at.
@@ -27,6 +28,7 @@ def lines(path: str | Path) -> Iterator[str]:
 
     Args:
         path: In UTF-8, or what its byte-order mark says, and packed where the name ends in ".gz".
+        most: Bytes that there may be unpacked, for who keeps them all.
 
     Yields:
         Lines, in which bytes of another encoding are surrogates: see `is_utf8`.
@@ -42,7 +44,7 @@ def lines(path: str | Path) -> Iterator[str]:
         raise UserError(f"{path} is no file" if is_there else f"there is no file {path}")
     longest = bounded.longest_line()
     try:
-        with bounded.unpacked(path) as raw, io.BufferedReader(raw, BEGINNING) as file:
+        with bounded.unpacked(path, most) as raw, io.BufferedReader(raw, BEGINNING) as file:
             start = file.peek(BEGINNING)
             mark, encoding = next((m for m in MARKS if start.startswith(m[0])), (b"", "utf-8"))
             file.read(len(mark))
@@ -68,7 +70,7 @@ def is_utf8(line: str) -> bool:
 
 
 def read_lines(path: str | Path) -> list[str]:
-    """Reads the lines of a text file that has to be in UTF-8 throughout.
+    """Reads the lines of a text file that has to be in UTF-8 throughout, and fit into memory.
 
     Args:
         path: As for `lines`.
@@ -76,7 +78,7 @@ def read_lines(path: str | Path) -> list[str]:
     Raises:
         UserError: It cannot be read, or a line of it is in another encoding.
     """
-    found = list(lines(path))
+    found = list(lines(path, bounded.memory() // 4))
     if not is_utf8("".join(found)):
         number = next(number for number, line in enumerate(found, 1) if not is_utf8(line))
         raise UserError(f"{Path(path).expanduser()}:{number}: {NOT_UTF8}")

@@ -15,7 +15,7 @@ CODES = ("bpt", "ept", "ph", "it", "ut")  # of formatting, which are no text
 SAMPLE = 100  # units by which the languages are known
 
 
-def read(path: Path, tally: Tally, languages: tuple[str, str] | None = None) -> list[dict]:
+def read(path: Path, tally: Tally, languages: tuple[str, str] | None = None) -> Iterator[dict]:
     """Reads the pairs of a translation memory.
 
     Args:
@@ -23,23 +23,21 @@ def read(path: Path, tally: Tally, languages: tuple[str, str] | None = None) -> 
         tally: Counts the units that lack one of the two languages.
         languages: Of source and target, "de" or "de-DE"; by default the two that there are.
 
-    Returns:
+    Yields:
         Rows with `source` and `target`.
 
     Raises:
         UserError: It cannot be read, or has not these languages, or has not two.
     """
     pair = _choose(path, languages)
-    rows = []
     for number, unit in enumerate(_units(path), 1):
         texts = [unit.get(language) for language in pair]
         if all(texts):
-            rows.append(dict(zip(("source", "target"), texts, strict=True)))
+            yield dict(zip(("source", "target"), texts, strict=True))
         else:
             tally.add("no text in one of the two languages", f"{path}: unit {number}")
     if languages is None:
         console.print(f"{path}: {pair[0]} to {pair[1]}")
-    return rows
 
 
 def _choose(path: Path, languages: tuple[str, str] | None) -> list[str]:
@@ -64,12 +62,18 @@ def _choose(path: Path, languages: tuple[str, str] | None) -> list[str]:
 
 def _units(path: Path) -> Iterator[dict[str, str]]:
     """Yields the texts of each unit by language."""
+    open_elements = []
     try:
         with open_file(path) as file:
-            for _, element in xml.iterparse(file):
+            for event, element in xml.iterparse(file, ("start", "end")):
+                if event == "start":
+                    open_elements.append(element)
+                    continue
+                open_elements.pop()
                 if element.tag == "tu":
                     yield dict(filter(None, map(_variant, element.iter("tuv"))))
-                    element.clear()
+                    if open_elements:
+                        open_elements[-1].remove(element)
     except (xml.ParseError, OSError, ValueError) as error:
         raise UserError(f"cannot read {path}: {error}") from error
 

@@ -1,18 +1,24 @@
 """Image captions as the public sets have them: COCO, Karpathy's splits, Flickr8k and Flickr30k."""
 
 import functools
+import itertools
+import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+
+import numpy as np
 
 from pipelines.commands.errors import UserError
 from pipelines.commands.left_out import Tally
-from pipelines.data.formats import json_lines
+from pipelines.data import fingerprints
+from pipelines.data.formats import json_lines, kept_records
 from pipelines.data.formats.json_lines import Records
 from pipelines.data.formats.text_files import ending, lines, read_lines, stem
 from pipelines.data.layouts.layout import Layout, Wanted
 from pipelines.data.media import Index
-from pipelines.data.splits import split_of
+from pipelines.data.rows import Rows, column
+from pipelines.data.split_names import split_of
 
 TOKENS = re.compile(r"(.+?)#\d+\s+(.*)")
 # COCO's files beside its captions, of half a gigabyte.
@@ -21,15 +27,13 @@ NOT_CAPTIONS = ("instances", "keypoints", "panoptic", "stuff", "questions")
 
 def coco(folder: Path, wanted: Wanted) -> Layout | None:
     """Finds `captions_train2017.json` and the like, in the folder or in `annotations`."""
-    found: dict[str, Path] = {}
+    parts: dict[str, Callable[[], Records]] = {}
     for path in _json_files(folder, wanted):
         split = split_of(stem(path)) or ("train" if "captions" in stem(path).lower() else None)
-        if split and split not in found and _annotations(path):
-            found[split] = path
-    if not found:
-        return None
-    parts = {split: functools.partial(_coco_records, path) for split, path in found.items()}
-    return Layout("COCO captions", _readers(parts, folder, wanted))
+        if split and split not in parts and (content := _annotations(path)):
+            found = ((split, *record) for record in _coco_records(path, *content))
+            parts |= kept_records.by_split(found)
+    return Layout("COCO captions", _readers(parts, folder, wanted)) if parts else None
 
 
 def karpathy(folder: Path, wanted: Wanted) -> Layout | None:
@@ -39,13 +43,8 @@ def karpathy(folder: Path, wanted: Wanted) -> Layout | None:
         images = content.get("images") if isinstance(content, dict) else None
         if not isinstance(images, list) or not any(map(_has_sentences, images[:20])):
             continue
-        parts: dict[str, list] = {}
-        for number, image in enumerate(images, 1):
-            is_image = isinstance(image, dict)
-            split = split_of(str(image.get("split"))) if is_image else None
-            record = _karpathy_record(image) if is_image else image
-            parts.setdefault(split or "train", []).append((f"{path}: image {number}", record))
-        readers = _readers({split: part.copy for split, part in parts.items()}, folder, wanted)
+        parts = kept_records.by_split(_karpathy_records(images, path))
+        readers = _readers(parts, folder, wanted)
         return Layout(f"Karpathy's splits ({path.relative_to(folder)})", readers)
     return None
 
@@ -75,20 +74,22 @@ def flickr_tokens(folder: Path, wanted: Wanted) -> Layout | None:
     return Layout(f"Flickr captions ({path.relative_to(folder)})", _readers(parts, folder, wanted))
 
 
-def by_image(rows: list[dict]) -> list[dict]:
+def by_image(rows: Iterable[dict]) -> Iterator[dict]:
     """Makes one row of all rows of an image, with all of their captions, in the order of images."""
-    found: dict[str, dict] = {}
-    for row in rows:
-        same = found.setdefault(str(row["path"]), {**row, "captions": []})
-        same["captions"] += row["captions"]
-    return list(found.values())
+    rows = Rows(rows, have_paths=True)
+    image_of = fingerprints.groups(fingerprints.fingerprints(map(str, column(rows, "path"))))
+    by_image = rows.select(np.argsort(image_of, kind="stable"))
+    for _, same in itertools.groupby(by_image, key=operator.itemgetter("path")):
+        first, *others = same
+        texts = (text for row in others for text in row["captions"])
+        yield {**first, "captions": [*first["captions"], *texts]}
 
 
 def _readers(parts: dict[str, Callable[[], Iterator]], folder: Path, wanted: Wanted) -> dict:
     """What reads the records of each split."""
     index = Index(folder, wanted.endings)
 
-    def read(split: str, tally: Tally) -> list[dict]:
+    def read(split: str, tally: Tally) -> Iterable[dict]:
         return wanted.with_paths(wanted.rows(parts[split](), tally), folder, index, split)
 
     return {split: functools.partial(read, split) for split in parts}
@@ -107,8 +108,7 @@ def _json_files(folder: Path, wanted: Wanted) -> list[Path]:
     return sorted(found, key=lambda path: "captions" not in path.name.lower())
 
 
-def _coco_records(path: Path) -> Records:
-    images, annotations = _annotations(path)
+def _coco_records(path: Path, images: list[dict], annotations: list[dict]) -> Records:
     names = {image.get("id"): image.get("file_name") for image in images}
     captions: dict = {}
     for annotation in annotations:
@@ -130,7 +130,6 @@ def _annotations(path: Path) -> tuple[list[dict], list[dict]] | None:
     return (images, annotations) if any("caption" in each for each in annotations) else None
 
 
-@functools.lru_cache(2)
 def _whole(path: Path):
     try:
         return json_lines.whole(path)
@@ -142,9 +141,14 @@ def _has_sentences(image) -> bool:
     return isinstance(image, dict) and isinstance(image.get("sentences"), list)
 
 
-def _karpathy_record(image: dict) -> dict:
-    name = "/".join(str(image[key]) for key in ("filepath", "filename") if image.get(key))
-    return {"file_name": name, "captions": image.get("sentences")}
+def _karpathy_records(images: list, path: Path) -> Iterator[tuple[str, str, object]]:
+    for number, image in enumerate(images, 1):
+        split, record = None, image
+        if isinstance(image, dict):
+            split = split_of(str(image.get("split")))
+            name = "/".join(str(image[key]) for key in ("filepath", "filename") if image.get(key))
+            record = {"file_name": name, "captions": image.get("sentences")}
+        yield split or "train", f"{path}: image {number}", record
 
 
 def _is_tokens(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 
 from pipelines.commands.errors import UserError, check_utf8
@@ -11,14 +11,14 @@ from pipelines.commands.text_input import nfc
 from pipelines.data.formats.text_files import ending, is_utf8, lines, stem
 from pipelines.data.layouts.layout import Layout, Wanted
 from pipelines.data.media import walk
-from pipelines.data.splits import SPLITS, split_of
+from pipelines.data.split_names import SPLITS, split_of
 
 TEXTS = frozenset((".txt", ""))
 NO_CLASSES = {"unsup", "unlabelled", "unlabeled", "_background_noise_"}
 LISTS = ("meta", "splits", "labels", "annotations", "lists")
 """Folders beside the classes' in which lists of splits are kept."""
 
-Read = Callable[[Path, Tally], list[dict]]
+Read = Callable[[Path, Tally], Iterable[dict]]
 
 
 def of_files(folder: Path, wanted: Wanted) -> Layout | None:
@@ -32,13 +32,12 @@ def of_files(folder: Path, wanted: Wanted) -> Layout | None:
     """
     field = next(name for name in wanted.fields if name != wanted.file_field)
 
-    def read(root: Path, tally: Tally) -> list[dict]:
-        rows, start = [], len(folder.parts)
+    def read(root: Path, tally: Tally) -> Iterator[dict]:
+        start = len(folder.parts)
         for label, path in _labelled(root, wanted.endings, wanted):
             check_utf8(path)
             name = os.path.join(*path.parts[start:])
-            rows.append({wanted.file_field: name, field: label, "path": path})
-        return rows
+            yield {wanted.file_field: name, field: label, "path": path}
 
     splits = _splits(folder, wanted.endings, wanted)
     lists = _lists(folder, splits["train"][0], wanted) if list(splits) == ["train"] else {}
@@ -48,7 +47,7 @@ def of_files(folder: Path, wanted: Wanted) -> Layout | None:
         return _layout(splits, name, read, wanted)
     root = splits["train"][0]
 
-    def listed(split: str, tally: Tally) -> list[dict]:
+    def listed(split: str, tally: Tally) -> Iterable[dict]:
         start, endings = len(root.parts), wanted.endings
         named = (
             (row, _listed("/".join(row["path"].parts[start:]), endings))
@@ -56,7 +55,7 @@ def of_files(folder: Path, wanted: Wanted) -> Layout | None:
         )
         others = frozenset().union(*(names for key, names in lists.items() if key != split))
         own = lists.get(split)
-        return [row for row, name in named if (name not in others if own is None else name in own)]
+        return (row for row, name in named if (name not in others if own is None else name in own))
 
     readers = {split: functools.partial(listed, split) for split in {"train": None, **lists}}
     notes = _notes([root], wanted)
@@ -70,7 +69,7 @@ def of_texts(folder: Path, wanted: Wanted) -> Layout | None:
         UserError: As `of_files`.
     """
 
-    def read(root: Path, tally: Tally) -> list[dict]:
+    def read(root: Path, tally: Tally) -> Iterable[dict]:
         records = ((str(path), _text_record(path, label)) for label, path in _texts(root))
         return wanted.rows(records, tally)
 
@@ -95,8 +94,8 @@ def _notes(roots: list[Path], wanted: Wanted) -> list[str]:
     return [f"{name} is no class: not used" for name in sorted(inner) if name.lower() in NO_CLASSES]
 
 
-def _read_all(roots: list[Path], read: Read, tally: Tally) -> list[dict]:
-    return [row for root in roots for row in read(root, tally)]
+def _read_all(roots: list[Path], read: Read, tally: Tally) -> Iterable[dict]:
+    return (row for root in roots for row in read(root, tally))
 
 
 def _text_record(path: Path, label: str):

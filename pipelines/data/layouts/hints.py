@@ -105,7 +105,7 @@ def _looks_like(files: list[Path], wanted: Wanted) -> str:
         kind = ending(path)
         if kind in wanted.readers and kind not in (*RECORDS, ".txt"):
             try:
-                wanted.readers[kind](path, Tally(""))
+                sum(1 for _ in wanted.readers[kind](path, Tally("")))
             except UserError as error:
                 return f" {error}"
         if kind in RECORDS:

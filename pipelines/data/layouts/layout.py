@@ -1,7 +1,7 @@
 """What a layout is: a way to find the splits of a data set in a folder, and to read them."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from pipelines.data import fields as of_rows
 from pipelines.data.fields import Fields
 from pipelines.data.media import Index
 
-Reader = Callable[[Tally], list[dict]]
+Reader = Callable[[Tally], Iterable[dict]]
+"""Gives the rows of a split one by one, and tells a tally of those that are no examples."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class Wanted:
     endings: frozenset[str] = frozenset()
     convert: Callable[[Mapping], dict] | None = None
     headerless: Callable | None = None
-    readers: Mapping[str, Callable[[Path, Tally], list[dict]]] = field(default_factory=dict)
-    of_records: Callable[[Iterable, Path, Tally], list[dict]] | None = None
+    readers: Mapping[str, Callable[[Path, Tally], Iterable[dict]]] = field(default_factory=dict)
+    of_records: Callable[[Iterable, Path, Tally], Iterable[dict]] | None = None
     options: Mapping = field(default_factory=dict)
     _listings: dict = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -67,23 +68,24 @@ class Wanted:
 
     def rows(
         self, records: Iterable[tuple[str, object]], tally: Tally, path: Path | None = None
-    ) -> list[dict]:
+    ) -> Iterator[dict]:
         """Makes rows of records, of a file, and counts those that are no examples."""
         if self.of_records and path:
-            return self.of_records(records, path, tally)
-        found = []
+            yield from self.of_records(records, path, tally)
+            return
         for where, record in records:
             try:
                 if isinstance(record, ValueError):
                     raise record
-                found.append(
-                    self.convert(record) if self.convert else of_rows.row(record, self.fields)
-                )
+                row = self.convert(record) if self.convert else of_rows.row(record, self.fields)
             except ValueError as error:
                 tally.add(str(error), where)
-        return found
+            else:
+                yield row
 
-    def with_paths(self, rows: list[dict], folder: Path, index: Index, split: str) -> list[dict]:
+    def with_paths(
+        self, rows: Iterable[dict], folder: Path, index: Index, split: str
+    ) -> Iterable[dict]:
         """Gives each row the `path` of the file that it names, if rows name files.
 
         Args:
@@ -95,7 +97,7 @@ class Wanted:
         name = self.file_field
         if name is None:
             return rows
-        return [{**row, "path": index.path(row[name], folder, split)} for row in rows]
+        return ({**row, "path": index.path(row[name], folder, split)} for row in rows)
 
     def _list(self, folder: Path) -> tuple[list[Path], list[Path]]:
         """Each folder is listed once: there are those of a hundred thousand images."""

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pipelines.commands.errors import UserError
@@ -13,7 +13,7 @@ from pipelines.data.formats import parallel_text
 from pipelines.data.formats.text_files import ending, lines, stem
 from pipelines.data.layouts.headerless import LANGUAGES
 from pipelines.data.layouts.layout import Layout, Wanted
-from pipelines.data.splits import SPLITS, split_of
+from pipelines.data.split_names import SPLITS, split_of
 
 # Pairs of words in names that tell which of two files is which; other pairs are languages.
 DIRECTED = (
@@ -88,7 +88,7 @@ def labelled(folder: Path, wanted: Wanted) -> Layout | None:
             label_of = names.get(row["target"], row["target"]).strip()
             yield f"{text}: {number}", {"text": row["source"], "label": label_of}
 
-    def read(split: str, tally: Tally) -> list[dict]:
+    def read(split: str, tally: Tally) -> Iterable[dict]:
         return wanted.rows(records(*pairs[named[split]], tally), tally)
 
     return Layout("texts and labels line by line", {s: functools.partial(read, s) for s in named})
@@ -193,6 +193,6 @@ def _direction(source: Path, target: Path, wanted: Wanted) -> list[str]:
     return [f"{first} to {second}; {other} is the other way"]
 
 
-def _read(source: Path, target: Path, fields: tuple[str, str], tally: Tally) -> list[dict]:
+def _read(source: Path, target: Path, fields: tuple[str, str], tally: Tally) -> Iterable[dict]:
     rows = parallel_text.read(source, target, tally)
-    return [dict(zip(fields, row.values(), strict=True)) for row in rows]
+    return (dict(zip(fields, row.values(), strict=True)) for row in rows)

@@ -4,19 +4,19 @@ import difflib
 import functools
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipelines.commands.errors import UserError
 from pipelines.commands.left_out import Tally
 from pipelines.commands.terminal import console
 from pipelines.data import fields as of_rows
-from pipelines.data.formats import json_lines, parquet_files, tables, text_files
+from pipelines.data.formats import json_lines, kept_records, parquet_files, tables, text_files
 from pipelines.data.formats.json_lines import Records
 from pipelines.data.formats.text_files import ending, stem
 from pipelines.data.layouts.layout import Layout, Wanted
 from pipelines.data.media import Index
-from pipelines.data.splits import SPLITS, split_of
+from pipelines.data.split_names import SPLITS, split_of
 
 # The first ending that a split has counts, lest the same examples be read twice.
 ENDINGS = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv", ".txt")
@@ -104,7 +104,7 @@ def refuse(path: Path, wanted: Wanted) -> None:
     if _is_empty(path):
         raise UserError(f"{path} is empty")
     tally = Tally("")
-    tally.close(len(_rows(path, wanted, tally)))
+    tally.close(sum(1 for _ in _rows(path, wanted, tally)))
     raise UserError(f"{path} holds no examples")
 
 
@@ -153,14 +153,14 @@ def _alone(folder: Path, places: Iterable[Path], wanted: Wanted) -> Layout | Non
     return None
 
 
-def _read(paths: list[Path], split: str, index: Index, wanted: Wanted, tally: Tally) -> list[dict]:
+def _read(
+    paths: list[Path], split: str, index: Index, wanted: Wanted, tally: Tally
+) -> Iterator[dict]:
     if all(_is_empty(path) for path in paths):
         raise UserError(f"{paths[0]} is empty")
-    rows = []
     for path in paths:
         found = _rows(path, wanted, tally)
-        rows += wanted.with_paths(found, path.parent, index, split)
-    return rows
+        yield from wanted.with_paths(found, path.parent, index, split)
 
 
 def _is_empty(path: Path) -> bool:
@@ -168,7 +168,7 @@ def _is_empty(path: Path) -> bool:
     return is_text and not any(line.strip() for line in text_files.lines(path))
 
 
-def _rows(path: Path, wanted: Wanted, tally: Tally) -> list[dict]:
+def _rows(path: Path, wanted: Wanted, tally: Tally) -> Iterable[dict]:
     if reader := wanted.readers.get(ending(path)):
         return reader(path, tally)
     return wanted.rows(records(path, wanted), tally, path)
@@ -230,21 +230,22 @@ def _of_one(path: Path, folder: Path, index: Index, wanted: Wanted) -> Layout:
     if ending(path) in wanted.readers:
         return Layout(name, {"train": functools.partial(_read, [path], "train", index, wanted)})
 
-    @functools.cache
-    def by_split() -> dict[str, list]:
-        parts: dict[str, list] = {}
-        for where, record in records(path, wanted):
-            keys = record if isinstance(record, dict) else {}
-            column = next((key for key in keys if str(key).strip().lower() in SPLIT_COLUMNS), None)
-            split = split_of(str(keys[column])) if column is not None else None
-            parts.setdefault(split or "train", []).append((where, record))
-        return parts
+    parts = kept_records.by_split(_with_splits(records(path, wanted)))
 
-    def read(split: str, tally: Tally) -> list[dict]:
-        rows = wanted.rows(by_split()[split], tally, path)
+    def read(split: str, tally: Tally) -> Iterable[dict]:
+        rows = wanted.rows(parts[split](), tally, path)
         return wanted.with_paths(rows, path.parent, index, split)
 
-    return Layout(name, {split: functools.partial(read, split) for split in by_split()})
+    return Layout(name, {split: functools.partial(read, split) for split in parts})
+
+
+def _with_splits(records: Records) -> Iterator[tuple[str, str, object]]:
+    """Records with the split that a column of theirs tells."""
+    for where, record in records:
+        keys = record if isinstance(record, dict) else {}
+        column = next((key for key in keys if str(key).strip().lower() in SPLIT_COLUMNS), None)
+        split = split_of(str(keys[column])) if column is not None else None
+        yield split or "train", where, record
 
 
 def _holds(path: Path, wanted: Wanted) -> bool:
@@ -252,10 +253,10 @@ def _holds(path: Path, wanted: Wanted) -> bool:
     try:
         with console.capture():  # What is said of the file is said when it is read.
             if reader := wanted.readers.get(ending(path)):
-                return bool(reader(path, Tally("")))
+                return any(True for _ in reader(path, Tally("")))
             found = iter(records(path, wanted))
             while first := list(itertools.islice(found, PEEK)):
-                if wanted.rows(first, Tally(""), path):
+                if any(True for _ in wanted.rows(first, Tally(""), path)):
                     return True
     except UserError:
         return False

@@ -5,18 +5,19 @@ files. What has a text of its own may be audio, as of VCTK, or images.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pipelines.commands.errors import UserError
 from pipelines.commands.left_out import Tally
 from pipelines.data import fields as of_rows
 from pipelines.data.fields import Fields
+from pipelines.data.formats import kept_records
 from pipelines.data.formats.json_lines import Records
 from pipelines.data.formats.text_files import NOT_UTF8, is_utf8, lines
 from pipelines.data.layouts.layout import Layout, Wanted
 from pipelines.data.media import Index, walk
-from pipelines.data.splits import SPLITS, split_of
+from pipelines.data.split_names import SPLITS, split_of
 
 BESIDE = (".txt", ".lab", ".caption")
 LISTS = frozenset((".txt", ".trn", ".text", ".tsv", ".trans"))
@@ -69,19 +70,20 @@ def lists(folder: Path, wanted: Wanted) -> Layout | None:
     lists = [path for path in texts if _is_list(path, index)]
     if not lists:
         return None
-    parts: dict[str, list] = {}
-    for path in lists:
-        for number, line in enumerate(lines(path), 1):
-            name, text = _parted(line)
-            if name:
-                file = index.path(name, path.parent)
-                record = (
-                    _record(wanted, file, text) if file.is_file() else ValueError("no such file")
-                )
-                split = _split_within(file, folder) or _split_within(path, folder) or "train"
-                parts.setdefault(split, []).append((f"{path}:{number}", record))
+
+    def found() -> Iterator[tuple[str, str, object]]:
+        for path in lists:
+            for number, line in enumerate(lines(path), 1):
+                name, text = _parted(line)
+                if name:
+                    file = index.path(name, path.parent)
+                    is_there = file.is_file()
+                    record = _record(wanted, file, text) if is_there else ValueError("no such file")
+                    split = _split_within(file, folder) or _split_within(path, folder) or "train"
+                    yield split, f"{path}:{number}", record
+
     name = f"lists of transcripts ({lists[0].relative_to(folder)}{', …' if lists[1:] else ''})"
-    return _layout(name, {split: part.copy for split, part in parts.items()}, folder, wanted)
+    return _layout(name, kept_records.by_split(found()), folder, wanted)
 
 
 def beside(folder: Path, wanted: Wanted) -> Layout | None:
@@ -156,7 +158,7 @@ def _of_all(roots: list[Path], of: Of) -> Records:
 def _layout(name: str, parts: dict[str, Callable], folder: Path, wanted: Wanted) -> Layout:
     index = Index(folder, wanted.endings)
 
-    def read(split: str, tally: Tally) -> list[dict]:
+    def read(split: str, tally: Tally) -> Iterable[dict]:
         return wanted.with_paths(wanted.rows(parts[split](), tally), folder, index, split)
 
     return Layout(name, {split: functools.partial(read, split) for split in parts})

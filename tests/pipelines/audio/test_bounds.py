@@ -77,7 +77,7 @@ def test_what_the_machine_refuses_leaves_no_recording_out(sound, monkeypatch, er
     with pytest.raises(MachineError, match=said):
         Recordings([sound]).scan()
     with pytest.raises(MachineError, match=said):
-        list(mel_store._spectrograms([(sound, 1.0)] * 3))
+        list(mel_store.spectrograms([(sound, 1.0)] * 3))
 
 
 def test_permission_is_told_apart_from_a_format(sound, monkeypatch):

@@ -147,7 +147,7 @@ class TestMelStore:
         self, files, folder, monkeypatch, reads
     ):
         monkeypatch.setattr(mel_store, "_AT_ONCE", 2)
-        spectrograms = mel_store._spectrograms
+        spectrograms = mel_store.spectrograms
 
         def interrupted(entries):
             for number, found in enumerate(spectrograms(entries)):
@@ -156,7 +156,7 @@ class TestMelStore:
                 yield found
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(mel_store, "_spectrograms", interrupted)
+            patch.setattr(mel_store, "spectrograms", interrupted)
             MelStore(files, cache_dir=folder)
         with open(next(folder.rglob("frames")), "ab") as file:
             file.write(b"half a frame")

@@ -38,9 +38,8 @@ def texts(count, longest=23):
 
 
 def epochs_of(store, tokens, count, seed=0, seconds=SECONDS, augment=None):
-    batches, steps, examples = utterances.training_batches(
-        store, tokens, NORMALIZATION, seconds, seed, augment
-    )
+    drawn = utterances.training_batches(store, tokens, NORMALIZATION, seconds, seed, augment)
+    batches, steps, examples = drawn.open(), drawn.steps, drawn.examples
     assert examples == len(tokens) - tokens.count(None)
     taken = list(batches.take(count * steps).as_numpy_iterator())
     return [taken[i : i + steps] for i in range(0, len(taken), steps)]

@@ -5,55 +5,100 @@ import pytest
 import tensorflow as tf
 
 from pipelines.data import buckets
+from pipelines.data.buckets import Batches
 
 
-def drawn(count, seed=3, **options):
-    """So many epochs of batches from five examples and from three."""
-    datasets = [tf.data.Dataset.range(5), tf.data.Dataset.range(10, 13)]
-    batches, steps, examples = buckets.draw(datasets, [2, 1], seed, **options)
-    assert (steps, examples) == (5, 8)
-    taken = [batch.tolist() for batch in batches.take(count * steps).as_numpy_iterator()]
-    return [taken[i : i + steps] for i in range(0, len(taken), steps)]
+def batches_of(counts=(5, 3), sizes=(2, 1), seed=3, **options):
+    """Batches that are the number of their bucket, and the numbers and places of their examples."""
+    return Batches(
+        counts=counts, sizes=sizes, seed=seed, read=lambda *found: tf.tuple(found), **options
+    )
 
 
-class TestDraw:
+def drawn(batches, count, start=0, **part):
+    return [
+        (int(bucket), counters.tolist(), rows.tolist())
+        for bucket, counters, rows in batches.open(start, **part).take(count).as_numpy_iterator()
+    ]
+
+
+class TestBatches:
+    def test_an_epoch_has_about_every_example(self):
+        assert (batches_of().steps, batches_of().examples) == (5, 8)
+        few = batches_of(steps=2, examples=3)
+        assert (few.steps, few.examples) == (2, 3)
+        assert drawn(few, 11) == drawn(batches_of(), 11)
+
     def test_a_seed_gives_the_batches_that_it_always_gave(self):
         tf.random.set_seed(0)
-        assert drawn(2) == [[[1, 4], [12], [10], [11], [3, 2]], [[11], [0, 2], [10], [12], [0, 4]]]
+        assert drawn(batches_of(), 7) == [
+            (1, [0], [0]),
+            (1, [1], [1]),
+            (1, [2], [2]),
+            (0, [0, 1], [0, 2]),
+            (0, [2, 3], [1, 4]),
+            (0, [4, 5], [3, 2]),
+            (1, [4], [1]),
+        ]
+
+    def test_every_batch_is_a_function_of_its_step(self):
+        whole = drawn(batches_of(), 40)
+        for start in (0, 1, 7, 23):
+            assert drawn(batches_of(), 40 - start, start) == whole[start:]
+        far = 10**12 + 7
+        assert drawn(batches_of(), 3, far)[1:] == drawn(batches_of(), 2, far + 1)
 
     def test_seeds_and_epochs_differ(self):
-        assert drawn(2) == drawn(2) != drawn(2, seed=4)
-        first, second = drawn(2)
-        assert first != second
+        first, second = (drawn(batches_of(), 5, start) for start in (0, 5))
+        rows = [[found[2] for found in epoch] for epoch in (first, second)]
+        assert rows[0] != rows[1]
+        assert first != drawn(batches_of(seed=4), 5)
+        assert drawn(batches_of(seed=2**32 - 1), 5) == drawn(batches_of(seed=2**32 - 1), 5)
 
     def test_a_bucket_has_as_many_turns_as_batches(self):
-        for epoch in drawn(9):
-            assert Counter(map(len, epoch)) == {2: 2, 1: 3}
-            assert sorted(batch for batch in epoch if len(batch) == 1) == [[10], [11], [12]]
+        for epoch in range(9):
+            found = drawn(batches_of(), 5, 5 * epoch)
+            assert Counter(bucket for bucket, _, _ in found) == {0: 2, 1: 3}
+            assert sorted(rows for bucket, _, rows in found if bucket) == [[0], [1], [2]]
 
-    def test_every_example_of_a_bucket_comes_before_one_comes_again(self):
-        order = [x for epoch in drawn(10) for batch in epoch if len(batch) == 2 for x in batch]
+    def test_every_example_of_a_bucket_comes_once_in_each_pass(self):
+        found = [
+            pair
+            for bucket, counters, rows in drawn(batches_of(), 50)
+            for pair in zip(counters, rows, strict=True)
+            if not bucket
+        ]
+        rows = [row for _, row in sorted(found)]
+        assert [counter for counter, _ in sorted(found)] == list(range(40))
         for start in range(0, 40, 5):
-            assert sorted(order[start : start + 5]) == [0, 1, 2, 3, 4]
+            assert sorted(rows[start : start + 5]) == [0, 1, 2, 3, 4]
+        assert len({tuple(rows[start : start + 5]) for start in range(0, 40, 5)}) > 4
+
+    def test_parts_are_those_of_the_whole_batch(self):
+        batches = batches_of((7, 5), (6, 3))
+        whole = drawn(batches, 11, 2)
+        parts = [drawn(batches, 11, 2, part=part, parts=3) for part in range(3)]
+        for (bucket, counters, rows), *found in zip(whole, *parts, strict=True):
+            assert {part[0] for part in found} == {bucket}
+            assert [number for part in found for number in part[1]] == counters
+            assert [row for part in found for row in part[2]] == rows
 
     def test_a_bucket_smaller_than_half_a_batch_has_a_turn(self):
-        batches, steps, _ = buckets.draw([tf.data.Dataset.range(2)], [5], seed=0)
-        (batch,) = batches.take(1).as_numpy_iterator()
-        assert steps == 1 and Counter(batch.tolist()).most_common()[0][1] == 3
+        ((_, _, rows),) = drawn(batches_of([2], [5]), 1)
+        assert batches_of([2], [5]).steps == 1 and Counter(rows).most_common()[0][1] == 3
 
-    def test_examples_are_prepared_after_the_shuffle_and_batches_at_last(self):
-        def prepare(bucket, examples):
-            return examples.enumerate().map(lambda count, x: 1000 * bucket + 100 * count + x)
-
-        plain, prepared = drawn(1)[0], drawn(1, prepare=prepare)[0]
-        counts = [0, 0]
-        for one, other in zip(plain, prepared, strict=True):
-            bucket = int(one[0] >= 10)
-            for x, y in zip(one, other, strict=True):
-                assert y == 1000 * bucket + 100 * counts[bucket] + x
-                counts[bucket] += 1
-        doubled = drawn(1, finalize=lambda batch: 2 * batch)[0]
-        assert doubled == [[2 * x for x in batch] for batch in plain]
+    def test_examples_in_memory(self):
+        rows_of = buckets.reader([(np.arange(5), np.eye(5)), (np.arange(3) + 10, np.ones((3, 7)))])
+        batches = Batches(
+            counts=[5, 3], sizes=[2, 1], seed=3, read=lambda bucket, _, rows: rows_of(bucket, rows)
+        )
+        assert [spec.shape.rank for spec in batches.open().element_spec] == [1, 2]
+        found = batches.open().take(20).as_numpy_iterator()
+        for (bucket, _, rows), (numbers, matrix) in zip(
+            drawn(batches_of(), 20), found, strict=True
+        ):
+            assert numbers.tolist() == [row + 10 * bucket for row in rows]
+            np.testing.assert_array_equal(matrix, np.ones((1, 7)) if bucket else np.eye(5)[rows])
 
 
 class TestLimits:
@@ -103,3 +148,13 @@ def test_the_batches_are_the_same_and_nothing_is_left_to_the_tuner():
     # Its thread would hold up the end of every `fit`; `map` keeps the setting.
     for dataset in (finished, finished.map(lambda x: x)):
         assert dataset.options().autotune.enabled is False  # None would leave it on.
+
+
+def test_sizes_are_multiples_of_the_copies_that_share_a_batch():
+    batches = buckets.Batches(counts=[23, 7, 5], sizes=[7, 4, 1], seed=0, read=None)
+    over = batches.over(3)
+    assert over.sizes == [6, 3, 3] and over.counts == [23, 7, 5]
+    assert (batches.steps, over.steps) == (3 + 2 + 5, 4 + 2 + 2)
+    assert over.over(3) is over and batches.over(1) is batches
+    chosen = buckets.Batches(counts=[23], sizes=[7], seed=0, read=None, steps=11)
+    assert chosen.over(2).steps == 11

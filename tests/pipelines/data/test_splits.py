@@ -2,7 +2,8 @@ import pytest
 
 from pipelines.commands.errors import UserError
 from pipelines.data import splits
-from pipelines.data.splits import SPLITS, by_bytes, by_text, separate, split_of
+from pipelines.data.split_names import SPLITS, split_of
+from pipelines.data.splits import by_bytes, by_text, separate
 
 ROWS = [{"file_name": f"{i}.png"} for i in range(20)]
 

@@ -10,6 +10,14 @@ from pipelines.data import tags
 TYPES = ("person", "creative-work", "B-cell")
 
 
+def to_bio(*given):
+    return list(tags.to_bio(*given))
+
+
+def named(*given):
+    return list(tags.named(*given))
+
+
 def random_sentence(rng):
     """The length of a sentence, and its entities `(start, end, type)`."""
     entities, place = [], 0
@@ -56,7 +64,7 @@ def test_schemes_become_bio(sentences, scheme, name, written, capsys):
     for row in rows:
         parts = [tag.partition("-") for tag in row["tags"]]
         row["tags"] = [written.format(c, a) if c else "O" for a, _, c in parts]
-    assert tags.to_bio(rows, "here") == bio
+    assert to_bio(rows, "here") == bio
     said = capsys.readouterr().out
     if written == "{1}-{0}" and not name:
         assert said == ""
@@ -68,7 +76,7 @@ def test_schemes_become_bio(sentences, scheme, name, written, capsys):
 def test_lower_case_becomes_bio(sentences):
     rows = [{"tags": [tag.lower() for tag in encode(*each, *"BBII")]} for each in sentences]
     bio = [{"tags": encode(*sentence, *"BBII")} for sentence in sentences]
-    assert tags.to_bio(rows, "here") == [
+    assert to_bio(rows, "here") == [
         {"tags": [tag.replace("B-cell", "b-cell") for tag in row["tags"]]} for row in bio
     ]
 
@@ -111,18 +119,18 @@ TYPES_ALONE = (
     ],
 )
 def test_tags_of_other_kinds(given, expected, said, capsys):
-    assert tags.to_bio([{"tags": given.split()}], "a") == [{"tags": expected.split()}]
+    assert to_bio([{"tags": given.split()}], "a") == [{"tags": expected.split()}]
     assert capsys.readouterr().out == (f"a: {said}\n" if said else "")
 
 
 def test_types_are_compared_composed():
     row = {"tags": ["B-Trad\u00e9", "I-Trade\u0301", "O"]}
-    assert tags.to_bio([row], "a") == [{"tags": ["B-Trad\u00e9", "I-Trad\u00e9", "O"]}]
+    assert to_bio([row], "a") == [{"tags": ["B-Trad\u00e9", "I-Trad\u00e9", "O"]}]
 
 
 def test_an_end_or_a_single_one_goes_on_with_nothing(capsys):
     rows = [{"tags": ["B-x", "E-x", "I-x"]}, {"tags": ["S-x", "E-x"]}]
-    assert tags.to_bio(rows, "a") == [{"tags": ["B-x", "I-x", "B-x"]}, {"tags": ["B-x", "B-x"]}]
+    assert to_bio(rows, "a") == [{"tags": ["B-x", "I-x", "B-x"]}, {"tags": ["B-x", "B-x"]}]
     assert capsys.readouterr().out == (
         "a: BIOES tags such as 'E-x' read as BIO; 2 I- tags with no B- before read as B-\n"
     )
@@ -136,7 +144,7 @@ def test_iob1_becomes_bio_and_a_line_counts(sentences, capsys):
         for row, expected in zip(rows, bio, strict=True)
         for old, new in zip(row["tags"], expected["tags"], strict=True)
     )
-    assert tags.to_bio(rows, "here") == bio
+    assert to_bio(rows, "here") == bio
     said = f"here: {begun:,} I- tags with no B- before read as B-\n"
     assert begun > 300 and capsys.readouterr().out == said
 
@@ -153,7 +161,7 @@ def test_iob1_becomes_bio_and_a_line_counts(sentences, capsys):
 )
 def test_a_tag_that_goes_on_with_nothing(given, expected, count, capsys):
     row = {"tokens": given.split(), "tags": given.split()}
-    assert tags.to_bio([row], "a.txt") == [{**row, "tags": expected.split()}]
+    assert to_bio([row], "a.txt") == [{**row, "tags": expected.split()}]
     lines = {0: "", 1: "a.txt: 1 I- tag with no B- before read as B-\n"}
     out = capsys.readouterr().out
     assert out == lines.get(count, f"a.txt: {count} I- tags with no B- before read as B-\n")
@@ -164,17 +172,17 @@ def test_what_is_no_tag(wrong):
     rows = [{"tags": ["O", "B-x", "B-x"]}, {"tags": ["O", wrong, "B-x"]}]
     reason = f"the tag '{wrong}' is none of O, B-TYPE and I-TYPE"
     with pytest.raises(UserError) as caught:
-        tags.to_bio(rows, "a")
+        to_bio(rows, "a")
     assert str(caught.value) == f"a: row 2: {reason}"
     tally = Tally("train")
     place = "a:{}.{}".format
-    assert tags.to_bio(rows, "a", tally, place) == rows[:1]
+    assert to_bio(rows, "a", tally, place) == rows[:1]
     assert tally._entries == [("a:1.1", reason)]
 
 
 def test_blank_tokens_are_left_out(capsys):
     rows = [{"tokens": ["a", "\u00a0", "b"], "tags": ["B-x", "O", "I-x"]}]
-    assert tags.to_bio(rows, "a") == [{"tokens": ["a", "b"], "tags": ["B-x", "B-x"]}]
+    assert to_bio(rows, "a") == [{"tokens": ["a", "b"], "tags": ["B-x", "B-x"]}]
     assert capsys.readouterr().out == (
         "a: 1 I- tag with no B- before read as B-; 1 token without a visible character left out\n"
     )
@@ -183,12 +191,12 @@ def test_blank_tokens_are_left_out(capsys):
 def test_numbers():
     rows = [{"id": 3, "tags": [1, 2, 0]}, {"tags": [0, 9, "O"]}]
     assert tags.has_numbers(rows) and not tags.has_numbers([{"tags": ["O", "1"]}])
-    named = tags.named(rows, ["O", "B-x", "I-x"])
-    assert named == [{"id": 3, "tags": ["B-x", "I-x", "O"]}, {"tags": ["O", "9", "O"]}]
-    from_one = tags.named([{"tags": [2, 3, 1]}], ["O", "B-x", "I-x"])
+    with_names = named(rows, ["O", "B-x", "I-x"])
+    assert with_names == [{"id": 3, "tags": ["B-x", "I-x", "O"]}, {"tags": ["O", "9", "O"]}]
+    from_one = named([{"tags": [2, 3, 1]}], ["O", "B-x", "I-x"])
     assert from_one == [{"tags": ["B-x", "I-x", "O"]}]
     with pytest.raises(UserError) as caught:
-        tags.to_bio(rows, "a.jsonl")
+        to_bio(rows, "a.jsonl")
     assert str(caught.value) == (
         "a.jsonl: the tags are numbers, and nothing says what they stand for: list their names in "
         "a labels.txt beside it, one a line, the name of 0 first (O, B-PER, I-PER …)"
@@ -200,7 +208,7 @@ NAMES = ["O", "B-a", "B-ab", "I-a", "I-ab", "I-c"]
 
 def legal(path):
     """Whether no tag has to be read as another to be BIO."""
-    (row,) = tags.to_bio([{"tags": list(path)}], "path")
+    (row,) = to_bio([{"tags": list(path)}], "path")
     return row["tags"] == list(path)
 
 

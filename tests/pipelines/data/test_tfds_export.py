@@ -1,12 +1,14 @@
 import io
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 
 from pipelines.commands.errors import UserError
+from pipelines.data import beam
 from pipelines.data.tfds_export import Export
 from tests.pipelines.data.exports import locate, read
 
@@ -337,3 +339,13 @@ class TestStrangeFolders:
     def test_features_of_the_library_are_found(self, prepared):
         folder = prepared("tensorflow_datasets.core.features.text_feature.Text")
         assert Export("tfds:strange", {"text": str}, {}, folder).name == "tfds:strange"
+
+
+def test_a_set_that_is_made_with_beam_is_given_its_runner(monkeypatch):
+    given = {}
+    builder = SimpleNamespace(download_and_prepare=lambda **options: given.update(options))
+    Export._prepare(SimpleNamespace(_builder=builder))
+    assert given == {}
+    monkeypatch.setattr(beam, "preparation", lambda: {"download_config": "a runner"})
+    Export._prepare(SimpleNamespace(_builder=builder))
+    assert given == {"download_config": "a runner"}

@@ -138,6 +138,7 @@ class TestPrefixes:
         for scores in walk(JointModel(Speech(log_probs), 1.0), sequences):
             np.testing.assert_allclose(np.exp(scores).sum(1), 1, rtol=1e-4)
 
+    @pytest.mark.slow
     def test_many_frames_lose_no_precision(self):
         """Against a loop over the frames in float64."""
         log_probs = random_log_probs(2, frames=311)
@@ -173,6 +174,7 @@ def grow(log_probs, in_token, in_blank, token, last, empty):
 
 
 class TestDecoding:
+    @pytest.mark.slow
     def test_without_weight_it_decodes_as_the_model_alone(self):
         model = Speech(random_log_probs())
         for options in ({}, {"method": "beam", "beams": 4}):
@@ -195,7 +197,7 @@ class TestDecoding:
             assert (tuple(expected), pytest.approx(log_prob, rel=1e-4)) == (best, score)
         assert len(set(tokens)) > 1
 
-    @pytest.mark.parametrize("weight", [0.3, 0.8])
+    @pytest.mark.parametrize("weight", [0.3, pytest.param(0.8, marks=pytest.mark.slow)])
     def test_finds_the_best_of_both_together(self, weight):
         changed = 0
         for seed in range(3):
@@ -239,6 +241,7 @@ class TestDecoding:
         np.testing.assert_allclose(found_scores, scores, rtol=1e-5)
 
     @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+    @pytest.mark.slow
     def test_half_precision_is_raised_to_float32(self, dtype):
         class Half(Speech):
             def ctc_log_probs(self, memory):

@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 from pipelines.commands import text_to_text
+from pipelines.decoding import text_generator
 from pipelines.decoding.text_generator import GeneratedText, TextGenerator, as_rows, print_lines
 from pipelines.text.tokenizer import END, Tokenizer
 from pipelines.text.word_tokenizer import UNKNOWN, WordTokenizer
@@ -125,3 +126,18 @@ def test_each_text_is_one_line_and_what_was_cut_is_said(capsys):
     assert capsys.readouterr() == ("a b c\n\n", "")
     print_lines([make("a", truncated=True)] * 1_000 + [make("b")] * 2, "documents", 40)
     assert capsys.readouterr().err == "1,000 of 1,002 documents truncated to 40 tokens\n"
+
+
+def test_rows_are_predicted_in_parts(monkeypatch):
+    class Echo(TextGenerator):
+        def __init__(self):
+            pass
+
+        def predict(self, inputs, **options):
+            return [(row, options) for row in inputs]
+
+    monkeypatch.setattr(text_generator, "AT_ONCE", 3)
+    options = {"alternatives": 0, "decode": "greedy"}
+    found = list(Echo().predict_in_parts(range(7), decode="greedy"))
+    assert [some for some, _ in found] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert found[2][1] == [(6, options)]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.metrics.attention_health import attention_health
+from pipelines.metrics.attention_health import AttentionHealth, attention_health
 
 ONE = np.eye(3, 5)
 
@@ -47,3 +47,12 @@ def test_the_share_on_the_end_token():
     assert list(health) == ["attention_entropy", "attention_on_padding", "attention_on_end"]
     assert health["attention_on_end"] == pytest.approx((0.7 + 0.25 + 1) / 3)
     assert attention_health([], with_end=True)["attention_on_end"] == 0
+
+
+def test_some_at_a_time_are_as_all_together():
+    texts = [np.random.default_rng(n).dirichlet(np.ones(5), 1 + n % 3) for n in range(7)]
+    health = AttentionHealth(with_end=True)
+    for start in (0, 3, 6):
+        health.add(texts[start : start + 3])
+    health.add([])
+    assert health.metrics() == attention_health(texts, with_end=True)

@@ -52,7 +52,8 @@ def test_a_text_longer_than_a_batch_is_one(examples):
 
 
 def test_training_shows_every_example_about_once_an_epoch(examples):
-    batches, steps, count = training_batches(examples, 128, seed=0)
+    drawn = training_batches(examples, 128, seed=0)
+    batches, steps, count = drawn.open(), drawn.steps, drawn.examples
     assert count == COUNT
     seen, shapes = [], set()
     for features, labels in batches.take(3 * steps).as_numpy_iterator():
@@ -67,7 +68,8 @@ def test_training_shows_every_example_about_once_an_epoch(examples):
 
 def test_the_order_is_that_of_the_seed(examples):
     def first(seed):
-        batches, steps, _ = training_batches(examples, 128, seed=seed)
+        drawn = training_batches(examples, 128, seed=seed)
+        batches, steps = drawn.open(), drawn.steps
         return [labels[:, 0].tolist() for _, labels in batches.take(steps).as_numpy_iterator()]
 
     assert first(0) == first(0) != first(1)

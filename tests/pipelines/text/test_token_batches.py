@@ -20,8 +20,17 @@ def make_pairs(count=211, longest=31, seed=0):
     return sources, targets
 
 
+def make_buckets(*given, **options):
+    """The buckets, read whole."""
+    return [
+        token_batches.Bucket(np.asarray(one.sources), np.asarray(one.targets), one.batch_size)
+        for one in token_batches.make_buckets(*given, **options)
+    ]
+
+
 def epochs_of(buckets, count, seed=0, **options):
-    batches, steps, examples = token_batches.training_batches(buckets, seed, **options)
+    drawn = token_batches.training_batches(buckets, seed, **options)
+    batches, steps, examples = drawn.open(), drawn.steps, drawn.examples
     assert examples == sum(len(bucket.sources) for bucket in buckets)
     assert steps == sum(map(turns_of, buckets))
     taken = [
@@ -42,7 +51,7 @@ def sources_of(batches):
 class TestBuckets:
     def test_every_pair_is_in_one_bucket(self):
         sources, targets = make_pairs()
-        buckets = token_batches.make_buckets(sources, targets, TOKENS)
+        buckets = make_buckets(sources, targets, TOKENS)
         found = []
         for bucket in buckets:
             assert bucket.sources.dtype == bucket.targets.dtype == np.int32
@@ -51,7 +60,7 @@ class TestBuckets:
         assert sorted(found) == sorted(zip(sources, targets, strict=True))
 
     def test_few_buckets_of_about_one_length_each(self):
-        buckets = token_batches.make_buckets(*make_pairs(), TOKENS)
+        buckets = make_buckets(*make_pairs(), TOKENS)
         assert 3 <= len(buckets) <= 14
         widths = [max(b.sources.shape[1], b.targets.shape[1] - 1) for b in buckets]
         assert widths == sorted(widths)
@@ -63,16 +72,16 @@ class TestBuckets:
     def test_a_few_long_targets_do_not_pad_the_others(self):
         sources = [[5] * 30 + [END]] * 20
         targets = [[START, *[6] * length, END] for length in [3, 4] * 8 + [29] * 4]
-        short, long = token_batches.make_buckets(sources, targets, TOKENS)
+        short, long = make_buckets(sources, targets, TOKENS)
         assert short.targets.shape == (16, 6) and long.targets.shape == (4, 31)
-        assert len(token_batches.make_buckets(sources, [targets[0]] * 20, TOKENS)) == 1
+        assert len(make_buckets(sources, [targets[0]] * 20, TOKENS)) == 1
 
     def test_no_column_is_padding_alone(self):
-        for bucket in token_batches.make_buckets(*make_pairs(), TOKENS):
+        for bucket in make_buckets(*make_pairs(), TOKENS):
             assert bucket.sources.any(0).all() and bucket.targets.any(0).all()
 
     def test_a_batch_has_at_most_so_many_tokens(self):
-        for bucket in token_batches.make_buckets(*make_pairs(), TOKENS):
+        for bucket in make_buckets(*make_pairs(), TOKENS):
             width = max(bucket.sources.shape[1], bucket.targets.shape[1] - 1)
             assert bucket.batch_size * width <= TOKENS
             whole = bucket.batch_size == len(bucket.sources)
@@ -81,27 +90,27 @@ class TestBuckets:
     @pytest.mark.parametrize(("count", "steps"), [(300, 5), (10_007, 156), (40_009, 301)])
     def test_without_a_size_an_epoch_has_about_300_steps(self, count, steps):
         sources, targets = [[5, 6, 7, END]] * count, [[START, 8, 9, 10, END]] * count
-        buckets = token_batches.make_buckets(sources, targets)
+        buckets = make_buckets(sources, targets)
         assert sum(map(turns_of, buckets)) == pytest.approx(steps, rel=0.02)
 
     def test_without_a_size_a_large_set_has_the_largest_batches(self):
         sources, targets = [[5, 6, 7, END]] * 40_009, [[START, 8, 9, 10, END]] * 40_009
-        (bucket,) = token_batches.make_buckets(sources, targets, most=404)
+        (bucket,) = make_buckets(sources, targets, most=404)
         assert bucket.batch_size == 101
 
     def test_a_pair_that_is_longer_is_a_batch_of_its_own(self):
         sources, targets = make_pairs(count=13)
-        sizes = [b.batch_size for b in token_batches.make_buckets(sources, targets, 2)]
+        sizes = [b.batch_size for b in make_buckets(sources, targets, 2)]
         assert set(sizes) == {1}
 
     def test_no_batch_is_larger_than_its_bucket(self):
-        (bucket,) = token_batches.make_buckets([[5, END]] * 3, [[START, 5, END]] * 3, 1_000)
+        (bucket,) = make_buckets([[5, END]] * 3, [[START, 5, END]] * 3, 1_000)
         assert bucket.batch_size == 3
 
 
 class TestTrainingBatches:
     def test_labels_are_one_step_later(self):
-        buckets = token_batches.make_buckets(*make_pairs(), TOKENS)
+        buckets = make_buckets(*make_pairs(), TOKENS)
         whole = {bucket.targets.shape[1] for bucket in buckets}
         (epoch,) = epochs_of(buckets, 1)
         for _, tokens, labels in epoch:
@@ -113,7 +122,7 @@ class TestTrainingBatches:
             assert ((labels == END).sum(1) == 1).all()
 
     def test_copying_puts_the_source_behind_the_labels(self):
-        buckets = token_batches.make_buckets(*make_pairs(), TOKENS)
+        buckets = make_buckets(*make_pairs(), TOKENS)
         plain, copying = (epochs_of(buckets, 1, copying=copying)[0] for copying in (False, True))
         for (source, tokens, labels), (_, _, both) in zip(plain, copying, strict=True):
             assert both.shape[1] == tokens.shape[1] + source.shape[1]
@@ -122,30 +131,27 @@ class TestTrainingBatches:
     def test_pairs_stay_together(self):
         sources, targets = make_pairs()
         wanted = {pair[0][0]: pair for pair in zip(sources, targets, strict=True)}
-        (epoch,) = epochs_of(token_batches.make_buckets(sources, targets, TOKENS), 1)
+        (epoch,) = epochs_of(make_buckets(sources, targets, TOKENS), 1)
         for batch in epoch:
             for source, tokens, labels in zip(*batch, strict=True):
                 found = (source[source != 0].tolist(), [START, *labels[labels != 0].tolist()])
                 assert found == wanted[source[0]]
                 assert set(tokens[tokens != 0]) <= set(found[1])
 
-    def test_every_pair_of_a_bucket_has_its_turn_before_one_comes_again(self):
+    def test_every_pair_of_a_bucket_has_as_many_turns(self):
         sources, targets = make_pairs()
-        buckets = token_batches.make_buckets(sources, targets, TOKENS)
+        buckets = make_buckets(sources, targets, TOKENS)
         taken = [batch for epoch in epochs_of(buckets, 3) for batch in epoch]
         for bucket in buckets:
-            own = [b[0][:, 0] for b in taken if b[0][0, 0] in bucket.sources[:, 0]]
+            own = [b for b in taken if b[0][0, 0] in bucket.sources[:, 0]]
             assert len(own) == 3 * turns_of(bucket)
-            order = np.concatenate(own)
-            for start in range(0, len(order), len(bucket.sources)):
-                part = order[start : start + len(bucket.sources)].tolist()
-                assert len(set(part)) == len(part)
-                assert set(part) <= set(bucket.sources[:, 0].tolist())
+            turns = sources_of(own)
+            assert max(turns.values()) - min(turns[pair] for pair in bucket.sources[:, 0]) <= 1
 
     def test_an_epoch_is_every_pair_where_batches_come_out_even(self):
         sources = [[3 + i, *[7] * (2 if i < 24 else 12)] for i in range(36)]
         targets = [[START, 5, END]] * 36
-        buckets = token_batches.make_buckets(sources, targets, 26)
+        buckets = make_buckets(sources, targets, 26)
         assert [(b.batch_size, turns_of(b)) for b in buckets] == [(8, 3), (2, 6)]
         epochs = epochs_of(buckets, 3)
         assert [sources_of(epoch) for epoch in epochs] == 3 * [Counter(range(3, 39))]
@@ -154,13 +160,13 @@ class TestTrainingBatches:
         assert all(order != sorted(order) for order in orders)
 
     def test_few_shapes(self):
-        buckets = token_batches.make_buckets(*make_pairs(), TOKENS)
+        buckets = make_buckets(*make_pairs(), TOKENS)
         taken = [batch for epoch in epochs_of(buckets, 2) for batch in epoch]
         shapes = {(source.shape, tokens.shape) for source, tokens, _ in taken}
         assert len(shapes) == len(buckets)
 
     def test_the_seed_fixes_the_order(self):
-        buckets = token_batches.make_buckets(*make_pairs(), TOKENS)
+        buckets = make_buckets(*make_pairs(), TOKENS)
 
         def order(seed):
             (epoch,) = epochs_of(buckets, 1, seed)
@@ -171,6 +177,6 @@ class TestTrainingBatches:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_hardly_any_pairs(count):
-    buckets = token_batches.make_buckets(*make_pairs(count), TOKENS)
+    buckets = make_buckets(*make_pairs(count), TOKENS)
     for epoch in epochs_of(buckets, 2):
         assert sum(sources_of(epoch).values()) == count

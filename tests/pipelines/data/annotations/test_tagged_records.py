@@ -164,14 +164,14 @@ def test_records_of_a_file(tmp_path):
         ("a:4", {"tokens": ["Ada"]}),
     ]
     with pytest.raises(UserError, match="the tags are numbers, and nothing says what they stand"):
-        read(records, tmp_path / "a", Tally("train"))
+        list(read(records, tmp_path / "a", Tally("train")))
     (tmp_path / "labels.txt").write_text("O\nB-x\n")
     tally = Tally("train")
     row = {"tokens": ["Ada", "ran"], "tags": ["B-x", "O"]}
-    assert read(records, tmp_path / "a", tally) == [row]
+    assert list(read(records, tmp_path / "a", tally)) == [row]
     assert tally._entries == [
         ("a:3", "not JSON"),
         ("a:4", "it has no 'tags' that are a list of texts or numbers"),
         ("a:2", "the tag '3' is none of O, B-TYPE and I-TYPE"),
     ]
-    assert read(records[:1], "a", Tally("train"), folder=tmp_path) == [row]
+    assert list(read(records[:1], "a", Tally("train"), folder=tmp_path)) == [row]

@@ -35,7 +35,7 @@ def read(tmp_path, capsys):
         path = tmp_path / name
         path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
         tally = Tally("train")
-        rows = conll.read(path, tally)
+        rows = list(conll.read(path, tally))
         left_out = [(where.removeprefix(f"{path}:"), reason) for where, reason in tally._entries]
         said = capsys.readouterr().out.replace(f"{path}: ", "").splitlines()
         pairs = [zip(row["tokens"], row["tags"], strict=True) for row in rows]

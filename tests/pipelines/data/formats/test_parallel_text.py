@@ -18,7 +18,7 @@ def read(tmp_path):
             data = text if isinstance(text, bytes) else text.encode()
             path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
         tally = Tally("train")
-        return parallel_text.read(*paths, tally), tally._entries
+        return list(parallel_text.read(*paths, tally)), tally._entries
 
     return write
 

@@ -67,7 +67,7 @@ def write(tmp_path):
 def read(path):
     """The rows of a file, and what was left out."""
     tally = Tally("train")
-    rows = squad.read(path, tally)
+    rows = list(squad.read(path, tally))
     return rows, [(where.removeprefix(f"{path}: "), reason) for where, reason in tally._entries]
 
 

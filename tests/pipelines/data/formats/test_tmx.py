@@ -22,7 +22,7 @@ def read(tmp_path):
         path = tmp_path / "a.tmx"
         path.write_text(HEAD + "".join(units) + end, encoding="utf-8")
         tally = Tally("train")
-        rows = tmx.read(path, tally, languages)
+        rows = list(tmx.read(path, tally, languages))
         return [(row["source"], row["target"]) for row in rows], tally._entries
 
     return read
