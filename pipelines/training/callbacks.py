@@ -8,9 +8,14 @@ from pathlib import Path
 import keras
 from rich import progress
 
+from pipelines.commands.cluster import processes
 from pipelines.commands.disk.files import replacing
 from pipelines.commands.errors import UserError
 from pipelines.commands.terminal import Bar, Times, console, fixed
+from pipelines.training.averages import AveragedWeights
+from pipelines.training.distributed import distribution
+from pipelines.training.history import History
+from pipelines.training.throughput.utilization import describe
 
 ENOUGH_STEPS = 100  # Of an epoch that counts as one for early stopping.
 
@@ -18,9 +23,8 @@ ENOUGH_STEPS = 100  # Of an epoch that counts as one for early stopping.
 class BestEpoch(keras.callbacks.Callback):
     """Scores the validation split after each epoch, saves the best model, and stops early.
 
-    Of epochs with the same score the last is kept. Stands after
-    `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)` where there is one, so that it scores and
-    saves the averages.
+    Of epochs with the same score the last is kept. Stands after `AveragedWeights` where there is
+    one, so that it scores and saves the averages.
 
     Args:
         evaluate: A function without arguments that scores the split and returns a dict of metrics.
@@ -38,6 +42,8 @@ class BestEpoch(keras.callbacks.Callback):
     Raises:
         UserError: at the end of an epoch whose loss is not finite; what was saved before stays.
     """
+
+    KEPT = ("best", "best_epoch", "epochs_without", "steps_without", "lowest_loss")
 
     def __init__(
         self,
@@ -66,13 +72,24 @@ class BestEpoch(keras.callbacks.Callback):
         self.steps_without = 0  # Those that count.
         self.lowest_loss = math.inf
 
+    def state(self):
+        """What a checkpoint has to keep."""
+        return {name: getattr(self, name) for name in self.KEPT}
+
+    def restore(self, state):
+        for name in self.KEPT:
+            setattr(self, name, state[name])
+
     def on_epoch_end(self, epoch, logs=None):
         if not math.isfinite(logs["loss"]):
             raise UserError(self._divergence(epoch, logs["loss"]))
         model = self.model  # On JAX, asking for it writes the trained values back.
-        metrics = self.evaluate()
+        with distribution.apart(model):
+            metrics = self.evaluate()
+            score = self.sign * metrics[self.monitor]
+            if score >= self.best and processes.first():
+                save_atomically(self.keep(model) if self.keep else model, self.path)
         logs.update({f"val_{name}": value for name, value in metrics.items()})
-        score = self.sign * metrics[self.monitor]
         if score > self.best:
             self.epochs_without = self.steps_without = 0
         else:
@@ -81,7 +98,6 @@ class BestEpoch(keras.callbacks.Callback):
                 self.steps_without += min(self.steps, ENOUGH_STEPS)
         if score >= self.best:
             self.best, self.best_epoch = score, epoch
-            save_atomically(self.keep(model) if self.keep else model, self.path)
         if self.steps_without and self.steps_without >= self.patience * ENOUGH_STEPS:
             model.stop_training = True
             console.print(self._stopping(still_falling=logs["loss"] < self.lowest_loss))
@@ -118,7 +134,7 @@ def save_atomically(model, path):
 
 
 class Progress(keras.callbacks.Callback):
-    """A progress bar: the epoch, loss, examples per second, time elapsed and time left.
+    """A progress bar: the epoch, loss, speed, time elapsed and time left.
 
     Without a terminal, all that is a line now and then.
 
@@ -132,35 +148,39 @@ class Progress(keras.callbacks.Callback):
     def __init__(self, epochs, steps, batch_size, title="epoch"):
         super().__init__()
         self.epochs, self.steps, self.batch_size, self.title = epochs, steps, batch_size, title
+        self.skipped = 0  # Steps of the first epoch that were trained before.
+        self.utilization = None  # By one step a second, see `utilization.per_step`.
 
     def on_train_begin(self, logs=None):
         self.bar = Bar(
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
             progress.TaskProgressColumn(),
-            progress.TextColumn("loss {task.fields[loss]}  {task.fields[rate]} examples/s "),
+            progress.TextColumn("loss {task.fields[loss]}  {task.fields[speed]} "),
             Times(),
             line=self._line,
             to=console,
             last=False,
             transient=True,
         )
-        self.task = self.bar.add_task("", total=self.epochs * self.steps, loss="-", rate="-")
+        self.task = self.bar.add_task(
+            "", total=self.epochs * self.steps, loss="-", speed="- examples/s"
+        )
         self.bar.start()
         atexit.register(self.bar.stop)  # An interrupted run must give the cursor back.
-        self.done = 0
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.epoch_start = epoch + 1, time.perf_counter()
-        self.epoch_done = self.shown = self.done
+        self.epoch_done = epoch * self.steps
+        self.first = self.done = self.shown = self.epoch_done + self.skipped
         self.bar.update(self.task, description=f"{self.title} {self.epoch}/{self.epochs}")
 
     def on_train_batch_end(self, batch, logs=None):
-        self.done = self.epoch_done + batch + 1
+        self.done = self.first + batch + 1
         changes = {"completed": self.done}
         if self.done - self.shown >= 10:
             self.shown = self.done
-            changes |= {"loss": f"{float(logs['loss']):.3f}", "rate": f"{self._rate():.0f}"}
+            changes |= {"loss": f"{float(logs['loss']):.3f}", "speed": self._speed()}
         self.bar.update(self.task, **changes)
 
     def _line(self, task):
@@ -168,17 +188,16 @@ class Progress(keras.callbacks.Callback):
         step = self.done - self.epoch_done
         return (
             f"{self.title} {self.epoch} of {self.epochs}, step {step}/{self.steps}  "
-            f"loss {task.fields['loss']}  "
-            f"{task.fields['rate']} examples/s  {Times().render(task)}"
+            f"loss {task.fields['loss']}  {task.fields['speed']}  {Times().render(task)}"
         )
 
-    def _rate(self):
+    def _speed(self):
         elapsed = max(time.perf_counter() - self.epoch_start, 1e-9)
-        return (self.done - self.epoch_done) * self.batch_size / elapsed
+        return describe((self.done - self.first) / elapsed, self.batch_size, self.utilization)
 
     def on_epoch_end(self, epoch, logs=None):
-        # This callback comes first, so the rate is that of training alone.
-        self.rate = self._rate()
+        # This callback comes first, so the speed is that of training alone.
+        self.speed = self._speed()
 
     def on_train_end(self, logs=None):
         self.bar.stop()
@@ -200,7 +219,7 @@ class EpochLine(keras.callbacks.Callback):
         seconds = time.perf_counter() - self.start
         console.print(
             f"{self.progress.title} {epoch + 1}/{self.progress.epochs}  {metrics}  "
-            f"{self.progress.rate:.0f} examples/s  {seconds:.0f} s"
+            f"{self.progress.speed}  {seconds:.0f} s"
         )
 
 
@@ -210,37 +229,29 @@ def _shown(name, logs):
     return name if short in logs else short
 
 
-def show_progress(epochs, steps, batch_size, title="epoch"):
-    """Returns the first and the last callback of a run: a progress bar, and one line per epoch.
-
-    Args: see `Progress`.
-    """
-    bar = Progress(epochs, steps, batch_size, title)
-    return bar, EpochLine(bar)
-
-
 def make_callbacks(
     folder,
     epochs,
     steps,
     batch_size,
-    evaluate,
-    monitor,
-    patience,
-    averaged,
+    evaluate=None,
+    monitor=None,
+    patience=0,
+    averaged=False,
     stage=None,
     monitor_flag=False,
     warmup_steps=0,
     keep=None,
 ):
-    """Returns the callbacks of a run, in the order in which they need one another.
+    """Returns the callbacks of a stage by their names, in the order in which they need one another.
 
     Args:
         folder: The run: `model.keras`, `history.csv` and the TensorBoard logs are written there.
-        epochs: Epochs of the run.
+        epochs: Epochs of the stage.
         steps: Training steps per epoch.
         batch_size: Examples per training step.
-        evaluate: A function without arguments that scores the validation split: a dict of metrics.
+        evaluate: A function without arguments that scores the validation split: a dict of metrics;
+            `None` for a stage that is only shown.
         monitor: The metric that selects the model, as for `BestEpoch`.
         patience: Epochs without a better one before training stops.
         averaged: Whether the optimizer averages the weights.
@@ -249,13 +260,12 @@ def make_callbacks(
         warmup_steps: Steps of linear warm-up.
         keep: As for `BestEpoch`.
     """
-    moving, staying = show_progress(epochs, steps, batch_size, title=stage or "epoch")
-    history = f"history_{stage}.csv" if stage else "history.csv"
-    logs = folder / "tensorboard" / stage if stage else folder / "tensorboard"
-    return [
-        moving,
-        *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if averaged else []),
-        BestEpoch(
+    progress = Progress(epochs, steps, batch_size, stage or "epoch")
+    chosen = {"progress": progress}
+    if averaged:
+        chosen["averages"] = AveragedWeights()
+    if evaluate is not None:
+        chosen["best"] = BestEpoch(
             evaluate,
             monitor,
             folder / "model.keras",
@@ -264,8 +274,9 @@ def make_callbacks(
             steps,
             warmup_steps,
             keep,
-        ),
-        keras.callbacks.CSVLogger(folder / history),
-        keras.callbacks.TensorBoard(logs, write_graph=False),
-        staying,
-    ]
+        )
+        logs = folder / "tensorboard" / stage if stage else folder / "tensorboard"
+        chosen["history"] = History(
+            folder / (f"history_{stage}.csv" if stage else "history.csv"), logs
+        )
+    return {**chosen, "line": EpochLine(progress)}

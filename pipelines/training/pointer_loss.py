@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from pipelines.text.tokenizer import PAD
+from pipelines.training.distributed import replicas
 
 
 @keras.saving.register_keras_serializable("attention_suite")
@@ -46,7 +47,7 @@ class PointerCrossentropy(keras.losses.Loss):
             even = -ops.mean(generated, axis=-1)
             losses = losses + self.label_smoothing * (even - losses)
         real = ops.cast(targets != PAD, "float32")
-        return ops.sum(losses * real) / ops.maximum(ops.sum(real), 1.0)
+        return replicas.mean(ops.sum(losses * real), ops.sum(real))
 
     def get_config(self):
         return {

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from pipelines.text.tokenizer import PAD
+from pipelines.training.distributed import replicas
 
 
 @keras.saving.register_keras_serializable("attention_suite")
@@ -29,7 +30,7 @@ class TokenCrossentropy(keras.losses.Loss):
         smooth = self.label_smoothing
         losses = log_z - (1 - smooth) * target - smooth * ops.mean(logits, axis=-1)
         real = ops.cast(targets != PAD, "float32")
-        return ops.sum(losses * real) / ops.maximum(ops.sum(real), 1.0)
+        return replicas.mean(ops.sum(losses * real), ops.sum(real))
 
     def get_config(self):
         return {**super().get_config(), "label_smoothing": self.label_smoothing}

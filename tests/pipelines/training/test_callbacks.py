@@ -13,6 +13,7 @@ from rich.console import Console
 from pipelines.commands import terminal
 from pipelines.commands.errors import UserError
 from pipelines.training import callbacks
+from pipelines.training.averages import AveragedWeights
 from pipelines.training.callbacks import (
     BestEpoch,
     EpochLine,
@@ -21,6 +22,7 @@ from pipelines.training.callbacks import (
     make_callbacks,
     save_atomically,
 )
+from pipelines.training.history import History
 from pipelines.training.optimizer import make_optimizer, whole_executions
 
 
@@ -222,7 +224,7 @@ class TestBestEpoch:
 
 
 def make(folder, scores, epochs=3, averaged=True, patience=5):
-    return make_callbacks(
+    chosen = make_callbacks(
         folder,
         epochs=epochs,
         steps=4,
@@ -232,6 +234,7 @@ def make(folder, scores, epochs=3, averaged=True, patience=5):
         patience=patience,
         averaged=averaged,
     )
+    return list(chosen.values())
 
 
 class TestCallbacks:
@@ -240,10 +243,9 @@ class TestCallbacks:
         kinds = [type(c) for c in make(tmp_path, Scores(), averaged=averaged)]
         assert kinds == [
             Progress,
-            *([keras.callbacks.SwapEMAWeights] if averaged else []),
+            *([AveragedWeights] if averaged else []),
             BestEpoch,  # After the averages are in.
-            keras.callbacks.CSVLogger,  # After the decoded metrics are in.
-            keras.callbacks.TensorBoard,
+            History,  # After the decoded metrics are in.
             EpochLine,
         ]
 
@@ -316,6 +318,7 @@ class TestProgress:
     def test_numbers_have_fixed_decimals(self, value, text):
         assert fixed(value) == fixed(np.float32(value)) == text
 
+    @pytest.mark.slow
     def test_several_steps_at_once_train_and_count_alike(self):
         _, at_once = whole_executions(300, 3)
         runs = []

@@ -39,25 +39,30 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def make_batches(steps=7, size=5):
+def make_batches(steps=7, size=5, weights=(1.0, 2.0, 3.0)):
     random = np.random.default_rng(0)
     x = random.normal(size=(steps * size, 3)).astype("float32")
-    y = x @ np.array([[1.0], [2.0], [3.0]], "float32")
-    dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(size).repeat()
-    return Batches(dataset, steps, steps * size)
+    y = x @ np.array([[weight] for weight in weights], "float32")
+
+    def read(bucket, counters, rows):
+        return tf.gather(x, rows), tf.gather(y, rows)
+
+    return Batches(counts=[steps * size], sizes=[size], seed=1, read=read)
 
 
-def fit(config, scores=(0.5, 0.75), **stage):
+def fit(config, scores=(0.5, 0.75), batches=None, **stage):
     run = fitting.start("numbers", config)
-    trained, batches = Trained(), make_batches()
+    trained, batches = Trained(), batches or make_batches()
     run.create(trained, "35 training points")
     fitting.compile_model(trained.model, config, batches, loss="mse")
     values = iter(scores)
-    trained.model.fit(
-        batches.dataset,
-        **fitting.options(
-            run, batches, score=lambda: {"right": next(values)}, monitor="right", **stage
-        ),
+    fitting.fit(
+        run,
+        trained.model,
+        batches,
+        score=lambda: {"right": next(values)},
+        monitor="right",
+        **stage,
     )
     return run, trained
 
@@ -69,7 +74,8 @@ def test_a_run_from_start_to_report(capsys):
     assert lines[0] == "35 training points, 4 parameters, run runs/numbers/one"
     assert [line.split()[:2] for line in lines[1:]] == [["epoch", "1/2"], ["epoch", "2/2"]]
     names = {path.name for path in run.folder.iterdir()}
-    assert names == {"config.json", "scale.json", "model.keras", "history.csv", "tensorboard"}
+    files = {"config.json", "scale.json", "model.keras", "history.csv", "tensorboard"}
+    assert names == {*files, "checkpoints"}
     with open(run.folder / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["val_right"]) for row in rows] == [0.5, 0.75]
@@ -82,14 +88,13 @@ def test_a_run_from_start_to_report(capsys):
 
 def test_the_loss_on_the_validation_split_stands_beside_the_decoded_metrics(capsys):
     config = Config(epochs=2, warmup_steps=3, learning_rate=0.1, ema=0.5, name="one")
-    x = np.random.default_rng(1).normal(size=(6, 3)).astype("float32")
-    y = x @ np.array([[2.0], [1.0], [0.5]], "float32")
-    endless = tf.data.Dataset.from_tensor_slices((x, y)).batch(2).repeat()
-    run, _ = fit(config, validation=Batches(endless, 3, 6))
+    validation = make_batches(3, 2, weights=(2.0, 1.0, 0.5))
+    run, _ = fit(config, validation=validation)
     with open(run.folder / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     # Of the averaged weights, as the model that is saved.
     kept = keras.saving.load_model(run.folder / "model.keras", compile=False)
+    (x, y) = next(iter(validation.open().unbatch().batch(6)))
     expected = np.square(kept.predict(x, verbose=0) - y).mean()
     assert float(rows[1]["val_loss"]) == pytest.approx(expected, rel=1e-4)
     assert rows[0]["val_loss"] != rows[1]["val_loss"]
@@ -110,6 +115,7 @@ def test_a_run_of_few_steps_stops_no_earlier_than_one_of_many():
     assert trained.model.optimizer.iterations == 210
 
 
+@pytest.mark.slow
 def test_the_seed_decides_about_the_weights():
     weights = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
@@ -132,8 +138,7 @@ def test_a_stage_that_nothing_is_evaluated_of_is_shown_and_leaves_no_file(capsys
     run.create(trained)
     before = {path.name for path in run.folder.iterdir()}
     fitting.compile_model(trained.model, run.config, batches, 2, loss="mse")
-    arguments = fitting.options(run, batches, epochs=2, stage="concepts")
-    trained.model.fit(batches.dataset, **arguments)
+    fitting.fit(run, trained.model, batches, epochs=2, stage="concepts")
     lines = capsys.readouterr().out.splitlines()[1:]
     assert [line.split()[:2] for line in lines] == [["concepts", "1/2"], ["concepts", "2/2"]]
     assert {path.name for path in run.folder.iterdir()} == before
@@ -141,9 +146,12 @@ def test_a_stage_that_nothing_is_evaluated_of_is_shown_and_leaves_no_file(capsys
 
 
 def test_a_name_that_is_taken_is_refused_at_the_start():
-    fit(Config(epochs=2, name="one"))
-    with pytest.raises(UserError, match="there is a run runs/numbers/one already"):
-        fitting.start("numbers", Config(name="one"))
+    run, _ = fit(Config(epochs=2, name="one"))
+    run.report("test").write({}, 1, 4)
+    with pytest.raises(UserError, match="there is a run runs/numbers/one already, and it is fin"):
+        fitting.start("numbers", Config(name="one", epochs=2))
+    with pytest.raises(UserError, match="there is a run runs/numbers/one already: take another"):
+        fitting.start("numbers", Config(name="one", epochs=9, resume="never"))
     config = Path("runs/numbers/one/config.json").read_text()
     assert json.loads(config)["epochs"] == 2
 

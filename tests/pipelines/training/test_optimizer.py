@@ -66,10 +66,12 @@ class TestExecutions:
         class Config:
             learning_rate, warmup_steps, weight_decay, clip_norm = 0.02, 10, 0.3, 5.0
             epochs, ema, steps_per_execution = 2, 0.9, 8
+            accumulate, xla = 1, "auto"
 
         monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-        fitting.compile_model(model, Config, Batches(None, 803, 1606), loss="mse")
+        batches = Batches(counts=[1606], sizes=[2], seed=0, read=None)
+        fitting.compile_model(model, Config, batches, loss="mse")
         assert (model.steps_per_execution, model.loss) == (8, "mse")
         optimizer = model.optimizer
         assert (optimizer.weight_decay, optimizer.global_clipnorm) == (0.3, 5.0)
