@@ -8,7 +8,7 @@ endif
 
 # What is typed here reaches Python through the environment, as it stands: neither make nor the
 # shell expands it. ARGS alone is words for the shell.
-TYPED := DATASET INPUT NAME QUESTION RUN TASK
+TYPED := DATASET INPUT NAME OUTPUT QUESTION RUN TASK
 ifneq ($(origin NAME),command line)
 override NAME := # Windows Subsystem for Linux has one in the environment, the machine's.
 endif
@@ -19,6 +19,10 @@ data_and_name = $(call given,DATASET,dataset) $(call given,NAME,name)
 run = "--run=$${RUN:-runs/$(lastword $(subst -, ,$@))/latest}"
 
 # Before anything is installed.
+ifndef RUN
+$(foreach goal,$(filter resume-%,$(MAKECMDGOALS)),\
+    $(error RUN is missing: make $(goal) RUN=runs/$(goal:resume-%=%)/NAME))
+endif
 ifndef INPUT
 $(foreach goal,$(filter predict-captioning predict-vision,$(MAKECMDGOALS)),\
     $(error INPUT is missing: make $(goal) INPUT=photo.jpg))
@@ -39,15 +43,15 @@ BASE := $(VENV)/.installed-tensorflow
 READY := $(VENV)/.installed-$(BACKEND)$(if $(filter-out 0,$(GPU)),-gpu)
 pin = $(shell grep -hE '^$(1)==' requirements.txt requirements-backends.txt)
 
-train-% evaluate-% predict-%: export KERAS_BACKEND = $(BACKEND)
+train-% resume-% prepare-% evaluate-% predict-%: export KERAS_BACKEND = $(BACKEND)
 
 .DEFAULT_GOAL := help
-.PHONY: setup train-captioning evaluate-captioning predict-captioning
-.PHONY: train-vision evaluate-vision predict-vision
-.PHONY: train-translation evaluate-translation predict-translation
-.PHONY: train-summarization evaluate-summarization predict-summarization
-.PHONY: train-speech evaluate-speech predict-speech
-.PHONY: train-understanding evaluate-understanding predict-understanding
+.PHONY: setup train-captioning resume-captioning prepare-captioning evaluate-captioning predict-captioning
+.PHONY: train-vision resume-vision prepare-vision evaluate-vision predict-vision
+.PHONY: train-translation resume-translation prepare-translation evaluate-translation predict-translation
+.PHONY: train-summarization resume-summarization prepare-summarization evaluate-summarization predict-summarization
+.PHONY: train-speech resume-speech prepare-speech evaluate-speech predict-speech
+.PHONY: train-understanding resume-understanding prepare-understanding evaluate-understanding predict-understanding
 .PHONY: bench bench-vision bench-decoding bench-log-mel bench-whisper
 .PHONY: test test-all test-backends lint format clean clean-cache help
 
@@ -55,6 +59,12 @@ setup: $(READY) ## Install into .venv (GPU=1: CUDA builds; BACKEND=jax|torch: th
 
 train-captioning: $(READY) ## Train, evaluate, write attention maps (DATASET=, NAME=, ARGS="--decoder transformer")
 	$(PYTHON) -m apps.captioning.train $(data_and_name) $(ARGS)
+
+resume-captioning: $(READY) ## Go on with a run that was killed, or train a finished one further (RUN=, ARGS="--epochs 40")
+	$(PYTHON) -m apps.captioning.train $(call given,RUN,resume) $(ARGS)
+
+prepare-captioning: $(READY) ## Write examples once, for data larger than memory (DATASET=, OUTPUT=folder, ARGS=)
+	$(PYTHON) -m apps.captioning.prepare $(call given,DATASET,dataset) $(call given,OUTPUT,output) $(ARGS)
 
 evaluate-captioning: $(READY) ## Evaluate a run on a test split (RUN=runs/captioning/latest, DATASET=, NAME=, ARGS=)
 	$(PYTHON) -m apps.captioning.evaluate $(run) $(data_and_name) $(ARGS)
@@ -65,6 +75,12 @@ predict-captioning: $(READY) ## Caption an image or a folder of images (INPUT=, 
 train-vision: $(READY) ## Train, evaluate, write attention maps (DATASET=, NAME=, ARGS="--attention linear")
 	$(PYTHON) -m apps.vision.train $(data_and_name) $(ARGS)
 
+resume-vision: $(READY) ## Go on with a run that was killed, or train a finished one further (RUN=, ARGS="--epochs 40")
+	$(PYTHON) -m apps.vision.train $(call given,RUN,resume) $(ARGS)
+
+prepare-vision: $(READY) ## Write examples once, for data larger than memory (DATASET=, OUTPUT=folder, ARGS=)
+	$(PYTHON) -m apps.vision.prepare $(call given,DATASET,dataset) $(call given,OUTPUT,output) $(ARGS)
+
 evaluate-vision: $(READY) ## Evaluate a run on a test split (RUN=runs/vision/latest, DATASET=, NAME=, ARGS=)
 	$(PYTHON) -m apps.vision.evaluate $(run) $(data_and_name) $(ARGS)
 
@@ -73,6 +89,12 @@ predict-vision: $(READY) ## Classify an image or a folder of images (INPUT=, RUN
 
 train-translation: $(READY) ## Train, evaluate, write attention maps (DATASET=, NAME=, ARGS="--source-file a.en --target-file a.de")
 	$(PYTHON) -m apps.translation.train $(data_and_name) $(ARGS)
+
+resume-translation: $(READY) ## Go on with a run that was killed, or train a finished one further (RUN=, ARGS="--epochs 40")
+	$(PYTHON) -m apps.translation.train $(call given,RUN,resume) $(ARGS)
+
+prepare-translation: $(READY) ## Write examples once, for data larger than memory (DATASET=, OUTPUT=folder, ARGS=)
+	$(PYTHON) -m apps.translation.prepare $(call given,DATASET,dataset) $(call given,OUTPUT,output) $(ARGS)
 
 evaluate-translation: $(READY) ## Evaluate a run on a test split (RUN=runs/translation/latest, DATASET=, NAME=, ARGS=)
 	$(PYTHON) -m apps.translation.evaluate $(run) $(data_and_name) $(ARGS)
@@ -83,6 +105,12 @@ predict-translation: $(READY) ## Translate a text, a file line by line, or stand
 train-summarization: $(READY) ## Train, evaluate, write attention maps (DATASET=, NAME=, ARGS="--model transformer")
 	$(PYTHON) -m apps.summarization.train $(data_and_name) $(ARGS)
 
+resume-summarization: $(READY) ## Go on with a run that was killed, or train a finished one further (RUN=, ARGS="--epochs 40")
+	$(PYTHON) -m apps.summarization.train $(call given,RUN,resume) $(ARGS)
+
+prepare-summarization: $(READY) ## Write examples once, for data larger than memory (DATASET=, OUTPUT=folder, ARGS=)
+	$(PYTHON) -m apps.summarization.prepare $(call given,DATASET,dataset) $(call given,OUTPUT,output) $(ARGS)
+
 evaluate-summarization: $(READY) ## Evaluate a run on a test split (RUN=runs/summarization/latest, DATASET=, NAME=, ARGS=)
 	$(PYTHON) -m apps.summarization.evaluate $(run) $(data_and_name) $(ARGS)
 
@@ -92,6 +120,12 @@ predict-summarization: $(READY) ## Summarize a text, a file, or standard input (
 train-speech: $(READY) ## Train, evaluate, write attention maps (DATASET=, NAME=, ARGS="--decoder rnn")
 	$(PYTHON) -m apps.speech.train $(data_and_name) $(ARGS)
 
+resume-speech: $(READY) ## Go on with a run that was killed, or train a finished one further (RUN=, ARGS="--epochs 40")
+	$(PYTHON) -m apps.speech.train $(call given,RUN,resume) $(ARGS)
+
+prepare-speech: $(READY) ## Write examples once, for data larger than memory (DATASET=, OUTPUT=folder, ARGS=)
+	$(PYTHON) -m apps.speech.prepare $(call given,DATASET,dataset) $(call given,OUTPUT,output) $(ARGS)
+
 evaluate-speech: $(READY) ## Evaluate a run on a test split (RUN=runs/speech/latest, DATASET=, NAME=, ARGS=)
 	$(PYTHON) -m apps.speech.evaluate $(run) $(data_and_name) $(ARGS)
 
@@ -100,6 +134,12 @@ predict-speech: $(READY) ## Transcribe an audio file or a folder of them (INPUT=
 
 train-understanding: $(READY) ## Train, evaluate, write attention maps (TASK=sentiment|ner|qa, DATASET=, NAME=, ARGS=)
 	$(PYTHON) -m apps.understanding.train $(call given,TASK,task) $(data_and_name) $(ARGS)
+
+resume-understanding: $(READY) ## Go on with a run that was killed, or train a finished one further (RUN=, ARGS="--epochs 40")
+	$(PYTHON) -m apps.understanding.train $(call given,RUN,resume) $(ARGS)
+
+prepare-understanding: $(READY) ## Write examples once, for data larger than memory (TASK=, DATASET=, OUTPUT=folder, ARGS=)
+	$(PYTHON) -m apps.understanding.prepare $(call given,TASK,task) $(call given,DATASET,dataset) $(call given,OUTPUT,output) $(ARGS)
 
 evaluate-understanding: $(READY) ## Evaluate a run on a test split (RUN=runs/understanding/latest, DATASET=, NAME=, ARGS=)
 	$(PYTHON) -m apps.understanding.evaluate $(run) $(data_and_name) $(ARGS)
@@ -119,8 +159,8 @@ test-backends: $(VENV)/.installed-jax $(VENV)/.installed-torch ## Run layers and
 	KERAS_BACKEND=jax $(PYTEST) -m "not slow" tests/layers
 	KERAS_BACKEND=torch $(PYTEST) -m "not slow" tests/layers
 	KERAS_BACKEND=tensorflow $(PYTEST) -m "not slow" -k torch tests/layers
-	KERAS_BACKEND=jax $(PYTEST) -m "not slow" -k backends tests/apps
-	KERAS_BACKEND=torch $(PYTEST) -m "not slow" -k backends tests/apps
+	KERAS_BACKEND=jax $(PYTEST) -m "not slow" -k backends tests/apps tests/pipelines/training
+	KERAS_BACKEND=torch $(PYTEST) -m "not slow" -k backends tests/apps tests/pipelines/training
 
 bench: $(READY) $(VENV)/.installed-torch ## Measure time and memory of the layers, against Keras and PyTorch (ARGS=)
 	$(PYTHON) -m benchmarks.layers --backend $(BACKEND) $(ARGS)
@@ -162,7 +202,7 @@ $(BASE): requirements.txt requirements-dev.txt
 	@touch $@
 
 $(VENV)/.installed-jax: $(BASE) requirements-backends.txt
-	@$(INSTALL) $(call pin,jax) -c requirements.txt -c requirements-backends.txt || $(PIP) install $(call pin,jax)
+	@$(INSTALL) $(call pin,jax) $(call pin,orbax-checkpoint) -c requirements.txt -c requirements-backends.txt || $(PIP) install $(call pin,jax) $(call pin,orbax-checkpoint)
 	@touch $@
 
 # pip rather than uv: it honours the links and extra indexes where CPU builds of torch are kept.
@@ -179,7 +219,7 @@ $(VENV)/.installed-tensorflow-gpu: $(BASE)
 	@touch $@
 
 $(VENV)/.installed-jax-gpu: $(BASE) requirements-backends.txt
-	@$(INSTALL) '$(subst ==,[cuda12]==,$(call pin,jax))'
+	@$(INSTALL) '$(subst ==,[cuda12]==,$(call pin,jax))' $(call pin,orbax-checkpoint)
 	@touch $@
 
 $(VENV)/.installed-%:

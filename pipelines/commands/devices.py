@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Literal
 
@@ -17,6 +17,7 @@ from pipelines.commands.errors import UserError
 # What Keras and TensorFlow import for wrappers, plots and converters that are not used here: a
 # third of the time that their import takes, for which every command waits.
 UNUSED = ("sklearn", "matplotlib", "jax")
+_KINDS = ("GPU", "CPU")
 
 
 @contextlib.contextmanager
@@ -92,7 +93,11 @@ def _hidden(names: Iterable[str]) -> Iterator[None]:
             del sys.modules[name]
 
 
-def start(device: Literal["cpu", "gpu", "auto"], op_threads: int | None = None) -> None:
+def start(
+    device: Literal["cpu", "gpu", "auto"],
+    op_threads: int | None = None,
+    prepare: Callable[[], None] = lambda: None,
+) -> None:
     """Chooses the device, and imports TensorFlow and Keras without their start-up lines.
 
     What stands on them is to be imported after it.
@@ -100,6 +105,7 @@ def start(device: Literal["cpu", "gpu", "auto"], op_threads: int | None = None) 
     Args:
         device: As for `select_device`.
         op_threads: As for `select_device`.
+        prepare: Called when Keras is imported and no device is in use yet.
 
     Raises:
         UserError: It is "gpu", and there is none.
@@ -109,8 +115,54 @@ def start(device: Literal["cpu", "gpu", "auto"], op_threads: int | None = None) 
         import tensorflow  # noqa: F401, I001  It reads the data, whatever computes.
 
         import keras  # noqa: F401
+    prepare()
     if device == "gpu":
         require_gpu()
+
+
+def divide_cpu(count: int) -> None:
+    """Divides the CPU into devices, to try what several do. To be called before any is used."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_num_cpu_devices", count)
+    elif keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        parts = [tf.config.LogicalDeviceConfiguration()] * count
+        tf.config.set_logical_device_configuration(cpu, parts)
+
+
+def local() -> list[str]:
+    """Returns the names of the devices of this machine that the backend in use computes on."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return [f"{device.platform}:{device.id}" for device in jax.local_devices()]
+    import tensorflow as tf
+
+    names = [[each.name for each in tf.config.list_logical_devices(kind)] for kind in _KINDS]
+    return next(filter(None, names))
+
+
+def require_devices(count: int) -> None:
+    """Makes sure that this machine has so many devices.
+
+    Raises:
+        UserError: It has fewer.
+    """
+    found = local()
+    if len(found) < count:
+        kind = "GPU" if "gpu" in found[0].lower() else "CPU"
+        divided = "; --device cpu divides the CPU, to try it" if kind == "CPU" else ""
+        raise UserError(
+            f"--devices {count}: the machine has {len(found)} ({kind}) for this backend{divided}"
+        )
 
 
 def select_device(device: Literal["cpu", "gpu", "auto"], op_threads: int | None = None) -> None:

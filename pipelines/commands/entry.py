@@ -5,8 +5,9 @@ import os
 import sys
 from collections.abc import Callable
 
-from pipelines.commands import devices, errors, flags, left_out, runs
-from pipelines.commands.disk import files
+from pipelines.commands import devices, errors, flags, left_out, resume, runs
+from pipelines.commands.cluster import places, processes
+from pipelines.commands.disk import files, prepared_data
 
 
 def command(
@@ -36,6 +37,8 @@ def command(
     Returns:
         A decorator. The command ends as `errors.main` describes.
     """
+    if hasattr(options, "resume"):
+        parsing["defaults"] = functools.partial(_defaults, options, parsing.get("defaults"))
     if config_class is not None:
         resolve = resolve or functools.partial(runs.configure, config_class)
 
@@ -44,22 +47,32 @@ def command(
         @functools.wraps(function)
         def main(argv=None):
             given = flags.parse(options, argv, prog=f"python -m {_module(function)}", **parsing)
+            if hasattr(given, "resume"):
+                prepared_data.check(given)
             devices.give_libraries_a_cache()
             os.environ[files.SIZE_VARIABLE] = str(given.cache_size)
-            arguments = [given] if resolve is None else [resolve(given)]
-            config = arguments[-1]
-            if config_class is not None:
-                arguments.insert(0, given)
-            left_out.begin(getattr(config, "max_skipped", None))
-            if read is not None:
-                arguments.append(read(*arguments))
-            with runs.under_way():
-                devices.start(given.device, config.op_threads)
+            place = places.find(given)
+            with runs.under_way(), processes.together(given, place) as prepare:
+                arguments = [given] if resolve is None else [resolve(given)]
+                config = arguments[-1]
+                if config_class is not None:
+                    arguments.insert(0, given)
+                left_out.begin(getattr(config, "max_skipped", None))
+                if read is not None:
+                    arguments.append(read(*arguments))
+                devices.start(given.device, config.op_threads, prepare)
                 return function(*arguments)
 
         return main
 
     return decorate
+
+
+def _defaults(options, further, given):
+    """What takes the place of a training's defaults: its run, another model's, its data set's."""
+    if resume.is_named(given.resume):
+        return resume.configuration(options, given)
+    return {**(further(given) if further else {}), **prepared_data.adopted(given)}
 
 
 def _module(function):

@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from pipelines.commands.terminal import note, speak_utf8
+from pipelines.commands.terminal import complain, note, speak_utf8
 
 # What a machine lacks or forbids, whatever file it was asked for.
 LACKS = {
@@ -34,6 +34,10 @@ class MachineError(UserError):
 
     It is no fault of the example that met it: another would not do, so none is left out for it.
     """
+
+
+class Terminated(SystemExit):
+    """A request to end (SIGTERM), as the scheduler of a cluster sends it."""
 
 
 def main(function: Callable) -> Callable:
@@ -69,7 +73,11 @@ def main(function: Callable) -> Callable:
             except KeyboardInterrupt as interrupt:
                 print(file=sys.stderr)
                 note(": ".join(["interrupted", *filter(None, interrupt.args)]))
-                sys.exit(130)
+                sys.exit(128 + signal.SIGINT)
+            except Terminated as request:
+                if any(request.args):
+                    note(f"terminated: {request.args[0]}")
+                sys.exit(128 + signal.SIGTERM)
             except Exception as error:
                 reason = refusal(error)
                 if reason is None:
@@ -79,16 +87,25 @@ def main(function: Callable) -> Callable:
     return entry_point
 
 
+def status(error: BaseException) -> int:
+    """Returns the exit status of a command that an exception ends, see `main`."""
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    if isinstance(error, Terminated):
+        return 128 + signal.SIGTERM
+    return 2 if isinstance(error, UserError) or refusal(error) else 1
+
+
 @contextlib.contextmanager
 def if_interrupted(tell: str | Callable[[], str]) -> Iterator[None]:
-    """Has the interrupt key's line say what is kept of what is done inside, and how to go on.
+    """Has the line of the interrupt key, or of SIGTERM, say what is kept and how to go on.
 
     Args:
         tell: What to say, or a function that knows it when the key is pressed.
     """
     try:
         yield
-    except KeyboardInterrupt as interrupt:
+    except (KeyboardInterrupt, Terminated) as interrupt:
         if not interrupt.args:  # Else something within has told.
             interrupt.args = (tell if isinstance(tell, str) else tell(),)
         raise
@@ -165,7 +182,7 @@ def _terminated_in_order() -> Iterator[None]:
 
     def terminate(number, frame):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # A second one is not to wait.
-        sys.exit(128 + signal.SIGTERM)
+        raise Terminated
 
     try:
         previous = signal.signal(signal.SIGTERM, terminate)
@@ -190,7 +207,7 @@ def _end(message):
         sys.stdout.flush()
     except OSError:
         _give_up_output()
-    note(f"error: {' '.join(message.splitlines())}")
+    complain(f"error: {' '.join(message.splitlines())}")
     sys.exit(2)
 
 

@@ -7,13 +7,17 @@ import re
 from pathlib import Path
 
 from pipelines.commands import runs
+from pipelines.commands.cluster import processes
 from pipelines.commands.disk.files import refuse_link
 from pipelines.commands.errors import UserError
 
 FOLDER = "evaluations"
 LONGEST = 120  # Characters of a name.
 # Fields of the command that are no part of what is evaluated, and those that its name begins with.
-_ASIDE = {"name", "output", "device", "op_threads", "cache_size", "allow_outside"}
+_ASIDE = {
+    *("name", "output", "device", "op_threads", "cache_size", "allow_outside"),
+    *("devices", "coordinator", "processes", "process_id", "model_parallel"),
+}
 _FIRST = {"run", "preset", "dataset", "data_dir", "split", "test_source_file", "test_target_file"}
 
 
@@ -32,11 +36,14 @@ def report(arguments, config, run=None, dataset=None):
         dataset: Name of the data, by default that of the configuration.
 
     Returns:
-        The `runs.Report` to write to. The folder is made when it is written.
+        The `runs.Report` to write to; `None` in all processes but the first. The folder is made
+        when it is written.
 
     Raises:
         UserError: The name is none for a folder, or the folder holds something else.
     """
+    if not processes.first():
+        return None
     run = Path(run or arguments.run).resolve()
     refuse_link(run / FOLDER)
     dataset = dataset or config.dataset

@@ -1,6 +1,7 @@
 """What is left out of a data set: counted by reason, told in one line, named in a file of the run.
 
 Nothing is dropped uncounted, and no data set is refused for a single example; many end the command.
+Of very many the first are named, and the others counted.
 """
 
 from collections import Counter
@@ -11,6 +12,7 @@ from pipelines.commands.terminal import console
 
 MOST = 0.05
 SHOWN = 3  # reasons that a line names
+NAMED = 10_000  # examples of a split
 
 
 class _Ledger:
@@ -29,7 +31,10 @@ def begin(most: float | None = None) -> None:
 
 
 def rows() -> list[dict]:
-    """Returns what was left out: of each example its split, its place and the reason."""
+    """Returns what was left out: of each example its split, its place and the reason.
+
+    Of more than `NAMED` in a split the last row counts those that are not named.
+    """
     return [
         {"split": what, "where": where, "reason": reason}
         for what, entries in _ledger.entries.items()
@@ -47,9 +52,10 @@ class Tally:
     def __init__(self, what: str):
         self.what = what
         self._entries: list[tuple[str, str]] = []
+        self._counts: Counter[str] = Counter()
 
     def __len__(self):
-        return len(self._entries)
+        return self._counts.total()
 
     def add(self, reason: str, where: str | Path) -> None:
         """Leaves out one example.
@@ -58,7 +64,11 @@ class Tally:
             reason: Why, as a few words that fit many: "'label' is empty".
             where: Which one: "train.csv:7", or the path of a file.
         """
-        self._entries.append((str(where), reason))
+        if len(self._entries) < NAMED:
+            self._entries.append((str(where), reason))
+        elif reason not in self._counts:  # What differs from line to line would be without end.
+            reason = "for other reasons"
+        self._counts[reason] += 1
 
     def close(self, kept: int) -> None:
         """Tells in a line what was left out, and keeps it for `rows`.
@@ -76,14 +86,17 @@ class Tally:
             raise UserError(
                 f"{where}: {reason}" + (f" (and so all {total:,})" if total > 1 else "")
             )
-        counts = Counter(reason for _, reason in self._entries).most_common()
+        counts = self._counts.most_common()
         reasons = "; ".join(f"{reason}: {count:,}" for reason, count in counts[:SHOWN])
         reasons += "; …" if len(counts) > SHOWN else ""
         found = f"{self.what}: {len(self):,} of {total:,} left out, the first is {where}"
         line = f"{found} ({reasons})"
         if len(self) > max(1, _ledger.most * total):
             raise UserError(f"{line}; --max-skipped {_share(len(self) / total)} would allow it")
-        _ledger.entries.setdefault(self.what, []).extend(self._entries)
+        named = _ledger.entries.setdefault(self.what, [])
+        named += self._entries
+        if others := len(self) - len(self._entries):
+            named.append((f"{others:,} others", "not named"))
         console.print(f"{line}; {kept:,} remain")
 
 

@@ -18,7 +18,7 @@ Device = Literal["cpu", "gpu", "auto"]
 Split = Literal["test", "validation"]
 CACHE_SIZE = 50.0
 
-GROUPS = ("", "input", "data", "model", "training", "decoding", "run")
+GROUPS = ("", "input", "data", "model", "training", "decoding", "run", "cluster")
 """Groups of `--help`, in its order; the first is of fields without one."""
 
 
@@ -44,6 +44,9 @@ class Data(Options):
     GROUP: ClassVar = "data"
     PATHS: ClassVar = "dataset data_dir"
     RANGES: ClassVar = {at_least(1): "max_train", within("[0, 1]"): "max_skipped"}
+    APPLICATION: ClassVar = ""
+    PREPARED: ClassVar = ""
+    """What decides what prepared examples hold: a training on them takes it from their folder."""
 
     dataset: str
     """A built-in set, `tfds:NAME[/CONFIG]` of TensorFlow Datasets, or a folder or file, in a layout
@@ -70,8 +73,8 @@ class Training(Options):
 
     GROUP: ClassVar = "training"
     RANGES: ClassVar = {
-        at_least(1): "epochs steps_per_execution max_validation",
-        at_least(0): "warmup_steps weight_decay patience",
+        at_least(1): "epochs accumulate steps_per_execution max_validation checkpoint_steps",
+        at_least(0): "warmup_steps weight_decay patience checkpoint_minutes",
         above(0): "learning_rate clip_norm",
         within("[0, 1)"): "label_smoothing ema",
     }
@@ -81,7 +84,8 @@ class Training(Options):
     learning_rate: float = 1e-3
     """Peak learning rate, after linear warm-up and before cosine decay."""
     warmup_steps: int | None = None
-    """Steps of linear warm-up, a third of all at most; by default a twentieth, but 400 at least."""
+    """Updates of linear warm-up, a third of all at most; by default a twentieth, but 400 at
+    least."""
     weight_decay: float = 0.01
     """Decoupled weight decay of AdamW."""
     clip_norm: float = 1.0
@@ -93,8 +97,24 @@ class Training(Options):
     none."""
     patience: int = 4
     """Stop after this many epochs without a better validation score."""
+    accumulate: int = 1
+    """Batches per update of the weights: their gradients are averaged (gradient accumulation), as
+    of one batch so many times as large, in the memory of one."""
+    remat: bool = False
+    """Compute the activations of Transformer and Conformer blocks again in the backward pass rather
+    than keep them (activation checkpointing): less memory, about a third more time."""
+    xla: Literal["auto", "on", "off"] = "auto"
+    """Compile the training step with XLA; auto leaves it to Keras, which does on an accelerator."""
     steps_per_execution: int = 1
     """Training steps per compiled call (Keras's `steps_per_execution`); TensorFlow only."""
+    checkpoint_minutes: float = 0.5
+    """Minutes between checkpoints, from which a killed run goes on; more where saving would take
+    over 2 % of the time."""
+    checkpoint_steps: int | None = None
+    """Training steps between checkpoints, in place of minutes."""
+    resume: str = "auto"
+    """The run to go on with: its folder; auto for the newest unfinished one of the same options (or
+    the one of that --name), if there is one; never for a new run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +146,37 @@ class Decoding(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(Options):
+class Processes(Options):
+    """The processes, on one or several machines, that do the work of a command together."""
+
+    GROUP: ClassVar = "cluster"
+    RANGES: ClassVar = {at_least(1): "devices processes", at_least(0): "process_id"}
+
+    devices: int | None = None
+    """Devices of this machine to use together: GPUs, or with --device cpu so many parts of the CPU.
+    By default one, and of several processes all that each sees."""
+    coordinator: str | None = None
+    """Address HOST:PORT of process 0, for several processes (JAX backend only); found from the
+    variables of SLURM, Kubernetes and Open MPI."""
+    processes: int | None = None
+    """Number of processes; found as --coordinator is."""
+    process_id: int | None = None
+    """Number of this process, from 0; found as --coordinator is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster(Processes):
+    """The devices, on one or several machines, that train one model together."""
+
+    RANGES: ClassVar = {at_least(1): "model_parallel"}
+
+    model_parallel: int = 1
+    """Devices that share the weights of one copy of the model (JAX backend only); the batch is
+    shared out among the copies."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Cluster):
     """A run and the machine it is on."""
 
     GROUP: ClassVar = "run"
@@ -153,7 +203,7 @@ class Run(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinishedRun(Options):
+class FinishedRun(Processes):
     """The run that a later command uses."""
 
     GROUP: ClassVar = "run"

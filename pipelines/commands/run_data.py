@@ -39,7 +39,7 @@ def confirm(config, arguments):
         for name in options.paths(type(config), group="data")
         if (value := getattr(config, name)) not in (None, usual[name])
     }
-    if _is_own(path):
+    if is_own(path):
         return config if asked in (None, config.dataset) else _without_folder(config)
     if asked is None:
         foreign = [name for name in named if getattr(arguments, name, None) is None]
@@ -53,6 +53,29 @@ def confirm(config, arguments):
     if named == {"dataset": asked}:
         remember(path)
     return _without_folder(config)
+
+
+def confirm_training(run, config, arguments):
+    """Makes sure that training goes on with no data but those that were asked for here.
+
+    Args:
+        run: The folder of the run to go on with.
+        config: Its configuration.
+        arguments: Of the command; what names data in it is asked for.
+
+    Raises:
+        UserError: The run was begun on another machine and names data of this one.
+    """
+    if is_own(Path(run) / "config.json"):
+        return
+    usual = {field.name: field.default for field in dataclasses.fields(config)}
+    for name in options.paths(type(config)):
+        value = getattr(config, name)
+        if value not in (None, usual[name], getattr(arguments, name)):
+            raise UserError(
+                f"{run} was not begun on this machine and asks for {flags.spelled(name)} {value}: "
+                "give the same flag to go on with it"
+            )
 
 
 def _without_folder(config):
@@ -75,7 +98,8 @@ def remember(config):
             file.write(_digest(config) + "\n")
 
 
-def _is_own(config):
+def is_own(config):
+    """Whether the configuration of a run, or of prepared examples, was remembered here."""
     with contextlib.suppress(OSError, UserError):
         return _digest(config) in (files.cache_root() / OWN_RUNS).read_text("ascii").split()
     return False

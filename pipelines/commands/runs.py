@@ -29,16 +29,12 @@ _created = []  # By the command that is under way.
 
 
 def check_name(app, config):
-    """Raises the `UserError` that `create` would, before the hours of work that a run may be."""
+    """Raises a `UserError` for a name that `create` would not take, before hours of work."""
     latest = ROOT / app / "latest"
     if latest.exists() and not latest.is_symlink():
         raise UserError(f"{latest} is no link to a run: give it another name")
-    name = config.name
-    if name is None:
-        return
-    check_folder_name(name)
-    if (ROOT / app / name).exists():
-        raise UserError(f"there is a run {ROOT / app / name} already: take another --name")
+    if config.name is not None:
+        check_folder_name(config.name)
 
 
 def check_folder_name(name):
@@ -48,7 +44,7 @@ def check_folder_name(name):
 
 
 def create(app, config):
-    """Makes `runs/<app>/<name>` with `config.json` in it, and points `runs/<app>/latest` to it.
+    """Makes `runs/<app>/<name>` with `config.json` in it.
 
     Args:
         app: Name of the application.
@@ -68,23 +64,36 @@ def create(app, config):
     except FileExistsError:
         if not folder.is_dir():
             raise UserError(f"{folder.parent} is not a folder") from None
+        if config.name is not None:
+            raise UserError(f"there is a run {folder} already: take another --name") from None
         folder = Path(tempfile.mkdtemp(prefix=f"{name}_", dir=folder.parent))  # The same second.
         folder.chmod(0o755)
     except OSError as error:
         raise UserError(f"cannot make the run {folder}: {error.strerror}") from error
+    write_config(folder, config)
+    return folder
+
+
+def write_config(folder, config):
+    """Writes `config.json` into the folder of a run that is under way from here on."""
     _created.append(folder)
     write_json(folder / "config.json", dataclasses.asdict(options.located(config)))
     run_data.remember(folder / "config.json")
+
+
+def point_to(folder):
+    """Points `runs/<app>/latest` to a run whose training is over, where it lies there."""
     latest = folder.parent / "latest"
+    if latest.parent.parent != ROOT or (latest.exists() and not latest.is_symlink()):
+        return
     link = latest.with_name(f".latest.{os.getpid()}")
     link.symlink_to(folder.name)
     os.replace(link, latest)
-    return folder
 
 
 @contextlib.contextmanager
 def under_way():
-    """Has an interruption tell what is kept of the run that is created inside, if one is."""
+    """Has an interruption tell what is kept of the run that is trained inside, if one is."""
     _created.clear()
     with if_interrupted(_kept):
         yield
@@ -94,16 +103,19 @@ def _kept():
     if not _created:
         return ""
     folder = _created[-1]
-    if not (folder / "model.keras").is_file():
-        return f"no epoch was finished, and {folder} can be removed"
-    return (
-        f"the best epoch so far is in {folder}, and make evaluate-{folder.parent.name} "
-        f"RUN={folder} evaluates it; the same training begins anew"
-    )
+    if not any((folder / "checkpoints").glob("step-*")):
+        return f"no checkpoint was written, and {folder} can be removed"
+    application = folder.parent.name
+    return f"the same command goes on from here, and so does make resume-{application} RUN={folder}"
 
 
-def load(folder, config_class):
-    """The configuration of a finished run.
+def load(folder, config_class, finished=True):
+    """The configuration of a run.
+
+    Args:
+        folder: The run.
+        config_class: Of its application.
+        finished: Whether it is to have a model.
 
     Raises:
         UserError: if the folder is no run, or the run saved no model.
@@ -114,16 +126,13 @@ def load(folder, config_class):
     config = folder / "config.json"
     if not config.is_file():
         raise UserError(f"{folder} is not a run: it has no config.json")
-    if not (folder / "model.keras").is_file():
+    if finished and not (folder / "model.keras").is_file():
         raise UserError(f"the run {folder} has no model.keras: its training saved none")
     values = read_json(config, "a configuration", LARGEST_CONFIG)
     try:
         if not isinstance(values, dict):
             raise ValueError("it holds no object")
-        kinds = typing.get_type_hints(config_class)
-        for name, value in values.items():
-            if name in kinds and not _fits(kinds[name], value, _largest(config_class, name)):
-                raise ValueError(f"{name} is {str(value)[:40]!r}")
+        check_values(config_class, values)
         return config_class(**values)
     except (TypeError, ValueError) as error:
         raise UserError(f"{config} is no configuration of this application: {error}") from error
@@ -137,6 +146,18 @@ def configure(config_class, arguments):
     """
     config = run_data.confirm(load(arguments.run, config_class), arguments)
     return flags.override(config, arguments)
+
+
+def check_values(config_class, values):
+    """Makes sure that values from a file may be those of fields.
+
+    Raises:
+        ValueError: One is of another type, none of the choices, or larger than any machine holds.
+    """
+    kinds = typing.get_type_hints(config_class)
+    for name, value in values.items():
+        if name in kinds and not _fits(kinds[name], value, _largest(config_class, name)):
+            raise ValueError(f"{name} is {str(value)[:40]!r}")
 
 
 def _fits(kind, value, largest):

@@ -1,7 +1,10 @@
 """What is printed: results, notes and progress, each on its line and with nothing that moves it."""
 
+import contextlib
+import os
 import re
 import sys
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.progress import (
@@ -25,13 +28,39 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
+def mute() -> None:
+    """Has this process print nothing but errors: of several, one speaks."""
+    console.quiet = True
+
+
+@contextlib.contextmanager
+def silent_libraries() -> Iterator[None]:
+    """Keeps off the standard output what libraries print there past Python."""
+    sys.stdout.flush()
+    terminal, nothing = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 1)
+        os.close(terminal)
+        os.close(nothing)
+
+
 def answer(*fields: str) -> None:
     """Prints a line of results on standard output, its fields parted by tabs, at once."""
-    print("\t".join(map(printable, fields)), flush=True)
+    if not console.quiet:
+        print("\t".join(map(printable, fields)), flush=True)
 
 
 def note(text: str) -> None:
     """Prints a line on standard error: what is not a result, which may be piped."""
+    if not console.quiet:
+        complain(text)
+
+
+def complain(text: str) -> None:
+    """Prints a line on standard error, also of a process that is muted."""
     print(printable(text), file=sys.stderr)
 
 

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from pipelines.commands.cluster import processes
 from pipelines.commands.errors import UserError
 
 # What spreadsheets take for the beginning of a formula.
@@ -178,8 +179,11 @@ class MapsFolder:
             most: As many of them, the first ones, have their maps drawn.
 
         Returns:
-            The line that says where they are, or why there are none.
+            The line that says where they are, or why there are none; nothing in all processes but
+            the first, which draws them.
         """
+        if not processes.first():
+            return ""
         if self._problem:
             return f"no attention maps: {self._problem}"
         line = f"attention maps: {draw(self.folder, results, most=most)}"

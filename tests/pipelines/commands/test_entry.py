@@ -27,7 +27,7 @@ class Evaluation(options.EvaluationData, options.overrides(Config), options.Fini
 def started(monkeypatch):
     """What the device was started with, without TensorFlow."""
     calls = []
-    monkeypatch.setattr(devices, "start", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(devices, "start", lambda *arguments: calls.append(arguments[:2]))
     return calls
 
 

@@ -87,7 +87,7 @@ def test_the_ranges_of_all_parts_hold():
 
 def test_help_is_in_groups_and_documents_what_is_declared_again(capsys):
     groups, words = help_of(Config, capsys)
-    assert list(groups) == ["options", "data", "model", "training", "decoding", "run"]
+    assert list(groups) == ["options", "data", "model", "training", "decoding", "run", "cluster"]
     assert groups["data"] == ["dataset", "data-dir", "max-train", "max-skipped"]
     assert groups["model"] == ["dim"]
     assert groups["training"][:2] == ["epochs", "learning-rate"]
@@ -105,7 +105,7 @@ def test_overrides_have_every_field_of_decoding_none_of_them_given(capsys):
     assert names == [*(field.name for field in fields(options.Decoding)), "seed"]
     assert set(vars(Overrides()).values()) == {None}
     groups, words = help_of(Evaluation, capsys)
-    assert list(groups) == ["options", "data", "decoding", "run"]
+    assert list(groups) == ["options", "data", "decoding", "run", "cluster"]
     assert groups["data"] == ["split", "dataset", "data-dir", "max-skipped", "extra"]
     assert groups["run"] == ["run", "device", "cache-size", "name", "output"]
     assert "--beams INT Beam width. (default: as in the run)" in words

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.commands import runs
 from pipelines.commands.disk import files
-from pipelines.commands.errors import UserError
+from pipelines.commands.errors import Terminated, UserError
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ def inside(tmp_path, monkeypatch):
 def finished(name="one", **options):
     folder = runs.create("captioning", Config(name, **options))
     (folder / "model.keras").touch()
+    runs.point_to(folder)
     return folder
 
 
@@ -47,13 +48,14 @@ class TestCreate:
         latest = inside / "runs" / "captioning" / "latest"
         for name in ("one", "two"):
             folder = runs.create("captioning", Config(name))
+            runs.point_to(folder)
             assert latest.is_symlink()
             assert os.readlink(latest) == name  # Relative: the folder may move to another machine.
             assert latest.resolve() == (inside / folder).resolve()
         assert sorted(p.name for p in latest.parent.iterdir()) == ["latest", "one", "two"]
 
     def test_latest_is_never_missing(self, inside, monkeypatch):
-        runs.create("captioning", Config("one"))
+        runs.point_to(runs.create("captioning", Config("one")))
         latest = inside / "runs" / "captioning" / "latest"
         replace = os.replace
 
@@ -62,8 +64,9 @@ class TestCreate:
                 assert os.readlink(latest) == "one" and os.readlink(source) == "two"
             replace(source, target)
 
+        two = runs.create("captioning", Config("two"))
         monkeypatch.setattr(os, "replace", watched)
-        runs.create("captioning", Config("two"))
+        runs.point_to(two)
         assert os.readlink(latest) == "two"
 
     def test_a_latest_that_is_no_link_is_left_alone(self, inside):
@@ -72,8 +75,8 @@ class TestCreate:
             runs.check_name("captioning", Config())
 
     def test_applications_have_a_latest_of_their_own(self, inside):
-        runs.create("captioning", Config("one"))
-        runs.create("speech", Config("two"))
+        runs.point_to(runs.create("captioning", Config("one")))
+        runs.point_to(runs.create("speech", Config("two")))
         assert os.readlink("runs/captioning/latest") == "one"
         assert os.readlink("runs/speech/latest") == "two"
 
@@ -93,30 +96,32 @@ class TestCreate:
         with pytest.raises(UserError, match=r"runs/captioning/one already.*--name"):
             runs.create("captioning", Config("one", dim=2))
         assert runs.read_json("runs/captioning/one/config.json")["dim"] == 1
-        assert os.readlink("runs/captioning/latest") == "two"
 
 
 class TestInterruption:
-    def told(self, *created, saved=False):
-        with pytest.raises(KeyboardInterrupt) as interrupt, runs.under_way():
+    def told(self, *created, saved=False, raised=KeyboardInterrupt):
+        with pytest.raises(raised) as interrupt, runs.under_way():
             for name in created:
                 folder = runs.create("speech", Config(name))
                 if saved:
-                    (folder / "model.keras").touch()
-            raise KeyboardInterrupt
+                    (folder / "checkpoints" / "step-0000000007").mkdir(parents=True)
+            raise raised
         return interrupt.value.args
 
     def test_before_there_is_a_run(self):
         assert self.told() == ("",)
 
-    def test_before_an_epoch_is_saved(self):
-        assert self.told("one") == ("no epoch was finished, and runs/speech/one can be removed",)
+    def test_before_there_is_a_checkpoint(self):
+        assert self.told("one") == (
+            "no checkpoint was written, and runs/speech/one can be removed",
+        )
         assert self.told() == ("",)  # The next command knows nothing of it.
 
-    def test_later_the_best_epoch_is_kept(self):
-        assert self.told("one", saved=True) == (
-            "the best epoch so far is in runs/speech/one, and make evaluate-speech "
-            "RUN=runs/speech/one evaluates it; the same training begins anew",
+    @pytest.mark.parametrize("raised", [KeyboardInterrupt, Terminated])
+    def test_later_the_line_says_how_to_go_on(self, raised):
+        assert self.told("one", saved=True, raised=raised) == (
+            "the same command goes on from here, and so does make resume-speech "
+            "RUN=runs/speech/one",
         )
 
 
