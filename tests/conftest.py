@@ -25,7 +25,7 @@ MODELS = re.compile(
 LONG = {
     "jax": "takes_any_size.networks|test_a_translator_of_padded|test_each_decoder_of_a_padded",
     "tensorflow": "takes_any_size",
-    "torch": "takes_any_size",
+    "torch": "takes_any_size|test_backends_with_two_processes",  # That one is of JAX.
 }
 
 # The graphs of TensorFlow are many objects that stay: looking through them for garbage takes time.

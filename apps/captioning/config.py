@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pipelines.commands import options
+from pipelines.commands.disk import prepared_data
 from pipelines.commands.mechanisms import MECHANISMS, SELF_ATTENTION_ONLY, SINGLE_HEAD
 from pipelines.commands.ranges import at_least, within
 
@@ -124,6 +125,11 @@ class Config(Data, Model, Training, options.Decoding, options.Run):
     The defaults are the run on the built-in images that the README shows.
     """
 
+    APPLICATION: ClassVar = "captioning"
+    PREPARED: ClassVar = (
+        "max_train image_size flip normalize_captions vocabulary_size backbone fine_tune"
+    )
+
     dataset: str = "scenes"
     """`scenes`, `tfds:NAME` of TensorFlow Datasets, or a folder: train.jsonl and its images."""
     beams: int = 8
@@ -144,6 +150,13 @@ class Evaluation(options.MediaEvaluation, Decoding, options.FinishedRun):
     """Captions a split with a finished run, and writes metrics and attention maps."""
 
     run: str = "runs/captioning/latest"
+
+
+Preparation = prepared_data.preparation(
+    Config,
+    "Writes the images of a data set once as training takes them, as pixels or as features of a "
+    "frozen backbone, with the tokens of their captions.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,23 +1,27 @@
 """From a data set's name, or images of any kind, to batches of images and captions."""
 
-import random
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from apps.captioning.config import Config
+from apps.captioning.groups import group_captions, texts
 from pipelines.builtin import scenes
 from pipelines.commands.errors import UserError
-from pipelines.data import sources, splits
-from pipelines.data.buckets import Batches, finish, limits
+from pipelines.data import buckets, sources, splits
 from pipelines.data.caches import row_cache
 from pipelines.data.fields import Field
 from pipelines.data.layouts import captions as caption_files
 from pipelines.data.layouts import headerless, transcripts
+from pipelines.data.prepared.rows import PreparedRows
+from pipelines.data.rows import column, select
 from pipelines.images import backbones, image_files
 from pipelines.metrics import captions
-from pipelines.text.tokenizer import Tokenizer, pad
+from pipelines.text.tokenizer import Tokenizer
 
 CAPTIONS = (
     *("captions", "captions/text", "caption", "text", "sentences", "sentence", "raw", "comment"),
@@ -41,6 +45,11 @@ DATA = sources.DataSet(
         "captions": ("captions/text", "captions", "caption", "text"),
     },
 )
+QUANTILES = (0.9, 0.75, 0.5, 0.25)
+
+
+BACKBONE = "backbone.keras"
+MEDIA = ("image_size", "backbone", "fine_tune")  # What decides how an image is prepared.
 
 
 @dataclass(frozen=True)
@@ -48,17 +57,19 @@ class Split:
     """Images that could be read, as the model takes them.
 
     Attributes:
-        rows: The lines of the data set, each with the `path` of its image.
+        rows: The lines of the data set, each with the `path` of its image, a list or on disk.
         inputs: What the model is given of each: `(N,)` row numbers into one or two arrays (the
             second holds the mirrored images).
         arrays: Features `(M, S, C)` or pixels `(M, size, size, 3)`, in memory or memory maps.
         grid: Rows and columns of the cells `(h, w)`; of pixels, those of the model's network.
+        backbone: The copy of a frozen backbone that came with the features, if one did.
     """
 
-    rows: list
+    rows: Sequence
     inputs: list
     arrays: list
     grid: tuple | None = None
+    backbone: Path | None = None
 
     @property
     def references(self):
@@ -103,7 +114,9 @@ def open_split(rows, config, flip=False, backbone=None) -> Split:
     Raises:
         UserError: No image can be read, or the backbone cannot be opened.
     """
-    files = [row["path"] for row in rows]
+    if isinstance(rows, PreparedRows) and rows.serves(config, MEDIA):
+        return _open_prepared(rows, config, flip)
+    files = column(rows, "path")
     grid = None
     maps = []
     for mirrored in (False, True)[: 2 if flip else 1]:
@@ -118,11 +131,29 @@ def open_split(rows, config, flip=False, backbone=None) -> Split:
         maps.append((array, numbers))
     readable = image_files.readable(files, maps[0][1])
     return Split(
-        rows=[rows[i] for i in readable],
+        rows=select(rows, readable),
         inputs=[numbers[readable] for _, numbers in maps],
         arrays=[array for array, _ in maps],
         grid=grid,
     )
+
+
+def _open_prepared(rows, config, flip):
+    """The images of a prepared split; with `flip`, the mirrored ones are the records after them."""
+    pictures, numbers = rows.array("picture"), [rows.starts]
+    if flip and config.has_features:
+        numbers.append(rows.starts + 1)
+    shape, grid, backbone = pictures.shape[1:], None, None
+    if config.has_features:
+        grid, backbone = (
+            rows.fact("grid", lambda grid: tuple(map(int, grid))),
+            rows.folder / BACKBONE,
+        )
+        if len(shape) != 2 or math.prod(grid) != shape[0]:
+            raise UserError(f"{rows.folder} holds no features of a grid {grid}")
+    elif shape != (config.image_size, config.image_size, 3):
+        raise UserError(f"{rows.folder} holds no pixels of this size, but {shape}")
+    return Split(rows, numbers, [pictures] * len(numbers), grid, backbone)
 
 
 def in_memory(rows, pixels, backbone=None) -> Split:
@@ -143,43 +174,9 @@ def in_memory(rows, pixels, backbone=None) -> Split:
 
 def train_tokenizer(rows, config) -> Tokenizer:
     """A tokenizer of the training captions."""
-    return Tokenizer.train(_texts(rows, config), config.vocabulary_size)
-
-
-def _texts(rows, config):
-    texts = [text for row in rows for text in row["captions"]]
-    return [captions.normalize(text) for text in texts] if config.normalize_captions else texts
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Captions of one image, `captions_per_picture` at a time.
-
-    Attributes:
-        pictures: The row of each group's image, `(G,)`.
-        lengths: Tokens of its longest caption, `(G,)`.
-        tokens: `(G, K, T)`.
-    """
-
-    pictures: np.ndarray
-    lengths: np.ndarray
-    tokens: np.ndarray
-
-
-def group_captions(split, tokenizer, config) -> Groups:
-    """All captions of a split as tokens, those of an image in random groups."""
-    size = config.captions_per_picture
-    pictures, groups = [], []
-    for i, row in enumerate(split.rows):
-        ids = tokenizer.encode(_texts([row], config))
-        random.Random(f"{config.seed}{i}").shuffle(ids)
-        for start in range(0, len(ids), size):
-            part = ids[start : start + size]
-            groups.append(part + [[]] * (size - len(part)))
-            pictures.append(i)
-    lengths = [min(max(map(len, part)), config.max_tokens) for part in groups]
-    tokens = np.stack([pad(part, max(lengths)) for part in groups])
-    return Groups(np.array(pictures, "int32"), np.array(lengths, "int32"), tokens)
+    if isinstance(rows, PreparedRows):
+        return Tokenizer.load(rows.folder)
+    return Tokenizer.train(texts(rows, config), config.vocabulary_size)
 
 
 def training_batches(split, groups, config):
@@ -187,21 +184,21 @@ def training_batches(split, groups, config):
 
     Each is of groups of similar length, padded to one of a few lengths.
     """
-    longest = limits(groups.lengths, (0.9, 0.75, 0.5, 0.25))
-    batches = _shuffled(groups, config).bucket_by_sequence_length(
-        lambda picture, length, tokens: length,
-        bucket_boundaries=[limit + 1 for limit in longest[:-1]],
-        bucket_batch_sizes=[config.batch_size] * len(longest),
-        drop_remainder=True,
+    parts = buckets.split(groups.lengths, QUANTILES)
+    limits = [int(groups.lengths[part].max()) for part in parts]
+    rows_of = buckets.reader(
+        [
+            (groups.pictures[part], groups.tokens[part, :, :limit])
+            for part, limit in zip(parts, limits, strict=True)
+        ]
     )
 
-    def example(picture, length, tokens):
-        # The bucket's limit, so that each bucket has one shape.
-        limit = tf.constant(longest)[tf.searchsorted(longest, tf.reduce_max(length)[None])[0]]
-        pixels = _gather(split, picture, config.flip)
-        return {"picture": pixels, "tokens": tokens[:, :, : limit - 1]}, tokens[:, :, 1:limit]
+    def read(bucket, counters, rows):
+        pictures, tokens = rows_of(bucket, rows)
+        images = _gather(split, pictures, _seed(config, counters) if config.flip else None)
+        return {"picture": images, "tokens": tokens[:, :, :-1]}, tokens[:, :, 1:]
 
-    return _batches(batches.map(example, num_parallel_calls=2), groups, config.batch_size)
+    return _batches(list(map(len, parts)), read, config, config.batch_size)
 
 
 def validation_batches(split, tokenizer, config):
@@ -214,45 +211,57 @@ def validation_batches(split, tokenizer, config):
 def concept_batches(split, groups, config):
     """Endless `Batches` of `({"picture"}, tokens)`."""
     size = max(config.batch_size, 4)  # The statistics of batch normalization need a few images.
+    rows_of = buckets.reader([(groups.pictures, groups.tokens)])
 
-    def example(picture, length, tokens):
-        return {"picture": _gather(split, picture, config.flip)}, tokens
+    def read(bucket, counters, rows):
+        pictures, tokens = rows_of(bucket, rows)
+        images = _gather(split, pictures, _seed(config, counters) if config.flip else None)
+        return {"picture": images}, tokens
 
-    batches = _shuffled(groups, config).batch(size, drop_remainder=True)
-    return _batches(batches.map(example, num_parallel_calls=2), groups, size)
-
-
-def _batches(dataset, groups, size):
-    """What `fit` is given of a dataset of batches, of which an epoch has only whole ones."""
-    steps = max(len(groups.pictures) // size, 1)
-    return Batches(finish(dataset), steps, steps * size)
+    return _batches([len(groups.pictures)], read, config, size)
 
 
-def _shuffled(groups, config):
-    elements = (groups.pictures, groups.lengths, groups.tokens)
-    elements = tf.data.Dataset.from_tensor_slices(elements)
-    return elements.shuffle(len(groups.pictures), seed=config.seed).repeat()
+def _batches(counts, read, config, size):
+    """`Batches` all of one size, of which an epoch has only whole ones."""
+    steps = max(sum(counts) // size, 1)
+    return buckets.Batches(
+        counts=counts,
+        sizes=[size] * len(counts),
+        seed=config.seed,
+        read=read,
+        steps=steps,
+        examples=steps * size,
+    )
 
 
-def _gather(split, pictures, flip=False):
-    """The inputs of some images, float32; with `flip`, half of them mirrored."""
+def _seed(config, counters):
+    """Of what is random about a batch."""
+    seed = np.uint32(config.seed).view("int32")  # As these operations take it.
+    return tf.stack([seed, tf.cast(counters[0], tf.int32)])
+
+
+def _gather(split, pictures, seed=None):
+    """The inputs of some images, float32; with a seed, half of them mirrored."""
     inputs, arrays = split.inputs, split.arrays
 
-    def read(pictures):
+    def read(pictures, mirrored):
         chosen = row_cache.gather(arrays[0], inputs[0][pictures])
-        if flip and len(arrays) == 2:
-            mirrored = np.flatnonzero(np.random.default_rng(pictures).random(len(pictures)) < 0.5)
+        if mirrored.any():
             chosen[mirrored] = row_cache.gather(arrays[1], inputs[1][pictures[mirrored]])
         return chosen.astype("float32")
 
-    batch = tf.numpy_function(read, [pictures], tf.float32, stateful=False)
-    batch.set_shape((None, *arrays[0].shape[1:]))
-    if flip and len(arrays) == 1:
-        batch = tf.image.random_flip_left_right(batch)
+    mirrored = tf.zeros(tf.shape(pictures), tf.bool)
+    if seed is not None and len(arrays) == 2:
+        mirrored = tf.random.stateless_uniform(tf.shape(pictures), seed) < 0.5
+    batch = tf.numpy_function(read, [pictures, mirrored], tf.float32, stateful=False)
+    batch.set_shape((pictures.shape[0], *arrays[0].shape[1:]))
+    if seed is not None and len(arrays) == 1:
+        batch = tf.image.stateless_random_flip_left_right(batch, seed)
     return batch
 
 
-def picture_batches(split, batch_size):
-    """The inputs of all images of a split, in order, each once."""
-    numbers = tf.data.Dataset.from_tensor_slices(np.arange(len(split.rows)))
-    return finish(numbers.batch(batch_size).map(lambda i: _gather(split, i)))
+def picture_batches(split, batch_size, places=None):
+    """The inputs of images of a split, all or given by their places, in order, each once."""
+    places = range(len(split.rows)) if places is None else places
+    numbers = tf.data.Dataset.from_tensor_slices(np.array(places))
+    return buckets.finish(numbers.batch(batch_size).map(lambda i: _gather(split, i)))

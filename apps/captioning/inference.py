@@ -12,6 +12,7 @@ from apps.captioning import data, maps
 from apps.captioning.config import Config
 from pipelines.builtin import scenes
 from pipelines.commands import runs
+from pipelines.commands.cluster import processes
 from pipelines.commands.terminal import console
 from pipelines.decoding.generator_cache import Generators
 from pipelines.decoding.result import Alternative, Result
@@ -22,7 +23,6 @@ from pipelines.metrics import captions
 from pipelines.text.divided_words import divided_words
 from pipelines.text.tokenizer import Tokenizer
 
-BACKBONE = "backbone.keras"
 AT_ONCE = 256  # Images whose pixels are in memory.
 
 
@@ -88,14 +88,14 @@ class Captioner:
         model, tokenizer = runs.load_model(run, layers.ImageCaptioner), Tokenizer.load(run)
         tokens = model.decoder.vocabulary_size
         runs.check_together(run, "tokens", tokenizer.vocabulary_size, tokens)
-        return cls(model, tokenizer, config, Path(run) / BACKBONE)
+        return cls(model, tokenizer, config, Path(run) / data.BACKBONE)
 
     def save_preprocessing(self, folder):
         """Writes what `load` reads besides the model."""
         self.tokenizer.save(folder)
         if self.config.has_features:
             name = str(self.backbone or self.config.backbone)
-            backbones.save(name, self.config.image_size, folder / BACKBONE)
+            backbones.save(name, self.config.image_size, folder / data.BACKBONE)
 
     def predict(self, inputs, skipped=None, alternatives=None, **decoding):
         """Captions images.
@@ -140,13 +140,16 @@ class Captioner:
     def _describe(self, split, config, alternatives=0):
         """Captions all images of a split, in order."""
         generator = self._generators.get(config, config.max_tokens, alternatives)
-        batches = data.picture_batches(split, config.decode_batch_size)
-        decoded = generator.predict(batches, verbose=0)
+
+        def decode(places):
+            batches = data.picture_batches(split, config.decode_batch_size, places)
+            decoded = generator.predict(batches, verbose=0)
+            rows = range(len(places))
+            return [{name: values[i] for name, values in decoded.items()} for i in rows]
+
+        decoded = processes.divide(decode, range(len(split.rows)))
         grid = split.grid or self.model.encoder.grid
-        return [
-            self._result(row, {name: values[i] for name, values in decoded.items()}, grid)
-            for i, row in enumerate(split.rows)
-        ]
+        return [self._result(*pair, grid) for pair in zip(split.rows, decoded, strict=True)]
 
     def _result(self, row, decoded, grid):
         tokens = decoded["tokens"]

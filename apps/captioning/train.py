@@ -7,12 +7,13 @@ from pipelines.commands.entry import command
 @command(Config, presets=PRESETS)
 def main(config):
     """Reads the data, builds the model, fits it, and evaluates its best epoch on the test split."""
+    import layers
     from apps.captioning import data, model
     from apps.captioning.inference import Captioner
     from pipelines.training import fitting
     from pipelines.training.token_loss import TokenCrossentropy
 
-    run = fitting.start("captioning", config)
+    run = fitting.start("captioning", config, layers.ModelParallel)
     rows = data.read(config)
     monitor = data.choose_monitor(rows["validation"], config)
     tokenizer = data.train_tokenizer(rows["train"], config)
@@ -22,22 +23,20 @@ def main(config):
     batches = data.training_batches(training, groups, config)
     shape, tokens = training.arrays[0].shape[1:], tokenizer.vocabulary_size
     network = model.build(config, shape, tokens)
-    captioner = Captioner(network, tokenizer, config)
+    captioner = Captioner(network, tokenizer, config, training.backbone)
 
     run.create(captioner, f"{len(training.rows):,} training images", f"{tokens:,} tokens")
     if config.learns_concepts_first:
         learn_concepts(run, network, data.concept_batches(training, groups, config))
     loss = TokenCrossentropy(config.label_smoothing)
     fitting.compile_model(network, config, batches, loss=loss)
-    network.fit(
-        batches.dataset,
-        **fitting.options(
-            run,
-            batches,
-            validation=data.validation_batches(validation, tokenizer, config),
-            score=lambda: captioner.evaluate(validation, decode="greedy"),
-            monitor=monitor,
-        ),
+    fitting.fit(
+        run,
+        network,
+        batches,
+        validation=data.validation_batches(validation, tokenizer, config),
+        score=lambda: captioner.evaluate(validation, decode="greedy"),
+        monitor=monitor,
     )
     report = run.report("test")
     Captioner.load(run.folder, config).evaluate(rows["test"], report)
@@ -51,7 +50,7 @@ def learn_concepts(run, network, batches):
     config, epochs = run.config, run.config.concept_epochs
     detector = network.concept_detector()
     fitting.compile_model(detector, config, batches, epochs, loss=layers.concept_loss)
-    detector.fit(batches.dataset, **fitting.options(run, batches, epochs=epochs, stage="concepts"))
+    fitting.fit(run, detector, batches, epochs=epochs, stage="concepts")
     # From here on its statistics stand, which the small batches of captions would only blur.
     network.encoder.freeze_statistics()
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import ClassVar
 
 from apps.speech.options import (
     Augmentation,
@@ -13,6 +14,7 @@ from apps.speech.options import (
     Vocabulary,
 )
 from pipelines.commands import flags, options, runs
+from pipelines.commands.disk import prepared_data
 from pipelines.commands.errors import UserError
 from pipelines.data.hub import PRESET_SCHEMES
 
@@ -32,6 +34,12 @@ class Config(Vocabulary, Data, Model, LanguageModel, Augmentation, Training, Dec
 
     The defaults are the run on the built-in spoken numbers that the README shows.
     """
+
+    APPLICATION: ClassVar = "speech"
+    PREPARED: ClassVar = (
+        "max_train units vocabulary_size speed_perturbation language_model_order "
+        "language_model_text"
+    )
 
     preset: str | None = None
     """Named configuration, or the folder or name of the KerasHub preset of a Whisper."""
@@ -102,6 +110,11 @@ _Overrides = options.overrides(Config)
 @dataclass(frozen=True, kw_only=True)
 class Evaluation(options.MediaEvaluation, _Overrides, FinishedRun):
     """Transcribes a split with a finished run, and writes error rates and attention maps."""
+
+
+Preparation = prepared_data.preparation(
+    Config, "Writes the log-mel spectrograms of a data set and the units of its transcripts once."
+)
 
 
 @dataclass(frozen=True, kw_only=True)

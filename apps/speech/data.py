@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 from pipelines.audio import audio_files, log_mel, whisper
 from pipelines.audio import utterances as utterance_batches
 from pipelines.audio.mel_store import MelStore
+from pipelines.audio.normalization import Normalization, normalization
+from pipelines.audio.prepared_mels import PreparedIds, PreparedMels
 from pipelines.audio.recordings import Recordings, report_unreadable
 from pipelines.builtin import spoken_numbers
 from pipelines.commands.errors import UserError
@@ -18,6 +21,8 @@ from pipelines.data import sources, splits
 from pipelines.data.fields import Field
 from pipelines.data.formats import text_files
 from pipelines.data.layouts import class_folders, headerless, transcripts
+from pipelines.data.prepared.rows import PreparedRows
+from pipelines.data.rows import Rows, column, select
 from pipelines.decoding.ngrams import NGramModel
 from pipelines.text.speech_units import Units
 
@@ -45,6 +50,7 @@ DATA = sources.DataSet(
         "text": ("text_normalized", "text", "transcription", "transcript", "sentence", "label"),
     },
 )
+SERVED = ("speed_perturbation",)
 SPEEDS = (0.9, 1.0, 1.1)
 NOISE_DB = (5.0, 40.0)
 MARGIN = 1.25  # How much longer a piece may be than any utterance of training.
@@ -59,7 +65,9 @@ def read(config, wanted=sources.SPLITS):
     if "train" in found:
         found["train"] = found["train"][: config.max_train]
     return {
-        name: [{**row, "file_name": os.path.abspath(path)} for path, row in _paths(rows)]
+        name: rows
+        if isinstance(rows, PreparedRows)
+        else Rows({**row, "file_name": os.path.abspath(path)} for path, row in _paths(rows))
         for name, rows in found.items()
     }
 
@@ -75,13 +83,13 @@ class Utterances:
     """Lines and their audio.
 
     Attributes:
-        rows: The lines, with `file_name` and perhaps `text`.
+        rows: The lines, with `file_name` and perhaps `text`, a list or on disk.
         recordings: Their audio.
         frames: `(N, speeds)`, the frames of each at each of its speeds; `None` before it is read.
         store: Their log-mel spectrograms at these speeds, where they are kept on disk.
     """
 
-    rows: list
+    rows: Sequence
     recordings: Recordings
     frames: np.ndarray | None = None
     store: MelStore | None = None
@@ -89,6 +97,8 @@ class Utterances:
     @classmethod
     def of(cls, inputs, **memory):
         """Utterances of paths, arrays of samples, or lines with `file_name`; see `Recordings`."""
+        if isinstance(inputs, Rows):
+            return cls(inputs, Recordings(column(inputs, "file_name"), **memory))
         rows, sources = [], []
         for each in inputs:
             if isinstance(each, str | Path):
@@ -105,7 +115,7 @@ class Utterances:
         frames = np.array([log_mel.frames(counts[i]) for i in kept]).reshape(-1, 1)
         recordings = self.recordings.select(kept)
         return (
-            Utterances([self.rows[i] for i in kept], recordings, frames),
+            Utterances(select(self.rows, kept), recordings, frames),
             {i: count for i, count in enumerate(counts) if isinstance(count, UserError)},
         )
 
@@ -116,7 +126,7 @@ class Utterances:
 
     def hours(self, tokens):
         """How long those that have tokens last in all, at their slowest speed."""
-        chosen = [ids is not None for ids in tokens]
+        chosen = utterance_batches.id_counts(tokens) > 0
         return float(self.seconds[chosen].max(axis=1).sum()) / 3600
 
     def heard_by(self, front_end):
@@ -133,15 +143,30 @@ def listen(rows, config, training=False):
 
     Spectrograms are computed once, see `MelStore`. A Whisper takes samples in their place.
     """
+    if isinstance(rows, PreparedRows):
+        if config.whisper is None and rows.serves(config, SERVED if training else ()):
+            return _prepared(rows)
+        if training:
+            raise UserError(f"a Whisper is trained on audio, which {rows.folder} has no more")
     if config.whisper is None:
         speeds = SPEEDS if training and config.speed_perturbation else (1.0,)
-        store = MelStore([row["file_name"] for row in rows], speeds)
-        found = Utterances.of([rows[i] for i in store.kept])
+        store = MelStore(column(rows, "file_name"), speeds)
+        found = Utterances.of(select(rows, store.kept))
         return replace(found, frames=store.frames.reshape(-1, len(speeds)), store=store)
     # Training reads in an order of its own, through tf.data.
     found, errors = Utterances.of(rows, **({"kept": 0} if training else {})).readable()
     report_unreadable([rows[i]["file_name"] for i in errors], len(rows))
     return found
+
+
+def _prepared(rows):
+    """The utterances of a prepared split; the audio of a held-out one is there to be drawn."""
+    speeds = (1.0,)
+    if rows.split == "train":
+        speeds = rows.fact("speeds", lambda speeds: tuple(map(float, speeds)))
+    store = PreparedMels(rows, speeds)
+    files = [] if rows.split == "train" else [row["file_name"] for row in rows]
+    return Utterances(rows, Recordings(files), store.frames.reshape(len(rows), -1), store)
 
 
 def limit_pieces(utterances, config):
@@ -152,11 +177,15 @@ def limit_pieces(utterances, config):
 
 def train_tokenizer(rows, config):
     """The units, from the training transcripts."""
-    return Units.train([row["text"] for row in rows], config.vocabulary_size, config.units)
+    if isinstance(rows, PreparedRows):
+        return Units.load(rows.folder)
+    return Units.train((row["text"] for row in rows), config.vocabulary_size, config.units)
 
 
 def train_language_model(rows, tokenizer, config):
     """The n-gram model of the training transcripts, and of a text if one is given."""
+    if isinstance(rows, PreparedRows):
+        return NGramModel.load(rows.folder)
     texts = [row["text"] for row in rows]
     if config.language_model_text is not None:
         lines = text_files.read_lines(config.language_model_text)
@@ -164,6 +193,13 @@ def train_language_model(rows, tokenizer, config):
     return NGramModel.train(
         tokenizer.encode(texts), tokenizer.vocabulary_size, config.language_model_order
     )
+
+
+def train_normalization(rows, utterances):
+    """Mean and deviation of each mel band of the training utterances."""
+    if isinstance(rows, PreparedRows):
+        return Normalization.load(rows.folder)
+    return normalization(utterances.store)
 
 
 def encode(utterances, tokenizer, front_end, config):
@@ -179,13 +215,27 @@ def encode(utterances, tokenizer, front_end, config):
 
 def _learnable(utterances, tokenizer, front_end, config):
     """The ids of utterances that can be learnt, `None` for each other one, and why it cannot."""
-    encoded = tokenizer.encode([row["text"] for row in utterances.rows])
+    if isinstance(utterances.rows, PreparedRows):
+        encoded = PreparedIds(utterances.rows, len(utterances.store.speeds))
+        repeats = encoded.repeats
+    else:
+        encoded = tokenizer.encode([row["text"] for row in utterances.rows])
+        repeats = map(count_repeats, encoded)
     reasons = [
-        _misfit(ids, seconds, front_end, config)
-        for ids, seconds in zip(encoded, utterances.seconds, strict=True)
+        _misfit(count - 2, repeated, seconds, front_end, config)
+        for count, repeated, seconds in zip(
+            utterance_batches.id_counts(encoded), repeats, utterances.seconds, strict=True
+        )
     ]
+    if isinstance(encoded, PreparedIds):
+        return encoded.only(np.array([reason is None for reason in reasons])), reasons
     tokens = [None if reason else ids for ids, reason in zip(encoded, reasons, strict=True)]
     return tokens, reasons
+
+
+def count_repeats(ids):
+    """How often an id follows itself between start and end: CTC writes a blank between them."""
+    return sum(a == b for a, b in itertools.pairwise(ids[1:-1]))
 
 
 def training_batches(utterances, tokens, front_end, config):
@@ -211,16 +261,17 @@ def _own_batches(utterances, tokens, front_end, config):
         augmentation,
     )
 
-    def of_heads(inputs, labels):
+    def of_heads(*chosen):
+        inputs, labels = batches.read(*chosen)
         return inputs, {name: labels[name] for name in config.heads}
 
-    return batches._replace(dataset=batches.dataset.map(of_heads))
+    return replace(batches, read=of_heads)
 
 
 def validation_batches(utterances, tokenizer, front_end, config):
     """As `training_batches`, but of the utterances as they are; `None` where none can be learnt."""
-    tokens, _ = _learnable(utterances, tokenizer, front_end, config)
-    if not any(tokens):
+    tokens, reasons = _learnable(utterances, tokenizer, front_end, config)
+    if None not in reasons:
         return None
     plain = {"time_masks": 0, "frequency_masks": 0, "time_warp": 0}
     plain = replace(config, noise=False, **plain)
@@ -247,17 +298,13 @@ def _left_out(utterances, reasons):
     tally.close(reasons.count(None))
 
 
-def _misfit(ids, seconds, front_end, config):
-    """Why decoder and CTC cannot say a text in so many seconds, one at each speed; or None."""
+def _misfit(count, repeats, seconds, front_end, config):
+    """Why decoder and CTC cannot say so many units in the seconds of each speed; or None."""
     if max(seconds) > front_end.max_seconds:
         return f"longer than --max-seconds {front_end.max_seconds:g}"
-    content = ids[1:-1]
-    if max(seconds) > front_end.max_seconds:
-        return f"longer than {front_end.max_seconds:g} seconds (--max-seconds)"
-    if len(content) >= config.max_target:
+    if count >= config.max_target:
         return f"text of --max-target {config.max_target} units or more"
     if config.ctc_weight == 0:
         return None
-    repeats = sum(a == b for a, b in itertools.pairwise(content))
     positions = -(-round(min(seconds) / log_mel.FRAME_SECONDS) // 4)
-    return None if len(content) + repeats <= positions else "too short for CTC to write its text"
+    return None if count + repeats <= positions else "too short for CTC to write its text"

@@ -10,6 +10,7 @@ from layers import (
     TransformerDecoder,
 )
 from pipelines.audio.log_mel import NUMBER_OF_BINS
+from pipelines.commands.errors import UserError
 from pipelines.training.ctc_loss import CtcLoss
 from pipelines.training.token_loss import TokenCrossentropy
 
@@ -66,7 +67,11 @@ def _decoder(config, vocabulary_size):
 
 
 def objective(config):
-    """The arguments of `compile` for the outputs that there are; a Whisper has but one."""
+    """The arguments of `compile` for the outputs that there are; a Whisper has but one.
+
+    Raises:
+        UserError: XLA is to compile what it cannot.
+    """
     attention = TokenCrossentropy(config.label_smoothing)
     if config.whisper is not None:
         return {"loss": attention}
@@ -74,10 +79,15 @@ def objective(config):
         "ctc": (CtcLoss(), config.ctc_weight),
         "attention": (attention, 1 - config.ctc_weight),
     }
-    # XLA cannot compile TensorFlow's CTC.
-    interpreted = "ctc" in config.heads and keras.backend.backend() == "tensorflow"
-    return {
+    found = {
         "loss": {name: losses[name][0] for name in config.heads},
         "loss_weights": {name: losses[name][1] for name in config.heads},
-        "jit_compile": False if interpreted else "auto",
     }
+    if "ctc" in config.heads and keras.backend.backend() == "tensorflow":
+        if config.xla == "on":
+            raise UserError(
+                "--xla on: XLA cannot compile TensorFlow's CTC loss; leave it at auto, or train "
+                "with --ctc-weight 0 or KERAS_BACKEND=jax"
+            )
+        found["jit_compile"] = False
+    return found

@@ -7,11 +7,14 @@ from pipelines.commands.entry import command
 @command(Config, presets=PRESETS, open_preset=pretrained)
 def main(config):
     """Reads the data, makes or opens the model, fits it, and evaluates its best epoch on test."""
+    import layers
     from apps.speech import data, model
     from apps.speech.inference import Recognizer
+    from pipelines.audio.utterances import id_counts
     from pipelines.training import fitting
 
-    run = fitting.start("speech", config)
+    run = fitting.start("speech", config, layers.ModelParallel)
+    objective = model.objective(config)
     if config.whisper is not None:
         recognizer = Recognizer.load(config.whisper, config)
     splits = data.read(config)
@@ -26,20 +29,18 @@ def main(config):
 
     run.create(
         recognizer,
-        f"{sum(ids is not None for ids in tokens):,} training utterances",
+        f"{sum(id_counts(tokens) > 0):,} training utterances",
         f"{utterances.hours(tokens):.1f} hours",
         f"{tokenizer.vocabulary_size:,} units",
     )
-    fitting.compile_model(recognizer.model, config, batches, **model.objective(config))
-    recognizer.model.fit(
-        batches.dataset,
-        **fitting.options(
-            run,
-            batches,
-            validation=data.validation_batches(validation, tokenizer, front_end, config),
-            score=lambda: recognizer.evaluate(validation, **config.quick),
-            monitor="-wer",
-        ),
+    fitting.compile_model(recognizer.model, config, batches, **objective)
+    fitting.fit(
+        run,
+        recognizer.model,
+        batches,
+        validation=data.validation_batches(validation, tokenizer, front_end, config),
+        score=lambda: recognizer.evaluate(validation, **config.quick),
+        monitor="-wer",
     )
     report = run.report("test")
     Recognizer.load(run.folder, config).evaluate(splits["test"], report)
@@ -50,12 +51,11 @@ def _make(rows, utterances, config):
     from apps.speech import data, model
     from apps.speech.inference import Recognizer
     from pipelines.audio.front_ends import LogMels
-    from pipelines.audio.normalization import normalization
 
     tokenizer = data.train_tokenizer(rows, config)
     language_model = data.train_language_model(rows, tokenizer, config)
     network = model.build(config, tokenizer.vocabulary_size)
-    front_end = LogMels(normalization(utterances.store), config.max_seconds)
+    front_end = LogMels(data.train_normalization(rows, utterances), config.max_seconds)
     return Recognizer(network, tokenizer, front_end, config, lambda: language_model)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pipelines.commands import options, text_to_text
+from pipelines.commands.disk import prepared_data
 from pipelines.commands.ranges import at_least
 
 
@@ -64,6 +65,9 @@ class Config(Data, Model, Training, text_to_text.Config):
     The defaults are the run on the built-in docstrings that the README shows.
     """
 
+    APPLICATION: ClassVar = "summarization"
+    PREPARED: ClassVar = "max_train tokenizer fold_case copy vocabulary_size max_source max_target"
+
     dataset: str = "docstrings"
     """`docstrings`, `tfds:NAME[/CONFIG]` of TensorFlow Datasets, or a folder with train.jsonl."""
     vocabulary_size: int = 6000
@@ -89,6 +93,11 @@ class Evaluation(options.EvaluationData, Decoding, options.FinishedRun):
     """Summarizes a split with a finished run, and writes metrics and attention maps."""
 
     run: str = "runs/summarization/latest"
+
+
+Preparation = prepared_data.preparation(
+    Config, "Writes the tokens of documents and summaries once."
+)
 
 
 @dataclass(frozen=True, kw_only=True)

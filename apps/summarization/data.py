@@ -6,6 +6,8 @@ from pipelines.builtin import docstrings
 from pipelines.data import sources, splits
 from pipelines.data.fields import Field
 from pipelines.data.layouts import parallel_files
+from pipelines.data.prepared.rows import PreparedRows
+from pipelines.data.rows import chunks
 from pipelines.text import token_batches
 from pipelines.text.tokenizer import Tokenizer
 from pipelines.text.word_tokenizer import WordTokenizer
@@ -43,6 +45,8 @@ def references(row):
 
 def train_tokenizer(rows, config):
     """One vocabulary for documents and summaries, from the training split."""
+    if isinstance(rows, PreparedRows):
+        return load_tokenizer(rows.folder, config)
     texts = (text for row in rows for text in (row["document"], *references(row)))
     if config.tokenizer == "subwords":
         return Tokenizer.train(texts, config.vocabulary_size)
@@ -57,11 +61,23 @@ def load_tokenizer(folder, config):
 
 
 def make_buckets(rows, tokenizer, config):
-    """The training pairs as ids, each summary of a document for itself, in buckets of a length."""
-    documents = [row["document"] for row in rows for _ in references(row)]
-    summaries = [summary for row in rows for summary in references(row)]
-    pairs = tokenizer.encode_pairs(documents, summaries, config.max_source, config.max_target)
+    """The training pairs as ids on disk, in buckets of a length; each summary is one of a pair."""
+    if isinstance(rows, PreparedRows) and rows.split == "train":
+        pairs = rows.ragged("source"), rows.ragged("target")
+    else:
+        pairs = token_batches.keep(encode_pairs(rows, tokenizer, config))
     return token_batches.make_buckets(*pairs, config.tokens_per_batch, config.MOST_TOKENS)
+
+
+def encode_pairs(rows, tokenizer, config):
+    """Yields the ids of documents and of summaries, some rows at a time."""
+
+    def encode(some):
+        documents = [row["document"] for row in some for _ in references(row)]
+        summaries = [summary for row in some for summary in references(row)]
+        return tokenizer.encode_pairs(documents, summaries, config.max_source, config.max_target)
+
+    return map(encode, chunks(rows, token_batches.AT_ONCE))
 
 
 def training_batches(buckets, tokenizer, config):

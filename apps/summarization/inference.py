@@ -7,8 +7,10 @@ from apps.summarization import data, maps
 from apps.summarization.config import Config
 from pipelines.commands import runs
 from pipelines.commands.terminal import console
+from pipelines.data.rows import column
 from pipelines.decoding.text_generator import TextGenerator, as_rows
-from pipelines.metrics import attention_health, rouge
+from pipelines.metrics import rouge
+from pipelines.metrics.attention_health import AttentionHealth
 
 
 class Summarizer(TextGenerator):
@@ -81,22 +83,24 @@ class Summarizer(TextGenerator):
         Returns:
             The metrics; ROUGE takes the best of several summaries.
         """
-        results = self.predict(rows, alternatives=0, **decoding)
-        texts = [result.text for result in results]
+        health, texts, shown = AttentionHealth(with_end=True), [], []
+        for _, results in self.predict_in_parts(rows, **decoding):
+            texts += [result.text for result in results]
+            health.add(result.weights for result in results)
+            shown += results[: maps.ON_PAGE - len(shown)]
         references = [data.references(row) for row in rows]
         metrics = rouge.score(texts, references)
         metrics["repetition"] = rouge.repetition(texts)
-        weights = [result.weights for result in results]
-        metrics |= attention_health.attention_health(weights, with_end=True)
+        metrics |= health.metrics()
         if baselines:
-            metrics |= rouge.score_leads([row["document"] for row in rows], references)
+            metrics |= rouge.score_leads(column(rows, "document"), references)
         if report is not None:
             report.write(metrics, len(rows), self.model.count_params())
             summaries = zip(rows, texts, strict=True)
-            report.write_rows("summaries", [_beside(row, text) for row, text in summaries])
+            report.write_rows("summaries", (_beside(row, text) for row, text in summaries))
             runs.write_json(report.folder / "signatures.json", {"rouge": rouge.signature()})
             console.print(f"rouge: {rouge.signature()}")
-            console.print(f"maps: {maps.draw(report.folder / 'maps', results, metrics)}")
+            console.print(f"maps: {maps.draw(report.folder / 'maps', shown, metrics)}")
         return metrics
 
 

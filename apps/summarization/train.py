@@ -9,6 +9,7 @@ from pipelines.commands.entry import command
 @command(Config, presets=PRESETS)
 def main(config):
     """Reads the data, builds the model, fits it, and evaluates its best epoch on the test split."""
+    import layers
     from apps.summarization import data, model
     from apps.summarization.inference import Summarizer
     from pipelines.text import word_vectors
@@ -16,7 +17,7 @@ def main(config):
     from pipelines.training.pointer_loss import PointerCrossentropy
     from pipelines.training.token_loss import TokenCrossentropy
 
-    run = fitting.start("summarization", config)
+    run = fitting.start("summarization", config, layers.ModelParallel)
     splits = data.read(config)
     tokenizer = data.train_tokenizer(splits["train"], config)
     buckets = data.make_buckets(splits["train"], tokenizer, config)
@@ -38,7 +39,7 @@ def main(config):
     }
     batches = data.training_batches(buckets, tokenizer, config)
     fitting.compile_model(network, config, batches, loss=loss)
-    network.fit(batches.dataset, **fitting.options(run, batches, **choice))
+    fitting.fit(run, network, batches, **choice)
 
     if config.covers:
         # The coverage stage goes on from the best epoch, and draws its batches from the start.
@@ -48,8 +49,7 @@ def main(config):
         batches = data.training_batches(buckets, tokenizer, config)
         slower = dataclasses.replace(config, learning_rate=config.learning_rate / 10)
         fitting.compile_model(network, slower, batches, epochs, loss=loss)
-        stage = fitting.options(run, batches, **choice, epochs=epochs, stage="coverage")
-        network.fit(batches.dataset, **stage)
+        fitting.fit(run, network, batches, **choice, epochs=epochs, stage="coverage")
 
     report = run.report("test")
     Summarizer.load(run.folder, config).evaluate(splits["test"], report)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Literal
 
 from pipelines.commands import flags, options, run_data, runs, text_to_text
+from pipelines.commands.disk import prepared_data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +74,9 @@ class Config(Files, Training, text_to_text.Config):
     The defaults are the run on the built-in dates that the README shows.
     """
 
+    APPLICATION: ClassVar = "translation"
+    PREPARED: ClassVar = "max_train vocabulary_size max_source max_target"
+
     dataset: str = "dates"
     """`dates`, `tfds:NAME[/CONFIG]` of TensorFlow Datasets, or a folder with train.jsonl."""
     vocabulary_size: int = 1024
@@ -118,6 +122,14 @@ class Evaluation(options.EvaluationData, Decoding, options.FinishedRun):
         super().__post_init__()
         if self.split != "test" and (self.test_source_file or self.test_target_file):
             raise ValueError("--test-source-file goes with --split test")
+
+
+Preparation = prepared_data.preparation(
+    Config,
+    "Writes the tokens of both sides of a data set once.",
+    "source_language",
+    "target_language",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,8 @@ from pipelines.builtin import dates
 from pipelines.data import sources, splits
 from pipelines.data.formats import parallel_text, tmx
 from pipelines.data.layouts import headerless, parallel_files
+from pipelines.data.prepared.rows import PreparedRows
+from pipelines.data.rows import chunks
 from pipelines.text import token_batches
 from pipelines.text.tokenizer import Tokenizer
 
@@ -56,19 +58,29 @@ def data_set(config):
 
 def train_tokenizer(rows, config):
     """One vocabulary for both languages, from the training pairs."""
+    if isinstance(rows, PreparedRows):
+        return Tokenizer.load(rows.folder)
     texts = (row[side] for side in SIDES for row in rows)
     return Tokenizer.train(texts, config.vocabulary_size)
 
 
 def make_buckets(rows, tokenizer, config):
-    """The training pairs as ids, in buckets of about one length."""
-    pairs = tokenizer.encode_pairs(
-        [row["source"] for row in rows],
-        [row["target"] for row in rows],
-        config.max_source,
-        config.max_target,
-    )
+    """The training pairs as ids on disk, in buckets of about one length."""
+    if isinstance(rows, PreparedRows) and rows.split == "train":
+        pairs = rows.ragged("source"), rows.ragged("target")
+    else:
+        pairs = token_batches.keep(encode_pairs(rows, tokenizer, config))
     return token_batches.make_buckets(*pairs, config.tokens_per_batch, config.MOST_TOKENS)
+
+
+def encode_pairs(rows, tokenizer, config):
+    """Yields the ids of both sides, some rows at a time."""
+
+    def encode(some):
+        sides = ([row[side] for row in some] for side in SIDES)
+        return tokenizer.encode_pairs(*sides, config.max_source, config.max_target)
+
+    return map(encode, chunks(rows, token_batches.AT_ONCE))
 
 
 def training_batches(rows, tokenizer, config):
@@ -85,7 +97,7 @@ def validation_batches(rows, tokenizer, config):
 
 def knows_months(rows):
     """Whether all rows tell where in the source the month stands, as the built-in dates do."""
-    spans = [row.get("month") for row in rows]
+    spans = (row.get("month") for row in rows)
     return all(isinstance(span, list) and list(map(type, span)) == [int, int] for span in spans)
 
 

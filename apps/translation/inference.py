@@ -9,7 +9,8 @@ from pipelines.builtin.dates import month_pointing
 from pipelines.commands import runs
 from pipelines.commands.terminal import console
 from pipelines.decoding.text_generator import TextGenerator, as_rows
-from pipelines.metrics import attention_health, translation_scores
+from pipelines.metrics import translation_scores
+from pipelines.metrics.attention_health import AttentionHealth
 from pipelines.text.tokenizer import Tokenizer
 
 
@@ -80,30 +81,34 @@ class Translator(TextGenerator):
             The metrics; that of the months only where the data set says where they stand.
         """
         tokenize = dataclasses.replace(self.config, **decoding).bleu_tokenize
-        results = self.predict(rows, alternatives=0, **decoding)
-        texts = [result.text for result in results]
+        knows_months = data.knows_months(rows)
+        health, texts, outputs, shown = AttentionHealth(with_end=True), [], [], []
+        for _, results in self.predict_in_parts(rows, **decoding):
+            texts += [result.text for result in results]
+            health.add(result.weights for result in results)
+            if knows_months:
+                outputs += [(result.tokens, result.weights) for result in results]
+            shown += results[: maps.ON_PAGE - len(shown)]
         references = [row["target"] for row in rows]
         metrics = translation_scores.score(texts, references, tokenize)
-        if data.knows_months(rows):
-            outputs = [(result.tokens, result.weights) for result in results]
+        if knows_months:
             metrics["alignment_accuracy"] = month_pointing.accuracy(rows, outputs, self.tokenizer)
-        weights = [result.weights for result in results]
-        metrics |= attention_health.attention_health(weights, with_end=True)
+        metrics |= health.metrics()
         if report is not None:
             report.write(metrics, len(rows), self.model.count_params())
-            self._write(report, results, rows, tokenize)
-            console.print(f"maps: {maps.draw(report.folder / 'maps', results, metrics)}")
+            self._write(report, texts, rows, tokenize)
+            console.print(f"maps: {maps.draw(report.folder / 'maps', shown, metrics)}")
         return metrics
 
-    def _write(self, report, results, rows, tokenize):
+    def _write(self, report, texts, rows, tokenize):
         report.write_rows(
             "translations",
-            [
-                {"source": row["source"], "translation": result.text, "target": row["target"]}
-                for row, result in zip(rows, results, strict=True)
-            ],
+            (
+                {"source": row["source"], "translation": text, "target": row["target"]}
+                for row, text in zip(rows, texts, strict=True)
+            ),
         )
-        texts, references = [result.text for result in results], [row["target"] for row in rows]
+        references = [row["target"] for row in rows]
         signatures = translation_scores.signatures(texts, references, tokenize)
         runs.write_json(report.folder / "signatures.json", signatures)
         for name, signature in signatures.items():

@@ -7,12 +7,13 @@ from pipelines.commands.entry import command
 @command(Config, presets=PRESETS)
 def main(config):
     """Reads the data, builds the model, fits it, and evaluates its best epoch on the test split."""
+    import layers
     from apps.translation import data, model
     from apps.translation.inference import Translator
     from pipelines.training import fitting
     from pipelines.training.token_loss import TokenCrossentropy
 
-    run = fitting.start("translation", config)
+    run = fitting.start("translation", config, layers.ModelParallel)
     splits = data.read(config)
     tokenizer = data.train_tokenizer(splits["train"], config)
     batches = data.training_batches(splits["train"], tokenizer, config)
@@ -24,15 +25,13 @@ def main(config):
     run.create(translator, f"{pairs:,} training pairs", f"{tokens:,} tokens")
     loss = TokenCrossentropy(config.label_smoothing)
     fitting.compile_model(network, config, batches, loss=loss)
-    network.fit(
-        batches.dataset,
-        **fitting.options(
-            run,
-            batches,
-            validation=data.validation_batches(validation, tokenizer, config),
-            score=lambda: translator.evaluate(validation, decode="greedy"),
-            monitor=data.choose_monitor(validation, config),
-        ),
+    fitting.fit(
+        run,
+        network,
+        batches,
+        validation=data.validation_batches(validation, tokenizer, config),
+        score=lambda: translator.evaluate(validation, decode="greedy"),
+        monitor=data.choose_monitor(validation, config),
     )
     report = run.report("test", dataset=config.data_of("test"))
     Translator.load(run.folder, config).evaluate(splits["test"], report)

@@ -14,6 +14,7 @@ from apps.understanding.tasks.options import (
     Windows,
 )
 from pipelines.commands import options
+from pipelines.commands.disk import prepared_data
 from pipelines.commands.mechanisms import MECHANISMS
 from pipelines.commands.ranges import at_least, within
 
@@ -118,6 +119,12 @@ class Config(
     The defaults are the runs on the built-in texts that the README shows.
     """
 
+    APPLICATION: ClassVar = "understanding"
+    PREPARED: ClassVar = (
+        "task multi_label max_train tokenizer vocabulary_size max_length overlap max_question "
+        "backbone vectors"
+    )
+
     @property
     def passes(self):
         """Passes over the training examples."""
@@ -142,6 +149,11 @@ class Evaluation(options.EvaluationData, Decoding, options.FinishedRun):
     """Evaluates a finished run on a split, and writes metrics and attention maps."""
 
     run: str = "runs/understanding/latest"
+
+
+Preparation = prepared_data.preparation(
+    Config, "Writes the tokens of a data set once, with labels, tags or answers."
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,9 +3,16 @@
 import itertools
 
 from apps.understanding.tasks.registry import task_of
+from pipelines.commands import runs
+from pipelines.commands.disk import prepared_data
 from pipelines.data import sources
+from pipelines.data.prepared.folder import open_splits
+from pipelines.data.prepared.rows import PreparedRows
+from pipelines.data.rows import chunks
 from pipelines.text import subwords, text_batches, word_vectors
 
+CLASSES = "classes.json"
+AT_ONCE = 1_000  # rows that are encoded together
 MOST_VECTORS = 50_000  # that a vocabulary takes of a file beside the words of training
 
 
@@ -17,11 +24,14 @@ def read(config, wanted=sources.SPLITS):
         wanted: Some of "train", "validation" and "test".
 
     Returns:
-        For each split a list of rows. Those of "sentiment" have `text` and `label`, a text or a
-        list of texts; those of "ner" `tokens` and `tags`, in BIO; those of "qa" `context`,
-        `question`, `id`, and `answers`, a list of `{"text", "start"}`.
+        For each split its rows, a sequence on disk. Those of "sentiment" have `text` and `label`,
+        a text or a list of texts; those of "ner" `tokens` and `tags`, in BIO; those of "qa"
+        `context`, `question`, `id`, and `answers`, a list of `{"text", "start"}`.
     """
-    splits = task_of(config).read(wanted)
+    task = task_of(config)
+    if prepared_data.is_prepared(config.dataset):
+        return open_splits(config.dataset, config.APPLICATION, task.FIELDS, wanted)
+    splits = task.read(wanted)
     if "train" in splits:
         splits["train"] = splits["train"][: config.max_train]
     return splits
@@ -37,6 +47,8 @@ def make_tokenizer(rows, config):
     Returns:
         A `pipelines.text.subwords.Subwords`.
     """
+    if isinstance(rows, PreparedRows):
+        return subwords.load(rows.folder)
     if config.backbone is not None:
         return subwords.open_preset(config.backbone)
     task = task_of(config)
@@ -47,9 +59,23 @@ def make_tokenizer(rows, config):
     return subwords.BytePairs.train(texts, config.vocabulary_size)
 
 
+def make_classes(rows, config):
+    """What a model of training rows tells apart, see `Task.classes`."""
+    if isinstance(rows, PreparedRows):
+        return runs.read_names(rows.folder / CLASSES)
+    return task_of(config).classes(rows)
+
+
 def training_batches(rows, tokenizer, classes, config):
-    """The `Batches` of the training rows."""
-    examples, _ = task_of(config).encode(rows, tokenizer, classes)
+    """The `Batches` of the training rows, encoded on disk."""
+    task = task_of(config)
+    if isinstance(rows, PreparedRows) and rows.split == "train":
+        like = task.encode(list(rows[:1]), tokenizer, classes)[0]
+        features = {name: rows.ragged(name) for name in like.features}
+        examples = text_batches.Examples(features, like.padding)
+        return text_batches.training_batches(examples, config.batch_tokens, config.seed)
+    parts = (task.encode(some, tokenizer, classes)[0] for some in chunks(rows, AT_ONCE))
+    examples = text_batches.keep(parts)
     return text_batches.training_batches(examples, config.batch_tokens, config.seed)
 
 

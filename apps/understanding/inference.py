@@ -7,19 +7,21 @@ from pathlib import Path
 import numpy as np
 
 import apps.understanding.model  # noqa: F401  Saved models are made of what it imports.
-from apps.understanding import maps
+from apps.understanding import data, maps
 from apps.understanding.base import Looking
 from apps.understanding.config import Config
 from apps.understanding.tasks.registry import task_of
 from pipelines.commands import runs
+from pipelines.commands.cluster import processes
 from pipelines.commands.errors import UserError
 from pipelines.commands.terminal import console
+from pipelines.data.rows import Rows, chunks
 from pipelines.metrics import classification
 from pipelines.text import subwords
 from pipelines.text.text_batches import whole_batches
 
-CLASSES = "classes.json"
 TOKENS_AT_ONCE = 8192
+ROWS_AT_ONCE = 4096  # of an evaluation
 
 
 class Reader:
@@ -62,7 +64,7 @@ class Reader:
         config = dataclasses.replace(config or runs.load(run, Config), **decoding)
         if config.backbone is not None:
             import keras_hub  # noqa: F401
-        classes, tokenizer = runs.read_names(Path(run) / CLASSES), subwords.load(run)
+        classes, tokenizer = runs.read_names(Path(run) / data.CLASSES), subwords.load(run)
         model = runs.load_model(run, task_of(config).NETWORK)
         runs.check_together(run, "classes", len(classes), model.class_count)
         if (tokens := model.encoder.vocabulary_size) < tokenizer.vocabulary_size:
@@ -72,7 +74,7 @@ class Reader:
     def save_preprocessing(self, folder):
         """Writes what `load` reads besides the model."""
         self.tokenizer.save(folder)
-        runs.write_json(Path(folder) / CLASSES, self.classes)
+        runs.write_json(Path(folder) / data.CLASSES, self.classes)
 
     def predict(self, inputs, **decoding):
         """Classifies texts, tags sentences, or answers questions, as the run has learned it.
@@ -92,7 +94,8 @@ class Reader:
         if not rows:
             return []
         encoded = self._encode(rows, task)
-        found = task.readings(rows, encoded, self._outputs(self.model, encoded), self)
+        outputs = processes.divide(functools.partial(self._outputs, self.model), encoded[0])
+        found = task.readings(rows, encoded, outputs, self)
         return [self._reading(row, each) for row, each in zip(rows, found, strict=True)]
 
     def _reading(self, row, found):
@@ -108,7 +111,7 @@ class Reader:
             return []
         rows = [self.task.visible(reading.row) for reading in readings]
         encoded = self._encode(rows, self.task)
-        weights = self.task.look(rows, encoded, self._outputs(self._looking, encoded))
+        weights = self.task.look(rows, encoded, self._outputs(self._looking, encoded[0]))
         return [
             self.task.map(reading, each, self.tokenizer)
             for reading, each in zip(readings, weights, strict=True)
@@ -124,9 +127,8 @@ class Reader:
         return task.encode(bare, self.tokenizer, self.classes)
 
     @staticmethod
-    def _outputs(model, encoded):
+    def _outputs(model, examples):
         """For each example what a model puts out, with padding."""
-        examples, _ = encoded
         outputs = [None] * len(examples)
         for rows, features in whole_batches(examples, TOKENS_AT_ONCE):
             features.pop("labels")
@@ -149,21 +151,28 @@ class Reader:
         Returns:
             The metrics.
         """
-        readings = self.predict(rows, **decoding)
-        metrics = self.task.score(readings, rows)
+        predictions, shown = [], []
+
+        def read():
+            for some in chunks(rows, ROWS_AT_ONCE):
+                readings = self.predict(some, **decoding)
+                predictions.extend(reading.prediction for reading in readings)
+                shown.extend(readings[: maps.ON_PAGE - len(shown)])
+                yield from (reading.found for reading in readings)
+
+        found = Rows(read())
+        metrics = self.task.score(predictions, rows)
         if training is not None:
             metrics |= self.task.baseline(training, rows)
         if report is not None:
             report.write(metrics, len(rows), self.model.count_params())
-            self._write(report, readings, rows)
-            console.print(f"maps: {maps.draw(self, report.folder / 'maps', readings, metrics)}")
+            both = zip(rows, found, strict=True)
+            report.write_rows("predictions", ({**row, "found": each} for row, each in both))
+            self._write_classes(report, predictions, rows)
+            console.print(f"maps: {maps.draw(self, report.folder / 'maps', shown, metrics)}")
         return metrics
 
-    def _write(self, report, readings, rows):
-        report.write_rows(
-            "predictions",
-            [{**row, "found": each.found} for row, each in zip(rows, readings, strict=True)],
-        )
-        if (scores := self.task.class_scores(readings, rows)) is not None:
+    def _write_classes(self, report, predictions, rows):
+        if (scores := self.task.class_scores(predictions, rows)) is not None:
             path = report.folder / f"classes_{report.split}.csv"
             classification.write_class_scores(path, scores)

@@ -7,16 +7,17 @@ from pipelines.commands.entry import command
 @command(Config, presets=PRESETS)
 def main(config):
     """Reads the data, builds the model, fits it, and evaluates its best epoch on the test split."""
+    import layers
     from apps.understanding import data, model
     from apps.understanding.inference import Reader
     from apps.understanding.tasks.registry import task_of
     from pipelines.training import fitting
 
-    run = fitting.start("understanding", config)
+    run = fitting.start("understanding", config, layers.ModelParallel)
     task = task_of(config)
     splits = data.read(config)
     tokenizer = data.make_tokenizer(splits["train"], config)
-    classes = task.classes(splits["train"])
+    classes = data.make_classes(splits["train"], config)
     for split in ("validation", "test"):
         task.report_unknown(splits[split], split, classes)
     batches = data.training_batches(splits["train"], tokenizer, classes, config)
@@ -27,16 +28,14 @@ def main(config):
     examples, tokens = len(splits["train"]), tokenizer.vocabulary_size
     run.create(reader, f"{config.task}: {examples:,} training examples", f"{tokens:,} tokens")
     fitting.compile_model(network, config, batches, epochs=config.passes)
-    network.fit(
-        batches.dataset,
-        **fitting.options(
-            run,
-            batches,
-            epochs=config.passes,
-            validation=data.training_batches(validation, tokenizer, classes, config),
-            score=lambda: reader.evaluate(validation),
-            monitor=task.MONITOR,
-        ),
+    fitting.fit(
+        run,
+        network,
+        batches,
+        epochs=config.passes,
+        validation=data.training_batches(validation, tokenizer, classes, config),
+        score=lambda: reader.evaluate(validation),
+        monitor=task.MONITOR,
     )
     report = run.report("test")
     best = Reader.load(run.folder, config)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from pipelines.commands import options, runs
+from pipelines.commands.disk import prepared_data
 from pipelines.commands.errors import UserError
 from pipelines.commands.mechanisms import MECHANISMS
 from pipelines.commands.ranges import above, at_least, within
@@ -177,8 +178,6 @@ class Training(options.Training):
     patience: int = 100
     batch_size: int | None = None
     """Batch size in images; by default as many as leave an epoch 100 steps, between 32 and 128."""
-    xla: Literal["auto", "on", "off"] = "auto"
-    """Compile the training step with XLA; auto leaves it to Keras, which does on an accelerator."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +186,9 @@ class Config(Data, Model, Training, options.Run):
 
     The defaults are the run on the built-in digits that the README shows.
     """
+
+    APPLICATION: ClassVar = "vision"
+    PREPARED: ClassVar = "max_train image_size flip backbone freeze"
 
     dataset: str = "digits"
     """`digits`, `tfds:NAME` of TensorFlow Datasets, or a folder: a folder per class under train/
@@ -253,6 +255,14 @@ class Evaluation(options.MediaEvaluation, Decoding, options.FinishedRun):
     """Evaluates a finished run on a split, and writes metrics and attention maps."""
 
     run: str = "runs/vision/latest"
+
+
+Preparation = prepared_data.preparation(
+    Config,
+    "Writes the images of a data set once as training takes them, as pixels or as features of a "
+    "frozen backbone.",
+    "seed",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,11 @@
 """From a data set's name to batches of images and their classes."""
 
+import math
 import os
 import random
 import re
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,12 +13,15 @@ import tensorflow as tf
 
 from apps.vision.config import Config
 from pipelines.builtin import digits
+from pipelines.commands import runs
 from pipelines.commands.errors import MachineError, UserError
 from pipelines.commands.left_out import Tally
 from pipelines.data import buckets, sources, splits
 from pipelines.data.caches import row_cache
 from pipelines.data.fields import Field
 from pipelines.data.layouts import class_folders, headerless
+from pipelines.data.prepared.rows import PreparedRows
+from pipelines.data.rows import column, select
 from pipelines.images import augmentation, backbones, image_files, mixing
 from pipelines.images.rand_augment import rand_augment
 
@@ -35,6 +40,8 @@ DATA = sources.DataSet(
     headerless=headerless.files("label", image_files.endings),
     tfds_features={"file_name": ("image",), "label": ("label",)},
 )
+NAMES = "labels.json"
+FROZEN = ("image_size", "backbone", "freeze")  # What decides about the features of a backbone.
 LARGEST = 64  # Pixels, of images whose size nobody gives.
 BACKBONE_SIZE = 224
 IMAGES_SEEN = 200_000  # In a training whose epochs nobody gives.
@@ -45,22 +52,24 @@ class Split:
     """The images of one split that can be read.
 
     Attributes:
-        rows: The lines of the data set, each with the `path` of its image.
+        rows: The lines of the data set, each with the `path` of its image, a list or on disk.
         numbers: The row of each image in `pixels`, `(N,)`.
         pixels: A memory map `(M, size, size, channels)`, uint8; or the features of a frozen
             backbone in their place, `(M, h, w, C)`, float16.
         mirrored: The `Split` of the mirrored images, where there are features of them too.
     """
 
-    rows: list
+    rows: Sequence
     numbers: np.ndarray
     pixels: np.ndarray
     mirrored: "Split | None" = None
 
     def labels(self, names):
         """The place of each image's label in `names`, `(N,)`."""
+        if isinstance(self.rows, PreparedRows) and names == class_names(self.rows):
+            return self.rows.column("label")[self.rows.starts]
         places = {name: place for place, name in enumerate(names)}
-        return np.array([places[row["label"]] for row in self.rows], "int32")
+        return np.fromiter((places[row["label"]] for row in self.rows), "int32")
 
 
 def read(config: Config, wanted=sources.SPLITS) -> dict:
@@ -74,7 +83,7 @@ def read(config: Config, wanted=sources.SPLITS) -> dict:
         return open_split(rows, fit_sizes(config, rows).image_size, count_channels(rows)).rows
 
     rows = sources.read(DATA, config, wanted, sift=readable)
-    if "train" in rows and config.max_train is not None:
+    if "train" in rows and len(rows["train"]) > (config.max_train or math.inf):
         rows["train"] = _some(rows["train"], config.max_train, config.seed)
     return rows
 
@@ -82,9 +91,11 @@ def read(config: Config, wanted=sources.SPLITS) -> dict:
 def _some(rows, count, seed):
     """A random choice of rows, in their order; one of each label comes first of all."""
     shuffled = random.Random(seed).sample(range(len(rows)), len(rows))
-    firsts = {rows[i]["label"]: i for i in reversed(shuffled)}
-    rest = [i for i in shuffled if firsts[rows[i]["label"]] != i]
-    return [rows[i] for i in sorted([*firsts.values(), *rest][:count])]
+    places = {label: place for place, label in enumerate(dict.fromkeys(column(rows, "label")))}
+    labels = np.fromiter((places[label] for label in column(rows, "label")), "int32")
+    firsts = {labels[i]: i for i in reversed(shuffled)}
+    rest = (i for i in shuffled if firsts[labels[i]] != i)
+    return select(rows, sorted([*firsts.values(), *rest][:count]))
 
 
 def class_names(rows):
@@ -93,6 +104,8 @@ def class_names(rows):
     Raises:
         UserError: There is but one.
     """
+    if isinstance(rows, PreparedRows):
+        return runs.read_names(rows.folder / NAMES)
 
     def parts(name):
         found = re.findall(r"(\d+)|(\D+)", name)
@@ -118,6 +131,8 @@ def with_known_labels(split, names, what="images") -> Split:
     Raises:
         UserError: There are too many of those; see `left_out.Tally`.
     """
+    if isinstance(split.rows, PreparedRows) and split.labels(names).min() >= 0:
+        return split
     known, tally, kept = set(names), Tally(what), []
     for place, row in enumerate(split.rows):
         if row["label"] in known:
@@ -125,7 +140,7 @@ def with_known_labels(split, names, what="images") -> Split:
         else:
             tally.add(f"no training image has the label '{row['label']}'", row["path"])
     tally.close(len(kept))
-    return Split([split.rows[place] for place in kept], split.numbers[kept], split.pixels)
+    return Split(select(split.rows, kept), split.numbers[kept], split.pixels)
 
 
 def fit_training(config, rows):
@@ -179,6 +194,8 @@ def _longer_side(path):
 
 def count_channels(rows):
     """1 if all images are kept in grey, else 3."""
+    if isinstance(rows, PreparedRows):
+        return rows.fact("channels", int)
     return image_files.count_channels(row["path"] for row in rows)
 
 
@@ -211,10 +228,22 @@ def open_split(rows, size, channels) -> Split:
     Raises:
         UserError: No image can be read.
     """
-    files = [row["path"] for row in rows]
+    if _is_prepared(rows, (size, size, channels)):
+        return Split(rows, rows.starts, rows.array("picture"))
+    files = column(rows, "path")
     pixels, numbers = image_files.cached_pixels(files, size, channels=channels)
     readable = image_files.readable(files, numbers)
-    return Split([rows[i] for i in readable], numbers[readable], pixels)
+    return Split(select(rows, readable), numbers[readable], pixels)
+
+
+def _is_prepared(rows, shape):
+    """Whether rows are prepared as images of this shape."""
+    if not isinstance(rows, PreparedRows):
+        return False
+    found = rows.array("picture").shape[1:]
+    if found != shape and rows.split == "train":
+        raise UserError(f"{rows.folder} holds arrays {found} in place of images {shape}")
+    return found == shape  # Of a held-out split there are the files as well.
 
 
 def open_features(rows, config, flip=False) -> Split:
@@ -225,7 +254,11 @@ def open_features(rows, config, flip=False) -> Split:
         config: The configuration.
         flip: Whether those of the mirrored images are there as well.
     """
-    files = [row["path"] for row in rows]
+    if isinstance(rows, PreparedRows) and rows.serves(config, FROZEN):
+        features = rows.array("picture")
+        mirrored = Split(rows, rows.starts + 1, features) if flip else None
+        return Split(rows, rows.starts, features, mirrored)
+    files = column(rows, "path")
     mirrored = None
     if flip:
         mirrored = _features(rows, files, config, flip=True)
@@ -238,19 +271,19 @@ def _features(rows, files, config, flip=False):
     )
     readable = image_files.readable(files, numbers)
     found = found.reshape(len(found), *grid, found.shape[-1])
-    return Split([rows[i] for i in readable], numbers[readable], found)
+    return Split(select(rows, readable), numbers[readable], found)
 
 
 def training_batches(split, names, config):
     """Endless `Batches` of pixels `(B, size, size, C)` and targets `(B, classes)`.
 
-    Whatever is drawn at random depends on the seed and on the number of the batch alone.
+    Whatever is drawn at random depends on the seed and on the number of the batch.
     """
-    labels, count = tf.constant(split.labels(names)), len(split.rows)
+    labels = tf.constant(split.labels(names))
     seed = np.uint32(config.seed).view("int32")  # As these operations take it.
 
-    def example(number, images):
-        seeds = tf.random.split([seed, tf.cast(number, tf.int32)], 4)
+    def read(bucket, counters, images):
+        seeds = tf.random.split([seed, tf.cast(counters[0], tf.int32)], 4)
         pixels = _read(split, images)
         if split.mirrored is not None:
             chosen = tf.random.stateless_uniform(tf.shape(images), seeds[0]) < 0.5
@@ -266,11 +299,16 @@ def training_batches(split, names, config):
         targets = tf.one_hot(tf.gather(labels, images), len(names))
         return mixing.mix(pixels, targets, seeds[3], config.mixup, config.cutmix)
 
-    order = tf.data.Dataset.range(count).shuffle(count, seed=config.seed).repeat()
-    batches = order.batch(config.batch_size, drop_remainder=True).enumerate()
-    batches = batches.map(example, num_parallel_calls=os.cpu_count())
-    steps = max(count // config.batch_size, 1)
-    return buckets.Batches(buckets.finish(batches), steps, steps * config.batch_size)
+    steps = max(len(split.rows) // config.batch_size, 1)
+    return buckets.Batches(
+        counts=[len(split.rows)],
+        sizes=[config.batch_size],
+        seed=config.seed,
+        read=read,
+        steps=steps,
+        examples=steps * config.batch_size,
+        parallel=os.cpu_count(),
+    )
 
 
 def validation_batches(split, names, config):
@@ -281,9 +319,10 @@ def validation_batches(split, names, config):
     return training_batches(split, names, replace(config, batch_size=size, flip=False, **plain))
 
 
-def image_batches(split, batch_size):
-    """The pixels of all images of a split, in order, each once."""
-    numbers = tf.data.Dataset.range(len(split.rows)).batch(batch_size)
+def image_batches(split, batch_size, places=None):
+    """The pixels of images of a split, all or given by their places, in order, each once."""
+    places = range(len(split.rows)) if places is None else places
+    numbers = tf.data.Dataset.from_tensor_slices(np.array(places, "int64")).batch(batch_size)
     return buckets.finish(numbers.map(lambda i: tf.cast(_read(split, i), tf.float32)))
 
 
@@ -297,4 +336,4 @@ def _read(split, images):
     pixels = tf.numpy_function(
         lambda images: gather(split, images), [images], split.pixels.dtype, stateful=False
     )
-    return tf.ensure_shape(pixels, (None, *split.pixels.shape[1:]))
+    return tf.ensure_shape(pixels, (images.shape[0], *split.pixels.shape[1:]))

@@ -13,13 +13,13 @@ import layers
 from apps.vision import data, maps
 from apps.vision.config import Config
 from pipelines.commands import runs
+from pipelines.commands.cluster import processes
 from pipelines.commands.terminal import console, printable
 from pipelines.decoding.result import Alternative, Result
 from pipelines.images import image_files
 from pipelines.maps.confusion_pictures import draw_confusion
 from pipelines.metrics import classification
 
-NAMES = "labels.json"
 ALTERNATIVES = 4
 
 
@@ -89,14 +89,14 @@ class Classifier:
             UserError: The folder is not a run, or a file in it is damaged.
         """
         config = dataclasses.replace(config or runs.load(run, Config), **settings)
-        names = runs.read_names(Path(run) / NAMES)
+        names = runs.read_names(Path(run) / data.NAMES)
         model = runs.load_model(run, layers.VisionTransformer)
         runs.check_together(run, "labels", len(names), model.classes)
         return cls(model, names, config)
 
     def save_preprocessing(self, folder):
         """Writes what `load` reads besides the model."""
-        runs.write_json(folder / NAMES, self.names)
+        runs.write_json(folder / data.NAMES, self.names)
 
     @property
     def image_size(self):
@@ -148,7 +148,13 @@ class Classifier:
             self.channels,
             skipped,
         ):
-            probabilities = self.scorer(test_flip).predict_on_batch(pixels.astype("float32"))
+            scorer = self.scorer(test_flip)
+            probabilities = np.stack(
+                processes.divide(
+                    lambda own, scorer=scorer: scorer.predict_on_batch(own.astype("float32")),
+                    pixels,
+                )
+            )
             results += self._results([rows[i] for i in positions], pixels, probabilities)
         return results
 
@@ -192,8 +198,12 @@ class Classifier:
         what = f"{report.split} images" if report else "images"
         split = data.with_known_labels(split, self.names, what)
         labels = split.labels(self.names)
-        batches = data.image_batches(split, self.config.batch_size)
-        probabilities = self.scorer(test_flip).predict(batches, verbose=0)
+
+        def score(places):
+            batches = data.image_batches(split, self.config.batch_size, places)
+            return self.scorer(test_flip).predict(batches, verbose=0)
+
+        probabilities = np.stack(processes.divide(score, range(len(split.rows))))
         metrics = classification.score(probabilities, labels)
         if report is not None:
             self._write(report, split, probabilities, metrics)

@@ -12,11 +12,12 @@ def main(config):
     """Reads the data, builds the model, fits it, and evaluates its best epoch on the test split."""
     import keras
 
+    import layers
     from apps.vision import data, model
     from apps.vision.inference import Classifier
     from pipelines.training import fitting
 
-    run = fitting.start("vision", config)
+    run = fitting.start("vision", config, layers.ModelParallel)
     rows = data.read(config)
     config = run.config = data.fit_training(config, rows["train"])
     started = Classifier.load(config.start) if config.start else None
@@ -49,18 +50,15 @@ def main(config):
         loss=keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=config.label_smoothing
         ),
-        jit_compile={"auto": "auto", "on": True, "off": False}[config.xla],
     )
-    trained.fit(
-        batches.dataset,
-        **fitting.options(
-            run,
-            batches,
-            validation=data.validation_batches(validation, names, config),
-            score=lambda: learner.evaluate(validation),
-            monitor="top_1",
-            keep=keep,
-        ),
+    fitting.fit(
+        run,
+        trained,
+        batches,
+        validation=data.validation_batches(validation, names, config),
+        score=lambda: learner.evaluate(validation),
+        monitor="top_1",
+        keep=keep,
     )
     report = run.report("test")
     Classifier.load(run.folder, config).evaluate(test, report)

@@ -79,10 +79,10 @@ def interrupt(process):
 
 
 def interrupted(app):
-    """What a training that was named tiny then says."""
+    """What a training that was named tiny then says at last."""
     return (
-        f"interrupted: the best epoch so far is in runs/{app}/tiny, and make evaluate-{app} "
-        f"RUN=runs/{app}/tiny evaluates it; the same training begins anew"
+        "interrupted: the same command goes on from here, and so does make "
+        f"resume-{app} RUN=runs/{app}/tiny"
     )
 
 

@@ -96,6 +96,9 @@ class Help:
         for command, words in dict.fromkeys(lines):
             if command == "train":
                 parse(config.Config, words.split(), **training)
+            elif command == "prepare":
+                words = [*words.split(), "--output", "a"]
+                parse(config.Preparation, words, presets=training["presets"])
             elif command == "evaluate":
                 parse(config.Evaluation, words.split())
             else:

@@ -5,6 +5,7 @@ from keras import ops
 
 from apps.understanding.base import Understanding
 from layers import RecurrentEncoder, get
+from pipelines.training.distributed import replicas
 
 IMPOSSIBLE = -1e9
 
@@ -118,7 +119,7 @@ class AnswerFinder(Understanding):
     def loss_of(self, labels, logits):
         """Cross-entropy of the positions `(B, 2)` of first and last token."""
         chosen = ops.take_along_axis(ops.log_softmax(logits, axis=1), labels[:, None], axis=1)
-        return -ops.mean(chosen)
+        return -ops.mean(chosen) / replicas.count()
 
     def get_config(self):
         return {

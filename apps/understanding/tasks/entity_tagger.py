@@ -6,6 +6,7 @@ from keras import ops
 from apps.understanding.base import Understanding
 from layers import AdditiveAttention, ConditionalRandomField
 from pipelines.data.tags import allowed_transitions
+from pipelines.training.distributed import replicas
 
 
 @keras.saving.register_keras_serializable("attention_suite")
@@ -80,7 +81,7 @@ class EntityTagger(Understanding):
         else:
             chosen = ops.take_along_axis(ops.log_softmax(scores), labels[..., None], axis=-1)
             total = ops.sum(chosen[..., 0] * real)
-        return -total / ops.maximum(ops.sum(real), 1.0)
+        return -replicas.mean(total, ops.sum(real))
 
     def decode(self, scores, mask):
         """The tags `(B, W)` that score best."""

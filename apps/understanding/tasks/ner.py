@@ -1,5 +1,6 @@
 """Named entity recognition: a tag in BIO for each word of a sentence."""
 
+import sys
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -72,6 +73,10 @@ class Tagged(Reading):
         ]
 
     @property
+    def prediction(self):
+        return self.tags
+
+    @property
     def found(self):
         return {"tags": self.tags}
 
@@ -115,7 +120,7 @@ class EntityRecognition(Task):
         return [" ".join(row["tokens"])]
 
     def names(self, rows):
-        return [tag[2:] for row in rows for tag in row["tags"] if tag.startswith("B-")]
+        return (tag[2:] for row in rows for tag in row["tags"] if tag.startswith("B-"))
 
     def classes(self, rows):
         names = sorted(set(self.names(rows)))
@@ -198,18 +203,18 @@ class EntityRecognition(Task):
             labels=SHOWN,
         )
 
-    def score(self, readings, rows):
-        return span_scores.score(*_tags(readings, rows))
+    def score(self, predictions, rows):
+        return span_scores.score(_tags(rows), predictions)
 
     def baseline(self, training, rows):
         """How far one gets by looking entities up among those of training."""
         dictionary = DictionaryTagger(training)
         found = [dictionary.tag(row["tokens"]) for row in rows]
-        scores = span_scores.score([row["tags"] for row in rows], found)
+        scores = span_scores.score(_tags(rows), found)
         return {"dictionary_span_f1": scores["span_f1"]}
 
-    def class_scores(self, readings, rows):
-        return span_scores.type_scores(*_tags(readings, rows))
+    def class_scores(self, predictions, rows):
+        return span_scores.type_scores(_tags(rows), predictions)
 
 
 def _pieces(firsts, ends, room):
@@ -227,6 +232,6 @@ def _named(word, tag):
     return word if tag == "O" else f"{word} [{tag}]"
 
 
-def _tags(readings, rows):
-    """Those of rows, and those that were found."""
-    return [row["tags"] for row in rows], [reading.tags for reading in readings]
+def _tags(rows):
+    """The tags of rows, of which memory holds each once."""
+    return [list(map(sys.intern, row["tags"])) for row in rows]

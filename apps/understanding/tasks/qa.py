@@ -12,6 +12,7 @@ from pipelines.commands.terminal import printable
 from pipelines.data import sources
 from pipelines.data.fields import Field
 from pipelines.data.formats import squad
+from pipelines.data.rows import Rows
 from pipelines.data.splits import by_text
 from pipelines.maps.alignments import Alignment, Labels
 from pipelines.maps.attention_maps import AttentionMap
@@ -46,6 +47,10 @@ class Answered(Reading):
     score: float | None
 
     @property
+    def prediction(self):
+        return self.answer
+
+    @property
     def found(self):
         score = None if self.score is None else round(self.score, 3)
         return {"answer": self.answer, "start": self.start, "end": self.end, "score": score}
@@ -78,7 +83,9 @@ class QuestionAnswering(Task):
         data_set = self.data_set(content="context", readers=readers, of_records=squad.rows_of)
         splits = sources.read(data_set, self.config, wanted)
         return {
-            split: [{**row, "id": str(row.get("id", number))} for number, row in enumerate(rows)]
+            split: Rows(
+                {**row, "id": str(row.get("id", number))} for number, row in enumerate(rows)
+            )
             for split, rows in splits.items()
         }
 
@@ -187,6 +194,6 @@ class QuestionAnswering(Task):
             labels=SHOWN,
         )
 
-    def score(self, readings, rows):
+    def score(self, predictions, rows):
         wanted = [[answer["text"] for answer in row["answers"]] for row in rows]
-        return answer_scores.score([reading.answer for reading in readings], wanted)
+        return answer_scores.score(predictions, wanted)

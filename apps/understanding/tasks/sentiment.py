@@ -52,6 +52,10 @@ class Classified(Reading):
         return self.row["text"]
 
     @property
+    def prediction(self):
+        return self.label
+
+    @property
     def found(self):
         if isinstance(self.label, str):
             return {"label": self.label, "probability": round(self.score, 4)}
@@ -109,7 +113,7 @@ class Sentiment(Task):
         return [row["text"]]
 
     def names(self, rows):
-        return [name for row in rows for name in _several(row["label"])]
+        return (name for row in rows for name in _several(row["label"]))
 
     def classes(self, rows):
         names = sorted(set(self.names(rows)))
@@ -203,11 +207,11 @@ class Sentiment(Task):
             reference=_shown(reading.row["label"]) if "label" in reading.row else "",
         )
 
-    def score(self, readings, rows):
-        return classification.score_labels(*_labels(readings, rows))
+    def score(self, predictions, rows):
+        return classification.score_labels([row["label"] for row in rows], predictions)
 
-    def class_scores(self, readings, rows):
-        return classification.label_scores(*_labels(readings, rows))
+    def class_scores(self, predictions, rows):
+        return classification.label_scores([row["label"] for row in rows], predictions)
 
 
 def _several(label):
@@ -222,8 +226,3 @@ def _ranked(classes, probabilities):
 
 def _shown(label):
     return label if isinstance(label, str) else ", ".join(label) or "none"
-
-
-def _labels(readings, rows):
-    """Those of rows, and those that were found."""
-    return [row["label"] for row in rows], [reading.label for reading in readings]

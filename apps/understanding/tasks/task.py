@@ -25,6 +25,11 @@ class Reading(Result, ABC):
 
     @property
     @abstractmethod
+    def prediction(self):
+        """What is scored: the label or labels, the tags, or the text of the answer."""
+
+    @property
+    @abstractmethod
     def found(self):
         """What `predictions_SPLIT.jsonl` says of the row."""
 
@@ -91,8 +96,8 @@ class Task(ABC):
         """The texts of a row that a vocabulary is made of."""
 
     def names(self, rows):
-        """The labels of texts, or the types of entities, in their order."""
-        return []
+        """The labels of texts, or the types of entities, in their order; an iterator."""
+        return iter(())
 
     def classes(self, rows):
         """What a model of training rows tells apart: labels, or tags in BIO."""
@@ -166,13 +171,18 @@ class Task(ABC):
     # --- evaluation
 
     @abstractmethod
-    def score(self, readings, rows):
-        """All metrics of rows; what no model can know counts as wrong."""
+    def score(self, predictions, rows):
+        """All metrics of rows; what no model can know counts as wrong.
+
+        Args:
+            predictions: The `prediction` of what was read in each.
+            rows: The rows.
+        """
 
     def baseline(self, training, rows):
         """Metrics of rows without a model, by the training rows."""
         return {}
 
-    def class_scores(self, readings, rows):
+    def class_scores(self, predictions, rows):
         """How each label or type fares, for `pipelines.metrics.classification`; or nothing."""
         return None

@@ -5,6 +5,7 @@ from keras import ops
 
 from apps.understanding.base import Understanding
 from layers import AttentionPooling
+from pipelines.training.distributed import replicas
 
 
 @keras.saving.register_keras_serializable("attention_suite")
@@ -65,7 +66,7 @@ class TextClassifier(Understanding):
         losses = crossentropy(
             labels, logits, from_logits=True, label_smoothing=self.label_smoothing
         )
-        return ops.mean(losses)
+        return ops.mean(losses) / replicas.count()
 
     def get_config(self):
         return {

@@ -63,21 +63,25 @@ def test_nothing_is_read_that_is_not_wanted(tmp_path):
 class TestTrainingBatches:
     def test_every_caption_has_its_turn_with_its_picture(self, folder):
         config, split, tokenizer = open_training(folder)
-        batches, steps, _ = batches_of(config, split, tokenizer)
+        drawn = batches_of(config, split, tokenizer)
+        batches, steps = drawn.open(), drawn.steps
         groups = sum(-(-len(texts) // 2) for texts in CAPTIONS)
         assert steps == groups // 4
         pixels = {split.arrays[0][row].tobytes(): i for i, row in enumerate(split.inputs[0])}
         seen = Counter()
-        # After as many passes as a batch has elements, no bucket holds a rest.
         for inputs, targets in batches.take(groups):
             for picture, tokens in zip(inputs["picture"].numpy(), targets.numpy(), strict=True):
                 number = pixels[picture.astype("uint8").tobytes()]
                 seen.update((number, text) for text in texts_of(tokens, tokenizer))
-        assert seen == {(i, text): 4 for i, texts in enumerate(split.references) for text in texts}
+        assert set(seen) == {
+            (i, text) for i, texts in enumerate(split.references) for text in texts
+        }
+        assert set(seen.values()) <= {3, 4, 5}  # A bucket of five has one batch of four an epoch.
 
     def test_a_pass_is_whole_before_the_next_begins(self, folder):
         config, split, tokenizer = open_training(folder, batch_size=1)
-        batches, steps, _ = batches_of(config, split, tokenizer)
+        drawn = batches_of(config, split, tokenizer)
+        batches, steps = drawn.open(), drawn.steps
         passes = [[], []]
         for number, (_, targets) in enumerate(batches.take(2 * steps)):
             passes[number // steps] += texts_of(targets.numpy(), tokenizer)
@@ -87,7 +91,7 @@ class TestTrainingBatches:
 
     def test_targets_are_the_next_tokens(self, folder):
         config, split, tokenizer = open_training(folder)
-        for inputs, targets in batches_of(config, split, tokenizer)[0].take(20):
+        for inputs, targets in batches_of(config, split, tokenizer).open().take(20):
             tokens, targets = inputs["tokens"].numpy(), targets.numpy()
             assert tokens.shape == targets.shape == (4, 2, tokens.shape[2])
             for given, wanted in zip(tokens.reshape(8, -1), targets.reshape(8, -1), strict=True):
@@ -101,7 +105,7 @@ class TestTrainingBatches:
 
     def test_few_shapes(self, folder):
         config, split, tokenizer = open_training(folder)
-        batches = batches_of(config, split, tokenizer).dataset
+        batches = batches_of(config, split, tokenizer).open()
         shapes = {inputs["tokens"].shape[2] for inputs, _ in batches.take(100)}
         assert 2 <= len(shapes) <= 5
 
@@ -110,13 +114,14 @@ class TestTrainingBatches:
         groups = data.group_captions(split, tokenizer, config)
         lengths = 19 + np.arange(len(groups.lengths), dtype="int32") % 2
         alike = replace(groups, lengths=lengths, tokens=np.ones((len(lengths), 2, 20), int))
-        batches = data.training_batches(split, alike, config).dataset
+        batches = data.training_batches(split, alike, config).open()
         assert {inputs["tokens"].shape[2] for inputs, _ in batches.take(20)} == {19}
 
     def test_concepts_are_learnt_from_all_captions_of_a_group(self, folder):
         config, split, tokenizer = open_training(folder, batch_size=2)
         groups = data.group_captions(split, tokenizer, config)
-        batches, steps, examples = data.concept_batches(split, groups, config)
+        drawn = data.concept_batches(split, groups, config)
+        batches, steps, examples = drawn.open(), drawn.steps, drawn.examples
         assert steps == len(groups.pictures) // 4 and examples == 4 * steps
         pixels = {split.arrays[0][row].tobytes(): i for i, row in enumerate(split.inputs[0])}
         seen = Counter()
@@ -129,7 +134,7 @@ class TestTrainingBatches:
 
     def test_long_captions_are_cut_and_keep_their_end(self, folder):
         config, split, tokenizer = open_training(folder, max_tokens=4)
-        for inputs, targets in batches_of(config, split, tokenizer)[0].take(20):
+        for inputs, targets in batches_of(config, split, tokenizer).open().take(20):
             assert inputs["tokens"].shape[2] == 3
             written = targets.numpy().reshape(-1, 3)
             assert (written[written.any(axis=1)][:, -1] == END).all()
@@ -137,14 +142,15 @@ class TestTrainingBatches:
     def test_the_seed_fixes_the_order(self, folder):
         def order(seed):
             config, split, tokenizer = open_training(folder, seed=seed)
-            batches = batches_of(config, split, tokenizer).dataset
+            batches = batches_of(config, split, tokenizer).open()
             return [targets.numpy().tolist() for _, targets in batches.take(8)]
 
         assert order(1) == order(1) != order(2)
 
     def test_captions_as_they_are_written(self, folder):
         config, split, tokenizer = open_training(folder, normalize_captions=False, batch_size=1)
-        batches, steps, _ = batches_of(config, split, tokenizer)
+        drawn = batches_of(config, split, tokenizer)
+        batches, steps = drawn.open(), drawn.steps
         texts = []
         for _, targets in batches.take(steps):
             texts += texts_of(targets.numpy(), tokenizer)
@@ -184,7 +190,7 @@ def test_what_selects_the_model(given, known, chosen):
 class TestFlip:
     def left_cells(self, folder, **settings):
         config, split, tokenizer = open_training(folder, **settings)
-        batches = batches_of(config, split, tokenizer).dataset
+        batches = batches_of(config, split, tokenizer).open()
         pictures = np.concatenate([inputs["picture"].numpy() for inputs, _ in batches.take(16)])
         return pictures.reshape(len(pictures), -1, pictures.shape[-1])[:, 0]
 

@@ -104,7 +104,7 @@ def test_backends_train_decode_save_and_load(decoder, scenes_folder, tmp_path):
     split = data.open_split(rows["train"], config)
     tokenizer = data.train_tokenizer(rows["train"], config)
     groups = data.group_captions(split, tokenizer, config)
-    batches = data.training_batches(split, groups, config).dataset
+    batches = data.training_batches(split, groups, config).open()
     shape = split.arrays[0].shape[1:]
     _, captioner = build(shape, tokenizer.vocabulary_size, decoder=decoder, encoder_layers=1)
     compile_with(captioner, steps=4)
@@ -159,7 +159,7 @@ def test_ten_captions_are_learnt_by_heart(decoder, dim, steps, network, tmp_path
     captions = [references[0] for references in split.references]
     assert len(set(captions)) == 10
     groups = data.group_captions(split, tokenizer, config)
-    batches = data.training_batches(split, groups, config).dataset
+    batches = data.training_batches(split, groups, config).open()
     keras.utils.set_random_seed(0)
     captioner = model.build(config, split.arrays[0].shape[1:], tokenizer.vocabulary_size)
     compile_with(captioner, steps=steps, learning_rate=5e-3)

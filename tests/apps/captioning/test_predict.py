@@ -1,3 +1,4 @@
+import html
 import re
 
 import numpy as np
@@ -66,7 +67,7 @@ def test_a_folder_of_images_of_every_mode(trained, images, tmp_path, capsys):
         assert map_.weights.shape == (len(captions[name].split()), *tiny.GRID)
         with Image.open(output / f"{name}.png") as drawn:
             assert min(drawn.size) > 100
-    page = (output / "index.html").read_text("utf-8")
+    page = html.unescape((output / "index.html").read_text("utf-8"))
     assert all(caption in page for name, caption in captions.items() if caption == written[name])
 
 

@@ -17,6 +17,7 @@ from pipelines.maps import attention_maps
 from pipelines.training import fitting, token_loss
 from tests.apps.captioning import tiny
 from tests.apps.commands import evaluation, interrupt, interrupted
+from tests.apps.resume import Resume
 
 METRICS = {
     **{f"bleu_{n}": 100 for n in (1, 2, 3, 4)},
@@ -53,6 +54,7 @@ class TestRun:
             "config.json",
             "model.keras",
             "tokenizer.json",
+            "checkpoints",
             "history.csv",
             "metrics.json",
             "captions_test.jsonl",
@@ -145,9 +147,9 @@ def test_a_new_network_learns_concepts_first_and_keeps_its_statistics(scenes_fol
     assert re.findall(r"concepts (\d)/2  loss", capsys.readouterr().out) == ["1", "2"]
     learnt = state()
     assert changed(start, learnt) == [True, True, False]
-    batches = data.training_batches(split, groups, config)._replace(steps=4)
+    batches = data.training_batches(split, groups, config)
     fitting.compile_model(captioner, config, batches, 1, loss=token_loss.TokenCrossentropy())
-    captioner.fit(batches.dataset, steps_per_epoch=4, verbose=0)
+    captioner.fit(batches.open(), steps_per_epoch=4, verbose=0)
     assert changed(learnt, state()) == [True, False, True]
 
 
@@ -188,7 +190,7 @@ def test_ctrl_c_ends_training_with_one_line(scenes_folder, tmp_path):
     flags = tiny.flags(dataset=scenes_folder, name="tiny", **settings)
     process = tiny.start("train", *flags, folder=tmp_path)
     status, err = interrupt(process)
-    assert (status, err.splitlines()) == (130, ["", interrupted("captioning")])
+    assert (status, err.splitlines()[-1]) == (130, interrupted("captioning"))
     run = tmp_path / "runs" / "captioning" / "tiny"
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
     assert Captioner.load(run).model.encoder.grid == tiny.GRID
@@ -237,3 +239,11 @@ class TestBackbone:
         for weight, old in zip(tuned.weights, pretrained.weights, strict=True):
             statistic = "moving" in weight.path
             assert (weight.numpy() == old.numpy()).all() == statistic, weight.path
+
+
+class TestResume(Resume):
+    application = "captioning"
+
+    @pytest.fixture
+    def words(self, scenes_folder):
+        return tiny.flags(dataset=scenes_folder, name="tiny", **tiny.SETTINGS)

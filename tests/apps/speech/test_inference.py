@@ -105,7 +105,9 @@ def test_case_and_punctuation_count_unless_it_is_said(recognizer, lines):
     assert rows
     decoding = {"decode": "ctc_beam", "beams": 2}
     assert recognizer.evaluate(rows, **decoding)["wer"] >= 1
-    assert recognizer.evaluate(rows, normalize=True, **decoding)["wer"] == 0
+    plain = [{**row, "text": row["text"][:-1].lower()} for row in rows]
+    expected = recognizer.evaluate(plain, **decoding)["wer"]
+    assert recognizer.evaluate(rows, normalize=True, **decoding)["wer"] == expected < 0.2
     # The page marks what was scored as wrong.
     for normalize in (False, True):
         for result in recognizer.predict(rows, normalize=normalize, **decoding):

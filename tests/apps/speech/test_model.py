@@ -14,6 +14,7 @@ from apps.speech.inference import Recognizer
 from pipelines.audio.front_ends import LogMels
 from pipelines.audio.log_mel import log_mel
 from pipelines.audio.normalization import normalization
+from pipelines.commands.errors import UserError
 from pipelines.metrics import word_error_rate
 from pipelines.text.speech_units import Units
 from pipelines.text.tokenizer import pad
@@ -92,6 +93,7 @@ def test_it_learns_ten_utterances_by_heart_and_where_they_are(encoder, decoder, 
         assert np.mean(onward) > 0.7 and np.mean(far) < 0.2
 
 
+@pytest.mark.slow
 def test_a_long_utterance_is_transcribed_in_pieces_and_the_times_go_on(monkeypatch):
     recognizer, samples, texts = learn(
         encoder="transformer", decoder="none", word_dropout=0.5, steps=200
@@ -109,6 +111,14 @@ def test_a_long_utterance_is_transcribed_in_pieces_and_the_times_go_on(monkeypat
     attention = result.attention
     assert attention.seconds == pytest.approx(seconds, abs=0.02)
     np.testing.assert_array_equal(attention.sound, whole)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="It is TensorFlow's")
+def test_a_ctc_loss_that_xla_cannot_compile_is_refused_or_interpreted():
+    assert model.objective(Config())["jit_compile"] is False
+    assert "jit_compile" not in model.objective(Config(ctc_weight=0.0, xla="on"))
+    with pytest.raises(UserError, match="--xla on: XLA cannot compile TensorFlow's CTC loss"):
+        model.objective(Config(xla="on"))
 
 
 @pytest.mark.parametrize("decoder", ["transformer", "none"])

@@ -54,6 +54,7 @@ def heard_by_predict(capsys, **flags):
     return [line.partition("\t") for line in capsys.readouterr().out.splitlines()]
 
 
+@pytest.mark.slow
 def test_evaluate_and_predict_without_a_run(preset, tones_folder, elsewhere, capsys):
     evaluate.main(tiny.flags(run="runs/speech/latest", preset=preset, dataset=tones_folder))
     assert [path.name for path in (elsewhere / "runs/speech").iterdir()] == ["pretrained-tiny"]
@@ -96,7 +97,13 @@ def tuned(preset, tones_folder, tmp_path_factory):
 @pytest.mark.slow
 def test_training_leaves_a_run_like_any_other(tuned, preset, tones_folder, elsewhere, capsys):
     expected = {"config.json", "model.keras", "tokenizer.json", "audio_converter.json", "maps"}
-    expected |= {"history.csv", "metrics.json", "transcripts_test.jsonl", "tensorboard"}
+    expected |= {
+        "checkpoints",
+        "history.csv",
+        "metrics.json",
+        "transcripts_test.jsonl",
+        "tensorboard",
+    }
     assert {path.name for path in tuned.iterdir()} == expected
     assert read_json(tuned / "config.json")["preset"] == str(preset)
     with open(tuned / "history.csv", newline="") as file:

@@ -243,7 +243,7 @@ def test_ten_documents_are_learnt_by_heart_but_for_their_names(kind, steps):
     # In one bucket, so that every batch is all ten.
     lengths = [max(map(len, ids)) for ids in (sources, targets)]
     bucket = token_batches.Bucket(pad(sources, lengths[0]), pad(targets, lengths[1]), batch_size=10)
-    batches = token_batches.training_batches([bucket], seed=0, copying=True).dataset
+    batches = token_batches.training_batches([bucket], seed=0, copying=True).open()
     keras.utils.set_random_seed(0)
     summarizer = model.build(config, tokenizer.vocabulary_size)
     compile_with(summarizer, steps, learning_rate=0.01)
@@ -266,7 +266,8 @@ def test_backends_train_decode_save_and_load(kind, tmp_path):
     config = Config(**{**tiny.SETTINGS, "model": kind, "dropout": 0.0})
     tokenizer = WordTokenizer.train([row["document"] for row in rows], 30)
     buckets = data.make_buckets(rows, tokenizer, config)
-    batches, steps, _ = data.training_batches(buckets, tokenizer, config)
+    drawn = data.training_batches(buckets, tokenizer, config)
+    batches, steps = drawn.open(), drawn.steps
     _, summarizer = build(tokenizer.vocabulary_size, model=kind)
     summarizer.set_coverage(0.5)
     compile_with(summarizer, steps=4 * steps)

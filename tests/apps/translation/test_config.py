@@ -21,7 +21,7 @@ def test_the_choices_are_those_of_layers_and_scorers():
     choices = {field.name: field.type for field in fields(Config)}
     assert choices["bleu_tokenize"].__args__ == TOKENIZERS
     taken = inspect.signature(layers.encoder_decoder).parameters.keys()
-    assert Config().architecture.keys() == taken - {"vocabulary_size", "copies", "covers"}
+    assert Config().architecture.keys() == taken - {"vocabulary_size", "copies", "covers", "remat"}
 
 
 def test_a_configuration_survives_json():

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 
 import pytest
 
@@ -6,7 +7,9 @@ from apps.translation import data
 from apps.translation.config import Config
 from pipelines.builtin import dates
 from pipelines.commands.errors import UserError
+from pipelines.data import rows as of_rows
 from pipelines.data import sources
+from pipelines.text import token_batches
 from pipelines.text.tokenizer import END, START
 from tests.apps.translation import tiny
 
@@ -201,9 +204,9 @@ def test_buckets_hold_cut_pairs(folder):
     for bucket in buckets:
         assert bucket.sources.shape[1] <= 7 and bucket.targets.shape[1] <= 6
         assert bucket.batch_size == 29 // max(bucket.sources.shape[1], bucket.targets.shape[1] - 1)
-        assert (bucket.targets[:, 0] == START).all()
-        assert ((bucket.sources == END).sum(1) == 1).all()
-        assert (bucket.targets != END).all()  # All are longer than that.
+        assert (bucket.targets[:][:, 0] == START).all()
+        assert ((bucket.sources[:] == END).sum(1) == 1).all()
+        assert (bucket.targets[:] != END).all()  # All are longer than that.
 
 
 @pytest.mark.parametrize(
@@ -225,3 +228,23 @@ def test_fields_that_are_not_known_are_kept(tmp_path):
     for split in sources.SPLITS:
         (tmp_path / f"{split}.jsonl").write_text(json.dumps(row))
     assert data.read(Config(dataset=str(tmp_path)))["train"] == [row]
+
+
+def test_nothing_on_the_way_to_batches_holds_the_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(of_rows, "AT_ONCE", 16)
+    monkeypatch.setattr(token_batches, "AT_ONCE", 16)
+    rows = [{"source": f"{n} word " * 9, "target": f"{n}", "note": "x" * 1_000} for n in range(997)]
+    tiny.write_lines(tmp_path / "train.jsonl", rows)
+    config = Config(dataset=str(tmp_path), vocabulary_size=300)
+    few = [{"source": "a", "target": "b"}]  # What is made once is not counted.
+    data.make_buckets(few, data.train_tokenizer(few, config), config)
+    tracemalloc.start()
+    try:
+        training = data.read(config)["train"]
+        tokenizer = data.train_tokenizer(training, config)
+        buckets = data.make_buckets(training, tokenizer, config)
+        assert sum(len(bucket.sources) for bucket in buckets) == len(training) == 797
+        # The rows alone are more than a megabyte, and so are their ids in lists.
+        assert tracemalloc.get_traced_memory()[1] < 600_000
+    finally:
+        tracemalloc.stop()

@@ -105,7 +105,7 @@ def learn(monkeypatch, epochs, learning_rate, **settings):
     config = Config(**{**tiny.MODEL, "mlp_dim": 64, "tokens_per_batch": 64, **settings})
     tokenizer = data.train_tokenizer(rows, config)
     batches = data.training_batches(rows, tokenizer, config)
-    shapes = {inputs["source"].shape for inputs, _ in batches.dataset.take(2 * batches.steps)}
+    shapes = {inputs["source"].shape for inputs, _ in batches.open().take(2 * batches.steps)}
     assert len(shapes) >= 3
     keras.utils.set_random_seed(0)
     translator = model.build(config, tokenizer.vocabulary_size)
@@ -117,7 +117,7 @@ def learn(monkeypatch, epochs, learning_rate, **settings):
         jit_compile=keras.backend.backend() == "jax",
     )
     translator.optimizer.build(translator.trainable_variables)
-    history = translator.fit(batches.dataset, steps_per_epoch=steps, verbose=0).history
+    history = translator.fit(batches.open(), steps_per_epoch=steps, verbose=0).history
     assert history["loss"][0] < 0.9 * np.log(tokenizer.vocabulary_size)
     if keras.backend.backend() != "torch":  # It runs Python at every step.
         assert len(traces) <= len(shapes) + 1
@@ -147,7 +147,7 @@ def assert_learnt(rows, texts, weights):
 
 
 def test_backends_learn_ten_pairs_by_heart_save_and_load(monkeypatch, tmp_path):
-    rows, translator, decode = learn(monkeypatch, epochs=40, learning_rate=0.01, dim=32)
+    rows, translator, decode = learn(monkeypatch, epochs=60, learning_rate=0.01, dim=32)
     assert_learnt(rows, *decode(translator, "greedy"))
     assert_learnt(rows, *decode(assert_saved_and_loaded(translator, tmp_path), "beam"))
 

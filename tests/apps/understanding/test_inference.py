@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from apps.understanding import inference
 from apps.understanding.inference import Reader
 from pipelines.maps import attention_maps
 from tests.apps.understanding import tiny
@@ -31,7 +32,9 @@ def lines_of(trained):
     return lines_of
 
 
-@each_task
+@pytest.mark.parametrize(
+    "task", ["sentiment", *(pytest.param(t, marks=pytest.mark.slow) for t in ("ner", "qa"))]
+)
 def test_rows_are_read_as_in_the_evaluation(reader_of, lines_of, task):
     reader, (rows, found) = reader_of(task), lines_of(task)
     assert [result.found for result in reader.predict(rows)] == found
@@ -114,9 +117,10 @@ def test_attention_is_that_of_all_together_and_saves_itself(reader_of, lines_of,
 
 
 @each_task
-def test_evaluate_gives_the_metrics_of_the_report(trained, reader_of, folders, task):
+def test_evaluate_gives_the_metrics_of_the_report(trained, reader_of, folders, task, monkeypatch):
     rows, training = (tiny.read_lines(folders[task] / f"{s}.jsonl") for s in ("test", "train"))
     metrics = json.loads((trained(task).run / "metrics.json").read_text())["metrics"]
     assert reader_of(task).evaluate(rows, training=training) == pytest.approx(metrics)
     metrics.pop("dictionary_span_f1", None)
+    monkeypatch.setattr(inference, "ROWS_AT_ONCE", 3)
     assert reader_of(task).evaluate(rows) == pytest.approx(metrics)

@@ -45,7 +45,7 @@ def learnt(task):
 def attention_of(reader, rows):
     """The weights between the tokens of rows, before they are gathered into words."""
     encoded = reader._encode(rows, reader.task)
-    return reader.task.look(rows, encoded, reader._outputs(reader._looking, encoded))
+    return reader.task.look(rows, encoded, reader._outputs(reader._looking, encoded[0]))
 
 
 def entropy(weights):

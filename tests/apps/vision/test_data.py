@@ -247,7 +247,8 @@ AUGMENTED = {
 class TestTrainingBatches:
     def test_a_pass_is_whole_and_images_keep_their_labels(self, folder):
         config, split, names = opened(folder)
-        batches, steps, _ = data.training_batches(split, names, config)
+        drawn = data.training_batches(split, names, config)
+        batches, steps = drawn.open(), drawn.steps
         assert steps == 35 // 5
         found = Counter()
         for pixels, targets in batches.take(steps):
@@ -265,7 +266,7 @@ class TestTrainingBatches:
     def test_passes_differ_and_the_seed_fixes_everything(self, folder):
         def drawn(seed, count=8):
             config, split, names = opened(folder, seed=seed, **AUGMENTED)
-            batches = data.training_batches(split, names, config).dataset
+            batches = data.training_batches(split, names, config).open()
             return [(x.numpy(), y.numpy()) for x, y in batches.take(count)]
 
         one, again, other = drawn(1), drawn(1), drawn(2**32 - 1)
@@ -276,14 +277,15 @@ class TestTrainingBatches:
 
     def test_mixed_targets_stay_distributions(self, folder):
         config, split, names = opened(folder, **AUGMENTED)
-        batches = data.training_batches(split, names, config).dataset
+        batches = data.training_batches(split, names, config).open()
         for pixels, targets in batches.take(9):
             np.testing.assert_allclose(targets.numpy().sum(axis=1), 1, atol=1e-5)
             assert pixels.numpy().min() >= 0 and pixels.numpy().max() <= 255
 
     def test_fewer_images_than_a_batch(self, folder):
         config, split, names = opened(folder, max_train=3)
-        batches, steps, _ = data.training_batches(split, names, config)
+        drawn = data.training_batches(split, names, config)
+        batches, steps = drawn.open(), drawn.steps
         assert steps == 1
         (batch,) = batches.take(1)
         assert batch[0].shape == (5, 8, 8, 3)

@@ -36,7 +36,7 @@ def test_images_come_at_three_times_the_rate_of_training():
     rows = [{"label": names[i % 10]} for i in range(count)]
     split = data.Split(rows, np.arange(count), pixels)
 
-    batches = data.training_batches(split, names, config).dataset
+    batches = data.training_batches(split, names, config).open()
     iterator = iter(batches)
     delivered = rate(lambda: next(iterator), config.batch_size)
 
