@@ -109,8 +109,9 @@ def _names(folder, step):
     for left in folder.glob(".step-*"):  # Of a process that was killed.
         shutil.rmtree(left, ignore_errors=True)
     name = f"step-{step:010}"
-    again = len(list(folder.glob(f"{name}*")))  # A stage may end, and the next begin, at one step.
-    final = folder / (f"{name}-{again}" if again else name)
+    # A stage may end, and the next begin, at one step; the first of its checkpoints may have gone.
+    again = [int(path.name[len(name) + 1 :] or 0) for path in folder.glob(f"{name}*")]
+    final = folder / (f"{name}-{max(again) + 1}" if again else name)
     return final, Path(tempfile.mkdtemp(prefix=".step-", dir=folder))
 
 

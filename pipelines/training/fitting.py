@@ -259,6 +259,9 @@ def fit(
         shared["validation_data"] = validation.open(0, *part).take(validation.steps)
     parts = _parts(resumed, told)
     saving.set_model(network)
+    if resumed and len(resumed.described) > len(saving.variables()):
+        # Keras makes the metrics of a model with several losses in its first step.
+        network.test_on_batch(*next(iter(batches.open(0, *part))))
     if not parts:
         saving.restore()
     for first, last, skipped in parts:

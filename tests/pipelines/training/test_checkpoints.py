@@ -44,6 +44,9 @@ def test_two_are_kept_and_the_last_of_a_stage_alone(tmp_path):
     for step in (0, 7, 14, 14):
         checkpoints.save(tmp_path, step, variables(), STATE)
     assert names(tmp_path) == ["step-0000000014", "step-0000000014-1"]
+    checkpoints.save(tmp_path, 14, variables(), STATE, keep=1)
+    checkpoints.save(tmp_path, 14, variables(), STATE)
+    assert names(tmp_path) == ["step-0000000014-2", "step-0000000014-3"]
     (tmp_path / ".step-of-a-killed-process").mkdir()
     checkpoints.save(tmp_path, 21, variables(), STATE, keep=1)
     assert names(tmp_path) == ["step-0000000021"]
