@@ -195,7 +195,7 @@ def training_batches(split, groups, config):
 
     def read(bucket, counters, rows):
         pictures, tokens = rows_of(bucket, rows)
-        images = _gather(split, pictures, _seed(config, counters) if config.flip else None)
+        images = _gather(split, pictures, _seed(config, counters))
         return {"picture": images, "tokens": tokens[:, :, :-1]}, tokens[:, :, 1:]
 
     return _batches(list(map(len, parts)), read, config, config.batch_size)
@@ -215,7 +215,7 @@ def concept_batches(split, groups, config):
 
     def read(bucket, counters, rows):
         pictures, tokens = rows_of(bucket, rows)
-        images = _gather(split, pictures, _seed(config, counters) if config.flip else None)
+        images = _gather(split, pictures, _seed(config, counters))
         return {"picture": images}, tokens
 
     return _batches([len(groups.pictures)], read, config, size)
@@ -235,7 +235,9 @@ def _batches(counts, read, config, size):
 
 
 def _seed(config, counters):
-    """Of what is random about a batch."""
+    """Of what is mirrored in a batch, if anything is."""
+    if not config.flip:
+        return None
     seed = np.uint32(config.seed).view("int32")  # As these operations take it.
     return tf.stack([seed, tf.cast(counters[0], tf.int32)])
 
