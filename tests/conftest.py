@@ -11,14 +11,18 @@ from pipelines.commands import left_out
 from pipelines.commands.mechanisms import MECHANISMS
 
 ROOT = Path(__file__).parent.parent
-# Cases of one test that `make test` runs, and of one that each mechanism has to pass.
-MOST_CASES, MOST_OF_A_MECHANISM = 2, 2
+# Where tests have many cases, and how many `make test` runs of one of them, of one that each
+# mechanism has to pass, and of one of a whole model on TensorFlow.
+MANY = re.compile(r"tests/(layers|pipelines/(decoding|images|maps))/")
+MOST_CASES, MOST_OF_A_MECHANISM, MOST_OF_A_MODEL = 2, 2, 1
+WHOLE = re.compile(r"tests/layers/(models|blocks)/")
 # What takes long of whole models. On TensorFlow the commands of the applications train, compile,
 # save and load the same ones; `make test-backends` proves it here on JAX and PyTorch.
 MODELS = re.compile(
-    r"tests/layers/(models|blocks|aligned)/.*"
+    r"tests/layers/(models|blocks|aligned|attention|embeddings)/.*"
     r"(train|learn|saved_model|comes_back|from_a_file|files_of|xla|compile|fit_)"
-    r"|::TestMechanisms::test_training_lowers_the_loss\[(?!additive|multi_head)"
+    r"|::TestMechanisms::test_training_lowers_the_loss\[(?!additive)"
+    r"|test_backends_end_a_killed_run|test_saved_models_load_in_a_fresh_process"
 )
 # What takes long on a backend and proves the same on another. JAX alone takes sizes that are not
 # numbers for expressions, which most faults are of; and it compiles each operation of a decoder.
@@ -77,8 +81,8 @@ def pytest_collection_modifyitems(items):
     """Marks as slow what `make test` leaves to `make test-all`, besides what is marked in place.
 
     On TensorFlow that is what models and applications prove for the other backends, as the commands
-    train, save and load the same models there. And of a test of the layers with many cases, those
-    between the ones that are spread evenly over them.
+    train, save and load the same models there. And of a test with many cases, those between the
+    ones that are spread evenly over them.
     """
     if os.environ["KERAS_BACKEND"] == "tensorflow":
         for item in items:
@@ -90,13 +94,14 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)
     groups = {}
     for item in items:
-        of_layers = item.path.relative_to(ROOT).parts[1] == "layers"
-        if of_layers and item.get_closest_marker("slow") is None:
-            groups.setdefault((item.path, item.originalname, item.cls, mechanism(item)), []).append(
-                item
-            )
+        if MANY.match(item.nodeid) and item.get_closest_marker("slow") is None:
+            group = item.path, item.originalname, item.cls, mechanism(item)
+            groups.setdefault(group, []).append(item)
     for (*_, name), cases in groups.items():
-        fast = spread(len(cases), MOST_CASES if name is None else MOST_OF_A_MECHANISM)
+        most = MOST_CASES if name is None else MOST_OF_A_MECHANISM
+        if os.environ["KERAS_BACKEND"] == "tensorflow" and WHOLE.match(cases[0].nodeid):
+            most = MOST_OF_A_MODEL
+        fast = spread(len(cases), most)
         for number, item in enumerate(cases):
             if number not in fast:
                 item.add_marker(pytest.mark.slow)
@@ -113,4 +118,4 @@ def spread(count, most):
     """So many numbers below `count`, evenly, the first and the last among them."""
     if count <= most:
         return range(count)
-    return {round(place * (count - 1) / (most - 1)) for place in range(most)}
+    return {round(place * (count - 1) / max(most - 1, 1)) for place in range(most)}

@@ -1,5 +1,8 @@
 """Ways to call the commands of an application, and to read what they leave behind."""
 
+import contextlib
+import importlib
+import io
 import json
 import os
 import signal
@@ -63,6 +66,19 @@ def finish(app, command, *arguments, folder):
     process = start(app, command, *arguments, folder=folder)
     out, err = process.communicate(timeout=300)
     return Result(process.returncode, out, err, Path(folder), app)
+
+
+def finish_here(app, command, *arguments, folder):
+    """Runs a command in a folder to its end, in this process, which has TensorFlow already."""
+    main = importlib.import_module(f"apps.{app}.{command}").main
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        main([str(argument) for argument in arguments])
+    return Result(0, out.getvalue(), err.getvalue(), Path(folder), app)
 
 
 def interrupt(process):

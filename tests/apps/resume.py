@@ -1,6 +1,7 @@
 """What every application promises of a training that is killed."""
 
 import importlib
+import math
 import os
 import random
 import time
@@ -60,7 +61,7 @@ class Resume:
 
     def train_killed(self, words, folder, kills, draw):
         """Trains as those flags say, killed at so many moments."""
-        words = [*words, "--checkpoint-steps", "1" if kills > 1 else "5"]
+        words = [*words, "--checkpoint-steps", "1"]
         run = folder / "runs" / self.application / "tiny"
         for number in range(kills):
             process = commands.start(self.application, "train", *words, folder=folder)
@@ -75,16 +76,17 @@ class Resume:
         main([str(word) for word in words])
         return run
 
-    def check(self, words, trained, folder, monkeypatch, capsys, kills, draw):
+    def check(self, words, whole, folder, monkeypatch, capsys, kills, draw):
+        """Compares a training that is killed so many times with the run of one that was not."""
         monkeypatch.chdir(folder)
         run = self.train_killed(words, folder, kills, draw)
         out = " ".join(capsys.readouterr().out.split())
         name = f"runs/{self.application}/tiny"
         assert "is damaged (variables.npz is not what was written): the checkpoint before" in out
         assert f"going on with {name} after" in out
-        for one, other in zip(final_variables(run), final_variables(trained.run), strict=True):
+        for one, other in zip(final_variables(run), final_variables(whole), strict=True):
             np.testing.assert_array_equal(one, other)
-        for history in trained.run.glob("history*.csv"):
+        for history in whole.glob("history*.csv"):
             assert (run / history.name).read_text() == history.read_text()
         left = [path.name for path in Path(run).rglob(".*")]
         assert not left
@@ -116,11 +118,19 @@ class Resume:
     def test_killed_at_ten_moments(self, words, trained, tmp_path, monkeypatch, capsys):
         """Also during a save, and with the newest checkpoint truncated."""
         draw = random.Random(time.time_ns())
-        self.check(words, trained, tmp_path, monkeypatch, capsys, KILLS, draw)
+        steps = int(
+            checkpoints.newest(trained.run / "checkpoints").folder.name.removeprefix("step-")
+        )
+        epochs = 2 * math.ceil(4 * KILLS / steps)  # Of two; each kill comes after a step or two.
+        words = [*words, "--epochs", str(epochs), "--patience", str(epochs)]
+        (tmp_path / "whole").mkdir()
+        result = commands.finish(self.application, "train", *words, folder=tmp_path / "whole")
+        assert result.status == 0, result.err
+        self.check(words, result.run, tmp_path, monkeypatch, capsys, KILLS, draw)
 
 
 class ResumeFast(Resume):
     """The contract, of which `make test` proves a part."""
 
     def test_killed_once(self, words, trained, tmp_path, monkeypatch, capsys):
-        self.check(words, trained, tmp_path, monkeypatch, capsys, 1, random.Random(0))
+        self.check(words, trained.run, tmp_path, monkeypatch, capsys, 1, random.Random(0))

@@ -42,7 +42,7 @@ def search(model, source, beams):
     return candidates[0][1]
 
 
-@pytest.mark.parametrize("beams", [1, 4])
+@pytest.mark.parametrize("beams", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_ours_finds_what_a_search_without_caches_finds(beams, small, monkeypatch):
     from tests.layers.backend import randomise
 

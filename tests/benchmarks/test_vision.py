@@ -22,6 +22,7 @@ def small(monkeypatch):
 
 
 @needs_torch
+@pytest.mark.slow
 def test_all_contenders_are_one_model():
     from benchmarks.torch_vit import VisionTransformer
 
@@ -37,7 +38,7 @@ def test_all_contenders_are_one_model():
     [
         "ours",
         pytest.param("keras_hub", marks=pytest.mark.slow),
-        pytest.param("torch", marks=needs_torch),
+        pytest.param("torch", marks=[needs_torch, pytest.mark.slow]),
     ],
 )
 def test_a_step_trains(name, small):

@@ -21,11 +21,9 @@ def tones_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def trained(tones_folder, tmp_path_factory):
-    """A run of `python -m apps.speech.train`, as a user starts it."""
+    """A run of `python -m apps.speech.train`."""
     settings = tiny.flags(dataset=tones_folder, name="tiny", **tiny.SETTINGS)
-    result = tiny.finish("train", *settings, folder=tmp_path_factory.mktemp("work"))
-    assert result.status == 0, result.err
-    return result
+    return tiny.finish_here("train", *settings, folder=tmp_path_factory.mktemp("work"))
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,7 @@ SETTINGS = {
 
 start = functools.partial(commands.start, "speech")
 finish = functools.partial(commands.finish, "speech")
+finish_here = functools.partial(commands.finish_here, "speech")
 
 
 def sing(words, seconds=0.2):

@@ -16,11 +16,9 @@ def documents(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def trained(documents, tmp_path_factory):
-    """A run of `python -m apps.summarization.train`, as a user starts it."""
+    """A run of `python -m apps.summarization.train`."""
     settings = tiny.flags(dataset=documents, name="tiny", **tiny.SETTINGS)
-    result = tiny.finish("train", *settings, folder=tmp_path_factory.mktemp("work"))
-    assert result.status == 0, result.err
-    return result
+    return tiny.finish_here("train", *settings, folder=tmp_path_factory.mktemp("work"))
 
 
 @pytest.fixture

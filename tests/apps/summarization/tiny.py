@@ -30,6 +30,7 @@ SETTINGS = {
 
 start = functools.partial(commands.start, "summarization")
 finish = functools.partial(commands.finish, "summarization")
+finish_here = functools.partial(commands.finish_here, "summarization")
 
 SIGHTS = ("castle", "harbour", "museum", "forest", "market")
 THINGS = ("apples", "boats", "clocks", "drums")

@@ -15,11 +15,9 @@ def dates_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def trained(dates_folder, tmp_path_factory):
-    """A run of `python -m apps.translation.train`, as a user starts it."""
+    """A run of `python -m apps.translation.train`."""
     settings = tiny.flags(dataset=dates_folder, name="tiny", **tiny.SETTINGS)
-    result = tiny.finish("train", *settings, folder=tmp_path_factory.mktemp("work"))
-    assert result.status == 0, result.err
-    return result
+    return tiny.finish_here("train", *settings, folder=tmp_path_factory.mktemp("work"))
 
 
 @pytest.fixture

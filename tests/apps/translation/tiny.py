@@ -29,6 +29,7 @@ SETTINGS = {
 
 start = functools.partial(commands.start, "translation")
 finish = functools.partial(commands.finish, "translation")
+finish_here = functools.partial(commands.finish_here, "translation")
 
 
 def make_dates(count, first=0):

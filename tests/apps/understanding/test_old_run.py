@@ -6,7 +6,11 @@ from tests.apps.old_runs import assert_answers_as_before, assert_example_runs
 
 @pytest.mark.parametrize(
     ("task", "inputs"),
-    [("sentiment", "texts.txt"), ("ner", "texts.txt"), ("qa", "questions.jsonl")],
+    [
+        pytest.param("sentiment", "texts.txt", marks=pytest.mark.slow),
+        pytest.param("ner", "texts.txt", marks=pytest.mark.slow),
+        ("qa", "questions.jsonl"),
+    ],
 )
 def test_a_run_of_before_answers_as_before(task, inputs, tmp_path):
     name = f"understanding_{task}"

@@ -12,7 +12,7 @@ from apps.understanding import evaluate, predict, train
 from apps.understanding.config import Config
 from pipelines.maps import attention_maps
 from tests.apps.commands import evaluation, interrupt, interrupted
-from tests.apps.resume import Resume
+from tests.apps.resume import ResumeFast
 from tests.apps.understanding import tiny
 
 METRICS = {
@@ -215,7 +215,7 @@ def test_vectors_begin_the_words(folders, tmp_path, monkeypatch, capsys):
     assert re.search(r"5 of \d+ words begin with a vector of vectors.txt", capsys.readouterr().out)
 
 
-class TestResume(Resume):
+class TestResume(ResumeFast):
     application = "understanding"
 
     @pytest.fixture

@@ -1,9 +1,6 @@
 """Models small enough for tests, their commands, and small data sets of each task."""
 
-import contextlib
 import functools
-import importlib
-import io
 import random
 
 from tests.apps import commands
@@ -36,24 +33,12 @@ TOKENIZERS = {"sentiment": "subwords", "ner": "words", "qa": "words"}
 
 start = functools.partial(commands.start, "understanding")
 finish = functools.partial(commands.finish, "understanding")
+finish_here = functools.partial(commands.finish_here, "understanding")
 
 
 def settings(task):
     """The settings of the run of a task that tests share."""
     return {"task": task, "name": "tiny", "tokenizer": TOKENIZERS[task], **SETTINGS}
-
-
-def finish_here(command, *arguments, folder):
-    """Runs a command in a folder to its end, in this process."""
-    main = importlib.import_module(f"apps.understanding.{command}").main
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        contextlib.chdir(folder),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        main([str(argument) for argument in arguments])
-    return commands.Result(0, out.getvalue(), err.getvalue(), folder, "understanding")
 
 
 GOOD, BAD = ("lovely", "great", "fine"), ("awful", "dull", "poor")

@@ -16,7 +16,7 @@ from pipelines.commands import runs
 from pipelines.images import backbones
 from pipelines.maps import attention_maps
 from tests.apps.commands import evaluation, flags, interrupt, interrupted, read_lines, refused
-from tests.apps.resume import ResumeFast
+from tests.apps.resume import Resume
 from tests.apps.vision import tiny
 
 METRICS = {"top_1", "top_5", "macro_f1", "calibration_error"}
@@ -291,6 +291,7 @@ def test_a_run_that_diverges_is_one_line(tmp_path, monkeypatch, capsys):
     assert line.endswith("; no epoch was saved. Try a smaller --learning-rate")
 
 
+@pytest.mark.slow
 def test_a_vit_of_another_mechanism_in_colour_through_the_whole_command(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tiny.write_classes(tmp_path / "set", {"red": 12, "green": 12, "blue": 1})
@@ -303,7 +304,7 @@ def test_a_vit_of_another_mechanism_in_colour_through_the_whole_command(tmp_path
     assert report["examples"] == 2
 
 
-class TestResume(ResumeFast):
+class TestResume(Resume):
     application = "vision"
 
     @pytest.fixture

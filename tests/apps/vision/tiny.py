@@ -22,6 +22,7 @@ COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
 
 start = functools.partial(commands.start, "vision")
 finish = functools.partial(commands.finish, "vision")
+finish_here = functools.partial(commands.finish_here, "vision")
 
 
 def write_classes(folder, counts, splits=("train",), size=8, mode="RGB"):

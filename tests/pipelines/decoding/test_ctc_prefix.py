@@ -183,7 +183,7 @@ class TestDecoding:
             assert joint_tokens == tokens
             np.testing.assert_allclose(joint_scores, scores, rtol=1e-5)
 
-    @pytest.mark.parametrize("compiled", [False, True])
+    @pytest.mark.parametrize("compiled", [pytest.param(False, marks=pytest.mark.slow), True])
     def test_with_all_the_weight_it_finds_the_best_labelling(self, compiled):
         log_probs = random_log_probs(4)
         options = {"method": "beam", "beams": 40, "length_penalty": 0.0}
@@ -228,6 +228,7 @@ class TestDecoding:
         assert found == tokens
         np.testing.assert_allclose(found_scores, scores, rtol=1e-5)
 
+    @pytest.mark.slow
     def test_lengths_that_only_a_run_will_tell(self):
         class Hidden(Speech):
             def ctc_log_probs(self, memory):

@@ -128,7 +128,13 @@ def repeating(size):
 
 class TestSearchWithoutRepeatedNgrams:
     @pytest.mark.parametrize(
-        ("size", "beams", "compiled"), [(1, 1, False), (2, 1, True), (1, 3, True), (2, 3, False)]
+        ("size", "beams", "compiled"),
+        [
+            pytest.param(1, 1, False, marks=pytest.mark.slow),
+            (2, 1, True),
+            (1, 3, True),
+            pytest.param(2, 3, False, marks=pytest.mark.slow),
+        ],
     )
     def test_equals_a_search_in_python(self, size, beams, compiled):
         changed = 0
@@ -193,7 +199,7 @@ class Masked(Pointer):
 
 
 class TestSearchWithCoverage:
-    @pytest.mark.parametrize("compiled", [False, True])
+    @pytest.mark.parametrize("compiled", [pytest.param(False, marks=pytest.mark.slow), True])
     @pytest.mark.parametrize("kind", [Pointer, Masked])
     def test_the_candidates_of_the_end_are_ranked_by_it(self, kind, compiled):
         changed = 0

@@ -236,6 +236,7 @@ class TestCachedFeatures:
         full, _, _ = backbones.cached_features(files, str(preset), SIZE, tmp_path / "b")
         np.testing.assert_array_equal(half, full)
 
+    @pytest.mark.slow
     def test_the_case_of_an_applications_name_does_not_matter(self, mobilenet, files, tmp_path):
         for name in ("mobilenet", "MobileNet"):
             backbones.cached_features(files, name, SIZE, tmp_path)

@@ -216,7 +216,7 @@ def test_a_signal_saves_after_the_step_under_way(number, raised, whole, monkeypa
 
     def interrupted(self, batch, logs=None):
         if self.position == 16:  # Those that are whole.
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
         end(self, batch, logs)
 
     monkeypatch.setattr(saving.SaveCheckpoints, "on_train_batch_end", interrupted)
@@ -234,9 +234,9 @@ def test_a_second_signal_does_not_wait():
     interrupts = saving.Interrupts()
     with interrupts, pytest.raises(KeyboardInterrupt):
         interrupts.waiting = True
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         assert interrupts.received == signal.SIGINT
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_checkpoints_take_at_most_a_fiftieth_of_the_time(monkeypatch, tmp_path):
