@@ -94,7 +94,10 @@ class Reader:
         if not rows:
             return []
         encoded = self._encode(rows, task)
-        outputs = processes.divide(functools.partial(self._outputs, self.model), encoded[0])
+        examples = encoded[0]
+        outputs = processes.divide(
+            lambda some: self._outputs(self.model, examples.take(some)), range(len(examples))
+        )
         found = task.readings(rows, encoded, outputs, self)
         return [self._reading(row, each) for row, each in zip(rows, found, strict=True)]
 

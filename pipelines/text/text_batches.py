@@ -37,6 +37,11 @@ class Examples:
             return values.lengths
         return np.array([len(each) for each in values], "int64")
 
+    def take(self, rows: Sequence[int]) -> "Examples":
+        """Some of the examples, in memory."""
+        features = {name: [each[row] for row in rows] for name, each in self.features.items()}
+        return Examples(features, self.padding)
+
     def pad(self, rows: Sequence[int], lengths: Mapping[str, int] | None = None) -> dict:
         """Some examples as arrays `(len(rows), longest)`, or of the lengths given."""
         padded = {}

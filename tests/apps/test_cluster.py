@@ -54,7 +54,8 @@ def test_a_checkpoint_of_two_processes_gives_back_every_value(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_process_ends_the_other_and_the_job_goes_on(tmp_path, request):
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_killed_process_ends_the_other_and_the_job_goes_on(number, tmp_path, request):
     flags = {
         **cluster_job.SMALL["translation"],
         **{"max_train": 40, "max_validation": 3, "max_target": 12, "decode": "greedy"},
@@ -71,18 +72,19 @@ def test_a_killed_process_ends_the_other_and_the_job_goes_on(tmp_path, request):
     assert [err for _, err in whole] == ["", ""]
     assert whole[1][0] == ""  # One of them speaks.
 
-    first, second = start("killed")
-    for line in first.stdout:
+    job = start("killed")
+    for line in job[0].stdout:
         if line.startswith("epoch 1/3"):
             break
-    second.kill()
+    job[number].kill()
     killed = time.monotonic()
-    second.communicate(timeout=60)
-    _, err = first.communicate(timeout=60)
+    job[number].communicate(timeout=60)
+    other = job[1 - number]
+    _, err = other.communicate(timeout=60)
     assert time.monotonic() - killed < 30
-    assert first.returncode == 75
+    assert other.returncode == 75
     (line,) = err.splitlines()
-    assert line.startswith("error: process 1 has ended, and this one stops with it")
+    assert line.startswith(f"error: process {number} has ended, and this one stops with it")
 
     first, second = start("killed")
     out, err = first.communicate(timeout=400)

@@ -16,13 +16,18 @@ WORD = 4  # Bytes of a number.
 STATUS = 75  # Of a process that others have left: try again (EX_TEMPFAIL).
 SECONDS = 5  # Without an answer from a machine before it is asked; four times, and it is gone.
 ASKED = 3
+WAIT = 60  # Seconds for the connections of a job that has begun.
 
 
-def listen() -> socket.socket:
-    """Opens the socket of process 0 at which it sees the others."""
+def listen(port: int = 0) -> socket.socket:
+    """Opens a socket of process 0 at which others reach it, by default at any free port.
+
+    Raises:
+        OSError: Somebody listens at that port.
+    """
     family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
     return socket.create_server(
-        ("", 0), family=family, dualstack_ipv6=family == socket.AF_INET6, backlog=1024
+        ("", port), family=family, dualstack_ipv6=family == socket.AF_INET6, backlog=1024
     )
 
 
@@ -51,9 +56,14 @@ class Peers:
     def gather(
         cls, listener: socket.socket, secret: bytes, processes: int, ended: Callable
     ) -> "Peers":
-        """Process 0: waits for the connections of all others, who know a secret."""
+        """Process 0: waits for the connections of all others, who know a secret.
+
+        Raises:
+            OSError: One does not come in time.
+        """
         connections = {}
         with listener:
+            listener.settimeout(WAIT)
             while len(connections) < processes - 1:
                 connection, _ = listener.accept()
                 connection.settimeout(SECONDS)  # Of a stranger who says nothing.
@@ -67,8 +77,12 @@ class Peers:
 
     @classmethod
     def join(cls, address: tuple[str, int], secret: bytes, number: int, ended: Callable) -> "Peers":
-        """Another process: connects with process 0."""
-        connection = socket.create_connection(address, timeout=60)
+        """Another process: connects with process 0.
+
+        Raises:
+            OSError: It is not to be reached.
+        """
+        connection = socket.create_connection(address, timeout=WAIT)
         connection.settimeout(None)
         connection.sendall(secret + number.to_bytes(WORD, "big"))
         return cls(number, {0: connection}, ended)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import pickle
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from pipelines.commands.cluster import peers, requests
 from pipelines.commands.cluster.places import Place
 from pipelines.commands.errors import UserError, first_line
 
+WAIT = 300  # Seconds in which all processes have to be there.
 GRACE = 10  # Seconds in which the end of another process explains what went wrong in this one.
 _LEAST = 1 << 10  # Bytes that are exchanged; each further doubling is compiled anew.
 
@@ -107,27 +109,66 @@ def _connect(place):
 
     # It would take the signal that asks a process to end, which is ours to answer.
     jax.config.update("jax_enable_preemption_service", False)
-    try:
-        jax.distributed.initialize(
-            place.coordinator,
-            place.processes,
-            place.process_id,
-            cluster_detection_method="deactivate",
-        )
-    except (RuntimeError, ValueError) as error:
-        raise UserError(
-            f"process {place.process_id} finds no job at {place.coordinator}: {first_line(error)}"
-        ) from error
     atexit.register(_leave)
+    _meet(place)
     listener, secret = None, None
     if place.process_id == 0:
         listener, secret = peers.listen(), os.urandom(16)
     with terminal.silent_libraries():  # Gloo tells that it is connected.
         port, secret = gather(listener and (listener.getsockname()[1], secret))[0]
-    if listener is not None:
-        return peers.Peers.gather(listener, secret, place.processes, peers.leave)
     host = place.coordinator.rpartition(":")[0].strip("[]")
-    return peers.Peers.join((host, port), secret, place.process_id, peers.leave)
+    try:
+        if listener is not None:
+            return peers.Peers.gather(listener, secret, place.processes, peers.leave)
+        return peers.Peers.join((host, port), secret, place.process_id, peers.leave)
+    except OSError as error:
+        raise UserError(
+            f"process {place.process_id} has no connection by port {port} of {host}, at which "
+            f"process 0 watches over the others: {first_line(error)}"
+        ) from error
+
+
+def _meet(place):
+    """Waits for all processes of the job, in a thread, as JAX hears no signal meanwhile.
+
+    JAX itself would end a process that waits too long with a trace of its own code.
+    """
+    import jax
+
+    if place.process_id == 0:
+        try:
+            peers.listen(int(place.coordinator.rpartition(":")[2])).close()
+        except OSError as error:
+            raise UserError(
+                f"process 0 cannot listen at {place.coordinator}: {os.strerror(error.errno)}"
+            ) from error
+    failed = []
+
+    def connect():
+        try:
+            jax.distributed.initialize(
+                place.coordinator,
+                place.processes,
+                place.process_id,
+                cluster_detection_method="deactivate",
+                initialization_timeout=2 * WAIT,
+            )
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(WAIT)
+    if thread.is_alive():
+        raise UserError(
+            f"process {place.process_id} waited {WAIT} seconds at {place.coordinator} for all "
+            f"{place.processes} processes: is each of them started, and does it reach that address?"
+        )
+    if failed:
+        raise UserError(
+            f"process {place.process_id} finds no job at {place.coordinator}: "
+            f"{first_line(failed[0])}"
+        ) from failed[0]
 
 
 def gather(value: Any) -> list:

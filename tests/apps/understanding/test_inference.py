@@ -8,6 +8,8 @@ import pytest
 
 from apps.understanding import inference
 from apps.understanding.inference import Reader
+from pipelines.commands.cluster import processes
+from pipelines.commands.cluster.places import Place
 from pipelines.maps import attention_maps
 from tests.apps.understanding import tiny
 
@@ -41,6 +43,27 @@ def test_rows_are_read_as_in_the_evaluation(reader_of, lines_of, task):
     (alone,) = reader.predict(rows[0])
     assert alone.found == found[0] and not alone.truncated
     assert reader.predict([]) == []
+
+
+@each_task
+def test_several_processes_share_the_rows(task, reader_of, lines_of, monkeypatch):
+    reader, (rows, _) = reader_of(task), lines_of(task)
+    whole, asked = [], []
+    outputs = reader._outputs
+
+    def noted(model, examples):
+        asked.append(len(examples))
+        return outputs(model, examples)
+
+    monkeypatch.setattr(reader, "_outputs", noted)
+    divide = processes.divide
+    monkeypatch.setattr(processes, "divide", lambda *args: whole.extend(divide(*args)) or whole)
+    found = [result.found for result in reader.predict(rows)]
+    monkeypatch.setattr(processes, "divide", divide)
+    monkeypatch.setattr(processes._job, "place", Place("host:1", 2, 1))
+    monkeypatch.setattr(processes, "gather", lambda own: [whole[::2], own])
+    assert [result.found for result in reader.predict(rows)] == found
+    assert asked == [len(whole), len(whole) // 2]
 
 
 def test_the_label_of_a_text_and_how_probable_the_others_are(reader_of, lines_of):

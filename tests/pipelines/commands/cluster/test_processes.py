@@ -1,12 +1,16 @@
 """What several processes do together, as one of them sees it."""
 
 import os
+import sys
+import threading
+import types
 
 import pytest
 
 from pipelines.commands import options, terminal
-from pipelines.commands.cluster import agreement, processes
+from pipelines.commands.cluster import agreement, peers, processes
 from pipelines.commands.cluster.places import Place
+from pipelines.commands.errors import UserError
 
 OPTIONS = options.Run(device="cpu")
 
@@ -29,6 +33,44 @@ def test_one_process_is_alone_and_does_everything():
         assert processes.gather(7) == [7]
         assert processes.from_first(lambda: 5) == 5
         assert processes.divide(lambda items: [2 * item for item in items], [3, 1]) == [6, 2]
+
+
+class TestMeeting:
+    @pytest.fixture
+    def jax(self, monkeypatch):
+        """In place of JAX, which PyTorch and TensorFlow do without."""
+        found = types.SimpleNamespace(distributed=types.SimpleNamespace())
+        monkeypatch.setitem(sys.modules, "jax", found)
+        monkeypatch.setattr(processes, "WAIT", 0.1)
+        return found.distributed
+
+    def test_those_who_do_not_come_are_not_waited_for_endlessly(self, jax):
+        over = threading.Event()
+        jax.initialize = lambda *args, **options: over.wait()
+        with pytest.raises(UserError, match=r"1 waited 0\.1 seconds at host:1 for all 3"):
+            processes._meet(Place("host:1", 3, 1))
+        over.set()
+
+    def test_what_jax_refuses_is_told(self, jax):
+        def refuse(*args, **options):
+            raise RuntimeError("no such task\nat all")
+
+        jax.initialize = refuse
+        with pytest.raises(UserError, match=r"1 finds no job at host:1: no such task$"):
+            processes._meet(Place("host:1", 3, 1))
+
+    def test_the_place_and_no_detection_are_handed_on(self, jax):
+        seen = []
+        jax.initialize = lambda *args, **options: seen.append((args, options))
+        processes._meet(Place("host:1", 3, 2))
+        (args, options) = seen[0]
+        assert args == ("host:1", 3, 2) and options["cluster_detection_method"] == "deactivate"
+
+    def test_a_port_that_is_taken(self, jax):
+        with peers.listen() as taken:
+            port = taken.getsockname()[1]
+            with pytest.raises(UserError, match=f"0 cannot listen at host:{port}: Address already"):
+                processes._meet(Place(f"host:{port}", 3, 0))
 
 
 def test_items_are_shared_out_and_come_back_in_order(second):
