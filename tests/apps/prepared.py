@@ -59,3 +59,13 @@ def assert_same(batches, others, count=7, start=0):
 def rows_of(rows, without=("path",)):
     """Rows without the places of their files."""
     return [{k: v for k, v in row.items() if k not in without} for row in rows]
+
+
+def train(tiny, folder, **settings):
+    """Prepares a data set and trains on it, as a user does; the result of the training."""
+    flags = flags_of({"output": "set", **settings})
+    assert tiny.finish("prepare", *flags, folder=folder).status == 0
+    flags = flags_of({**tiny.SETTINGS, "dataset": "set", "name": "tiny"})
+    result = tiny.finish("train", *flags, folder=folder)
+    assert result.status == 0, result.err
+    return result

@@ -1,6 +1,7 @@
 """The processes of a job: how they begin together, share out work, and end together."""
 
 import atexit
+import concurrent.futures
 import contextlib
 import os
 import pickle
@@ -142,7 +143,7 @@ def _meet(place):
             raise UserError(
                 f"process 0 cannot listen at {place.coordinator}: {os.strerror(error.errno)}"
             ) from error
-    failed = []
+    connected = concurrent.futures.Future()
 
     def connect():
         try:
@@ -153,22 +154,22 @@ def _meet(place):
                 cluster_detection_method="deactivate",
                 initialization_timeout=2 * WAIT,
             )
-        except Exception as error:
-            failed.append(error)
+            connected.set_result(None)
+        except BaseException as error:
+            connected.set_exception(error)
 
-    thread = threading.Thread(target=connect, daemon=True)
-    thread.start()
-    thread.join(WAIT)
-    if thread.is_alive():
+    threading.Thread(target=connect, daemon=True).start()
+    try:
+        connected.result(WAIT)
+    except TimeoutError as error:
         raise UserError(
             f"process {place.process_id} waited {WAIT} seconds at {place.coordinator} for all "
             f"{place.processes} processes: is each of them started, and does it reach that address?"
-        )
-    if failed:
+        ) from error
+    except (RuntimeError, ValueError) as error:
         raise UserError(
-            f"process {place.process_id} finds no job at {place.coordinator}: "
-            f"{first_line(failed[0])}"
-        ) from failed[0]
+            f"process {place.process_id} finds no job at {place.coordinator}: {first_line(error)}"
+        ) from error
 
 
 def gather(value: Any) -> list:

@@ -117,11 +117,8 @@ def test_where_to_is_to_be_said(capsys):
 def test_a_training_is_that_of_the_plain_data_set_to_the_last_digit(
     trained, scenes_folder, tmp_path
 ):
-    flags = tiny.flags(dataset=scenes_folder, output="set", **PIXELS | {"vocabulary_size": 512})
-    assert tiny.finish("prepare", *flags, folder=tmp_path).status == 0
-    settings = {**tiny.SETTINGS, "dataset": "set", "name": "tiny"}
-    result = tiny.finish("train", *tiny.flags(**settings), folder=tmp_path)
-    assert result.status == 0, result.err
+    settings = {**PIXELS, "vocabulary_size": 512}
+    result = prepared.train(tiny, tmp_path, dataset=scenes_folder, **settings)
     for name in ("history.csv", "captions_test.jsonl"):
         assert (result.run / name).read_bytes() == (trained.run / name).read_bytes()
     metrics = Captioner.load(result.run).evaluate(

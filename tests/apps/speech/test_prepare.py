@@ -75,11 +75,7 @@ def test_other_units_are_one_line(folder, capsys):
 def test_a_training_is_that_of_the_plain_data_set_to_the_last_digit(
     trained, tones_folder, tmp_path
 ):
-    flags = tiny.flags(dataset=tones_folder, output="set", **SETTINGS)
-    assert tiny.finish("prepare", *flags, folder=tmp_path).status == 0
-    settings = {**tiny.SETTINGS, "dataset": "set", "name": "tiny"}
-    result = tiny.finish("train", *tiny.flags(**settings), folder=tmp_path)
-    assert result.status == 0, result.err
+    result = prepared.train(tiny, tmp_path, dataset=tones_folder, **SETTINGS)
     history = (result.run / "history.csv").read_bytes()
     assert history == (trained.run / "history.csv").read_bytes()
     result = tiny.finish("evaluate", "--run", result.run, folder=tmp_path)

@@ -40,11 +40,7 @@ def test_plain_files_are_prepared_too(tmp_path):
 def test_a_training_is_that_of_the_plain_data_set_to_the_last_digit(
     trained, dates_folder, tmp_path
 ):
-    flags = tiny.flags(dataset=dates_folder, output="set", **SETTINGS)
-    assert tiny.finish("prepare", *flags, folder=tmp_path).status == 0
-    settings = {**tiny.SETTINGS, "dataset": "set", "name": "tiny"}
-    result = tiny.finish("train", *tiny.flags(**settings), folder=tmp_path)
-    assert result.status == 0, result.err
+    result = prepared.train(tiny, tmp_path, dataset=dates_folder, **SETTINGS)
     history = (result.run / "history.csv").read_bytes()
     assert history == (trained.run / "history.csv").read_bytes()
 

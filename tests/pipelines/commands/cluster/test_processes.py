@@ -59,6 +59,11 @@ class TestMeeting:
         with pytest.raises(UserError, match=r"1 finds no job at host:1: no such task$"):
             processes._meet(Place("host:1", 3, 1))
 
+    def test_a_fault_of_ours_is_not_taken_for_a_missing_job(self, jax):
+        jax.initialize = lambda *args: None  # It takes no options.
+        with pytest.raises(TypeError, match="cluster_detection_method"):
+            processes._meet(Place("host:1", 3, 1))
+
     def test_the_place_and_no_detection_are_handed_on(self, jax):
         seen = []
         jax.initialize = lambda *args, **options: seen.append((args, options))
